@@ -1,0 +1,48 @@
+"""The two values that travel: `PolicySnapshot` (float weights) and `PolicyArtifact` (a TFLite model with its manifest)."""
+
+from collections.abc import Mapping
+import dataclasses
+import hashlib
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicySnapshot:
+    """The float policy of one moment of training.
+
+    Attributes:
+      version: counts the snapshots of a run from 1; a newer one is larger.
+      train_step: train steps that the learner had made.
+      variables: float32 arrays by the names of `PolicyArchitecture.variable_shapes`.
+    """
+
+    version: int
+    train_step: int
+    variables: Mapping[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyArtifact:
+    """A policy as it is run: a TFLite flatbuffer and what is known of it.
+
+    Attributes:
+      version: version of the snapshot that it was made from.
+      train_step: train steps of that snapshot.
+      recipe: name of the quantization recipe, e.g. 'static_wi8_ai8'.
+      model: the flatbuffer.
+      manifest: plain JSON values: 'environment' (`EnvironmentSpec.to_json`), 'architecture' (`PolicyArchitecture.to_json`),
+        'calibration' (number of observations and their sha256), 'parity' (the report) and 'versions' (of the packages).
+    """
+
+    version: int
+    train_step: int
+    recipe: str
+    model: bytes
+    manifest: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the flatbuffer, in hexadecimal."""
+        return hashlib.sha256(self.model).hexdigest()
