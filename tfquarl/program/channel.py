@@ -1,0 +1,58 @@
+"""The pipe from a node's process to the launcher: small JSON messages, one way.
+
+Every node has a pipe of its own, so that a process killed in the middle of a write can't hold up the others.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import json
+from multiprocessing import connection as connection_lib
+import threading
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Message:
+    """What a node tells the launcher.
+
+    Attributes:
+      kind: 'metrics', 'ready', 'evaluation', 'finished' or 'error'.
+      body: plain JSON values; by kind: {'group', 'step', 'values'}; {'address'}; an evaluation; {'version', 'train_step'};
+        {'reason'}.
+    """
+
+    kind: str
+    body: Mapping[str, Any]
+
+
+class Sender:
+    """The node's end; a `MetricsSink`. Threads of the node may share it."""
+
+    def __init__(self, connection: connection_lib.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, kind: str, **body: Any) -> None:
+        """Sends one message. A launcher that has gone is no error here: the node's watch on its parent ends it."""
+        data = json.dumps([kind, body], default=float).encode()
+        with self._lock:
+            try:
+                self._connection.send_bytes(data)
+            except OSError:
+                return
+
+    def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        """Sends figures, as `MetricsSink` has it."""
+        self.send("metrics", group=group, step=int(step), values={name: float(value) for name, value in values.items()})
+
+
+def receive(connection: connection_lib.Connection) -> list[Message] | None:
+    """All messages that are waiting on the launcher's end; None once the node has closed its own."""
+    messages = []
+    while connection.poll():
+        try:
+            kind, body = json.loads(connection.recv_bytes())
+        except (EOFError, OSError):
+            return messages or None
+        messages.append(Message(kind, body))
+    return messages

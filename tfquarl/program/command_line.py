@@ -1,0 +1,46 @@
+"""What every tool's command line shares: the user's directory, and one line for the user's mistakes."""
+
+from collections.abc import Callable
+import os
+import sys
+
+from absl import app
+from absl import flags
+from absl import logging
+
+from tfquarl.core import errors
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Parses the flags and runs `main` in the directory where the command was typed; exits with its code.
+
+    A `TfquarlError` is printed as one line and gives exit code 1. An unknown flag does the same.
+    """
+
+    def checked(arguments: list[str]) -> int:
+        if len(arguments) > 1:
+            return fail(f"unexpected argument '{arguments[1]}'; flags start with --, and --help lists them")
+        logging.set_verbosity(logging.WARNING)
+        try:
+            return main() or 0
+        except errors.TfquarlError as error:
+            return fail(str(error))
+
+    directory = os.environ.get("BUILD_WORKING_DIRECTORY")  # `bazel run` starts programs elsewhere
+    if directory:
+        os.chdir(directory)
+    app.run(checked, flags_parser=_parse_flags)
+
+
+def fail(message: str) -> int:
+    """Prints the error line of a tool and gives its exit code."""
+    one_line = " ".join(message.split())
+    print(f"error: {one_line}", file=sys.stderr)
+    return 1
+
+
+def _parse_flags(arguments: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        sys.exit(fail(f"{error}; --help lists the flags"))

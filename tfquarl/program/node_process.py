@@ -1,0 +1,110 @@
+"""What happens in a node's process around its station: log file, signals, the watch on the parent, one line for an error."""
+
+from collections.abc import Callable
+import dataclasses
+import faulthandler
+import logging as python_logging
+import multiprocessing
+from multiprocessing import connection as connection_lib
+import os
+import signal
+import sys
+import threading
+import traceback
+from typing import Any
+
+from absl import logging
+
+from tfquarl.core import errors
+from tfquarl.program import channel
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeSpec:
+    """One process of a run.
+
+    Attributes:
+      name: unique in the run, e.g. 'collector_2'; also the name of its log file.
+      run: the node's function; takes a `NodeContext`.
+      index: of this node among its kind.
+      environment_variables: set in the process before `run`.
+    """
+
+    name: str
+    run: Callable[["NodeContext"], None]
+    index: int = 0
+    environment_variables: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeContext:
+    """What every node gets.
+
+    Attributes:
+      experiment: the whole configuration.
+      index: of this node among its kind.
+      server_address: 'host:port' of the Reverb server; '' for the server itself.
+      run_dir: the run's directory.
+      sender: the way to the launcher.
+      stop: set when the node should end; a `StopSignal`.
+    """
+
+    experiment: Any
+    index: int
+    server_address: str
+    run_dir: str
+    sender: channel.Sender
+    stop: threading.Event
+
+
+def main(
+    spec: NodeSpec, experiment: Any, server_address: str, run_dir: str, connection: connection_lib.Connection
+) -> None:
+    """Runs one node to its end; the target of its process. Exit code 0, or 1 after an 'error' message."""
+    os.environ.update(spec.environment_variables)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher alone answers it
+    _log_to(os.path.join(run_dir, "logs", f"{spec.name}.log"))
+    _end_with_parent()
+    sender = channel.Sender(connection)
+    try:
+        spec.run(NodeContext(experiment, spec.index, server_address, run_dir, sender, stop))
+    except Exception as error:  # the border of the process: whatever it was, the launcher is told in one line
+        traceback.print_exc()
+        known = isinstance(error, errors.TfquarlError)
+        sender.send("error", reason=str(error) if known else f"{type(error).__name__}: {error}")
+        _exit(1)
+    _exit(0)
+
+
+def _exit(code: int) -> None:
+    """Ends the process without the interpreter's own shutdown, in which TensorFlow's and gRPC's threads may hang."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _log_to(path: str) -> None:
+    """Sends stdout and stderr, those of C++ too, to the end of the file at `path`."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    faulthandler.enable()
+    logging.use_absl_handler()
+    logging.get_absl_handler().python_handler.stream = sys.stderr
+    python_logging.getLogger().setLevel(python_logging.INFO)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the launcher's has ended, however it did: nothing of a run is left behind."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        connection_lib.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

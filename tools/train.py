@@ -1,0 +1,36 @@
+"""Trains a policy whose data is collected by quantized copies of it.
+
+    ./bazelw run //tools:train -- --gin_file=configs/gin/experiments/dqn_cartpole_int8.gin
+
+Settings are gin bindings; change any of them without editing a file:
+
+    --gin_bindings="Experiment.seed = 3" --gin_bindings="ScaleConfig.num_collectors = 4"
+
+At the end the run directory holds policies/best/policy.tflite and summary.json; README.txt in it explains the rest.
+"""
+
+from absl import flags
+
+from tfquarl.program import command_line
+from tfquarl.program import gin_loading
+from tfquarl.program import training
+
+_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "A gin file; may be given several times, later ones win.")
+_GIN_BINDINGS = flags.DEFINE_multi_string(
+    "gin_bindings", [], "A binding like 'Experiment.seed = 3'; may be given several times, and wins over files."
+)
+_ROOT_DIR = flags.DEFINE_string(
+    "root_dir", None, "The run's directory. Default: runs/<date and time>_<experiment>, below the present directory."
+)
+
+
+def main() -> int:
+    """Loads the experiment, trains, and gives the exit code."""
+    if not _GIN_FILE.value:
+        return command_line.fail("--gin_file is needed, for example --gin_file=configs/gin/experiments/dqn_cartpole_int8.gin")
+    loaded = gin_loading.load(_GIN_FILE.value, _GIN_BINDINGS.value)
+    return training.run(loaded, _ROOT_DIR.value)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
