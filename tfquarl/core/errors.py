@@ -13,6 +13,10 @@ class ConfigError(TfquarlError):
     """A configuration that can't be run: unknown name, wrong value, missing file."""
 
 
+class StorageError(TfquarlError):
+    """A file or directory that can't be written or read: no space, no permission, not a directory."""
+
+
 class TaskError(TfquarlError):
     """An environment that can't be made, or that broke its own specification."""
 

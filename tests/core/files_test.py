@@ -1,0 +1,47 @@
+"""Tests of `tfquarl.core.files`."""
+
+import errno
+import os
+
+import pytest
+
+from tfquarl.core import errors
+from tfquarl.core import files
+
+
+@pytest.mark.parametrize(
+    "content, stored", [("né\n", "né\n".encode()), (b"\x00\x01", b"\x00\x01")], ids=["str", "bytes"]
+)
+def test_write_atomically_replaces_the_file(tmp_path, content, stored):
+    path = tmp_path / "summary.json"
+    path.write_text("old")
+
+    files.write_atomically(path, content)
+
+    assert path.read_bytes() == stored
+    assert os.listdir(tmp_path) == ["summary.json"]
+
+
+def test_write_atomically_leaves_the_old_file_when_the_disk_is_full(tmp_path, monkeypatch):
+    path = tmp_path / "summary.json"
+    path.write_text("old")
+
+    def no_space(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_space)
+    with pytest.raises(errors.StorageError, match=r"writing .*summary.json failed: No space left on device"):
+        files.write_atomically(path, "new")
+
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["summary.json"]
+
+
+def test_write_atomically_names_the_missing_directory(tmp_path):
+    with pytest.raises(errors.StorageError, match=r"no_such_directory.* failed: No such file or directory"):
+        files.write_atomically(tmp_path / "no_such_directory" / "file", "")
+
+
+def test_storage_errors_lets_other_errors_through():
+    with pytest.raises(ValueError, match="other"), files.storage_errors("reading x"):
+        raise ValueError("other")

@@ -1,0 +1,45 @@
+"""The names of a run's metrics: TF-Agents' own where it has one. Every station writes these and every reader looks for these.
+
+| group | who writes it | what its `step` counts |
+|---|---|---|
+| 'train' | learner | train steps |
+| 'eval' | evaluator | train steps of the policy that was judged |
+| 'collect/<i>' | collector i | environment steps of that collector |
+| 'convert' | converter | train steps of the snapshot that was converted |
+"""
+
+TRAIN = "train"
+EVAL = "eval"
+COLLECT = "collect"
+CONVERT = "convert"
+
+# Group 'collect/<i>': since that collector began.
+ENVIRONMENT_STEPS = "Metrics/EnvironmentSteps"
+NUMBER_OF_EPISODES = "Metrics/NumberOfEpisodes"
+ENV_STEPS_PER_SEC = "RunTime/env_steps_per_sec"
+
+# Groups 'collect/<i>' (with exploration) and 'eval' (without, and of the int8 policy).
+AVERAGE_RETURN = "Metrics/AverageReturn"
+AVERAGE_EPISODE_LENGTH = "Metrics/AverageEpisodeLength"
+
+# Group 'eval': the float policy on the same seeds.
+FLOAT32_AVERAGE_RETURN = "Metrics/Float32AverageReturn"
+
+# Group 'train'.
+LOSS = "Losses/loss"
+TRAIN_STEPS_PER_SEC = "RunTime/train_steps_per_sec"
+
+# Groups 'collect/<i>', 'eval' and 'convert': version of the policy, and seconds since it was made.
+POLICY_VERSION = "Policy/version"
+POLICY_AGE_SEC = "Policy/age_sec"
+
+# Groups 'collect/<i>' and 'train': share of the time, in [0, 1], for which the rate limiter made it wait.
+BLOCKED_SHARE = "RunTime/rate_limiter_blocked_share"
+
+# Group 'convert'.
+CONVERSION_SEC = "RunTime/conversion_sec"
+
+
+def collect_group(collector: int) -> str:
+    """The group of one collector: 'collect/0' for collector 0."""
+    return f"{COLLECT}/{collector}"
