@@ -1,0 +1,124 @@
+"""A repository with the project's Python: a virtualenv of requirements.txt.
+
+The virtualenv is registered as the Python 3 toolchain, by its path. So each
+py_binary and py_test sees all of requirements.txt, and none of it has to be
+linked into a runfiles tree (TensorFlow alone has tens of thousands of files).
+The virtualenv's name holds a digest of what it was made from, so that a change
+to requirements.txt changes the path and with it every cached test result.
+"""
+
+_PROBE = """
+import sys
+import ensurepip, venv
+print("%d.%d" % sys.version_info[:2])
+"""
+
+_DIGEST = """
+import hashlib, sys
+lock = open(sys.argv[1], "rb").read()
+print(hashlib.sha256(sys.version.encode() + lock).hexdigest()[:12])
+"""
+
+_BUILD = """
+load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
+
+package(default_visibility = ["//visibility:public"])
+
+py_runtime(
+    name = "py3_runtime",
+    interpreter_path = "{python}",
+    python_version = "PY3",
+    stub_shebang = "#!{python}",
+)
+
+py_runtime_pair(
+    name = "runtime_pair",
+    py3_runtime = ":py3_runtime",
+)
+
+toolchain(
+    name = "toolchain",
+    toolchain = ":runtime_pair",
+    toolchain_type = "@bazel_tools//tools/python:toolchain_type",
+)
+"""
+
+def _find_python(ctx):
+    version = ctx.attr.python_version
+    asked = ctx.os.environ.get("TFQUARL_PYTHON", "")
+    names = [asked] if asked else [
+        "python" + version,
+        "python3",
+        "/usr/local/bin/python" + version,
+        "/usr/bin/python" + version,
+    ]
+    tried = []
+    for name in names:
+        path = ctx.path(name) if name.startswith("/") else ctx.which(name)
+        if path == None or not path.exists:
+            tried.append("  %s: not found" % name)
+            continue
+        result = ctx.execute([path, "-c", _PROBE])
+        found = result.stdout.strip()
+        if result.return_code == 0 and found == version:
+            return path
+        tried.append("  %s: %s" % (path, found or result.stderr.strip().split("\n")[-1]))
+    fail("\n".join([
+        "No Python %s with the modules venv and ensurepip. Tried:" % version,
+    ] + tried + [
+        "On Debian: apt-get install python%s python%s-venv" % (version, version),
+        "Or name one: TFQUARL_PYTHON=/path/to/python%s" % version,
+    ]))
+
+def _run(ctx, what, arguments, **kwargs):
+    result = ctx.execute(arguments, **kwargs)
+    if result.return_code != 0:
+        fail("%s failed:\n%s\n%s" % (what, result.stdout[-4000:], result.stderr[-4000:]))
+    return result.stdout.strip()
+
+def _python_env_impl(ctx):
+    requirements = ctx.path(ctx.attr.requirements)
+    base = _find_python(ctx)
+    digest = _run(ctx, "Reading " + str(requirements), [base, "-c", _DIGEST, requirements])
+    venv = ctx.path("venv-" + digest)
+    ctx.report_progress("making a virtualenv")
+    _run(ctx, "python -m venv", [base, "-m", "venv", venv])
+    python = str(venv) + "/bin/python"
+    ctx.report_progress("installing requirements.txt (minutes, the first time)")
+    _run(
+        ctx,
+        "pip install",
+        # The lock was resolved for this Python by uv, which rightly takes no notice of the upper bounds on Python that
+        # some packages declare; pip would refuse them, so it neither resolves nor checks again. Hashes it does check.
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--require-hashes",
+            "--no-deps",
+            "--ignore-requires-python",
+            "--no-compile",
+            "--no-input",
+            "--requirement",
+            requirements,
+        ],
+        environment = {"PYTHONPATH": "", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        timeout = 3600,
+        quiet = False,
+    )
+
+    # A sandboxed test cannot write bytecode: without this each would compile TensorFlow again. Tests that packages
+    # ship broken on purpose fail to compile, hence no look at the exit code.
+    ctx.report_progress("compiling bytecode")
+    ctx.execute([python, "-m", "compileall", "-q", "-q", "-j", "0", str(venv) + "/lib"], timeout = 3600)
+    ctx.file("BUILD", _BUILD.format(python = python))
+
+python_env = repository_rule(
+    implementation = _python_env_impl,
+    attrs = {
+        "python_version": attr.string(mandatory = True),
+        "requirements": attr.label(mandatory = True, allow_single_file = True),
+    },
+    environ = ["TFQUARL_PYTHON"],
+)

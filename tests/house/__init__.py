@@ -1,0 +1,1 @@
+"""Checks of the house itself: lint, types, fences, and what the documents say."""

@@ -1,0 +1,1 @@
+"""Tests with real Reverb servers, real TFLite and real processes."""
