@@ -44,6 +44,14 @@ class Environment(Protocol):
         ...
 
 
+class SeedableEnvironment(Environment, Protocol):
+    """An environment whose next episode can be chosen, so that two policies meet the same ones."""
+
+    def seed(self, seed: int) -> None:
+        """Makes the next episode, and those after it, depend on `seed` and the actions alone."""
+        ...
+
+
 class Policy(Protocol):
     """Batched inference: float32 observations [K, D] to float32 outputs (q_values [K, num_actions] or actions [K, A])."""
 
