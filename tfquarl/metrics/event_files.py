@@ -6,12 +6,17 @@ import os
 import pathlib
 import socket
 import time
+from typing import Any
 
 from tensorboard.compat.proto import event_pb2
 from tensorboard.compat.proto import summary_pb2
 from tensorboard.summary.writer import record_writer
 
 from tfquarl.core import files
+
+# Generated code: a type checker finds no attributes in it.
+_Event: Any = event_pb2.Event  # pyright: ignore[reportAttributeAccessIssue]
+_Summary: Any = summary_pb2.Summary  # pyright: ignore[reportAttributeAccessIssue]
 
 _file_numbers = itertools.count()
 
@@ -32,7 +37,7 @@ class EventFileWriter:
             directory.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("xb")
         self._writer = record_writer.RecordWriter(self._file)
-        self._write(event_pb2.Event(wall_time=now, file_version="brain.Event:2"))
+        self._write(_Event(wall_time=now, file_version="brain.Event:2"))
 
     def write(self, step: int, values: Mapping[str, float], wall_time_sec: float) -> None:
         """Scalars by their tags.
@@ -45,10 +50,8 @@ class EventFileWriter:
         Raises:
           StorageError: no space is left.
         """
-        summary = summary_pb2.Summary(
-            value=[summary_pb2.Summary.Value(tag=tag, simple_value=float(value)) for tag, value in values.items()]
-        )
-        self._write(event_pb2.Event(wall_time=wall_time_sec, step=int(step), summary=summary))
+        summary = _Summary(value=[_Summary.Value(tag=tag, simple_value=float(value)) for tag, value in values.items()])
+        self._write(_Event(wall_time=wall_time_sec, step=int(step), summary=summary))
 
     def flush(self) -> None:
         """Hands all that was written to the operating system, so that TensorBoard sees it."""
@@ -60,6 +63,6 @@ class EventFileWriter:
         with files.storage_errors(f"writing {self._path}"):
             self._writer.close()
 
-    def _write(self, event: event_pb2.Event) -> None:
+    def _write(self, event: Any) -> None:
         with files.storage_errors(f"writing {self._path}"):
             self._writer.write(event.SerializeToString())

@@ -1,0 +1,112 @@
+"""Tests of `tfquarl.metrics.progress_state`."""
+
+import math
+
+import pytest
+
+from tfquarl.metrics import names
+from tfquarl.metrics import progress_state
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    "samples, now, expected",
+    [
+        ([], 1.0, None),
+        ([(0, 0)], 1.0, None),
+        ([(0, 0), (0, 5)], 0.0, None),
+        ([(0, 0), (2, 100)], 2.0, 50.0),
+        ([(0, 0), (2, 100)], 6.0, 50.0),  # less than half a window of silence: as of the last sample
+        ([(0, 0), (2, 100)], 10.0, 10.0),  # silence counts
+        ([(0, 0), (1, 1000), (10, 1000), (11, 1100)], 11.0, 10.0),  # what happened before the window does not
+    ],
+    ids=["empty", "one", "same_time", "two", "short_silence", "long_silence", "window"],
+)
+def test_rate_is_that_of_the_window(samples, now, expected):
+    meter = progress_state.RateMeter(window_sec=10.0)
+    for sample in samples:
+        meter.update(*sample)
+
+    assert meter.rate(now) == expected
+
+
+def test_a_new_run_knows_nothing():
+    view = progress_state.ProgressState(100, _Clock()).view()
+
+    assert (view.env_steps, view.train_steps, view.fraction, view.elapsed_sec) == (0, 0, 0.0, 0.0)
+    assert (
+        view.env_steps_per_sec is view.int8_return is view.policy_version is view.policy_age_sec is view.eta_sec is None
+    )
+
+
+def test_steps_of_all_collectors_are_added_and_give_rate_and_eta():
+    clock = _Clock()
+    state = progress_state.ProgressState(1000, clock)
+    state.update("collect/0", 100, {})
+    clock.now += 4.0
+    state.update("collect/1", 200, {})
+    state.update("train", 40, {})
+    clock.now += 1.0
+    state.update("train", 90, {})
+
+    view = state.view()
+    assert (view.env_steps, view.fraction, view.elapsed_sec) == (300, 0.3, 5.0)
+    assert view.env_steps_per_sec == 50.0  # 200 in 4 s
+    assert view.eta_sec == 14.0  # 700 at 50/s
+    assert (view.train_steps, view.train_steps_per_sec) == (90, 50.0)
+
+
+def test_a_budget_that_is_exceeded_is_full():
+    clock = _Clock()
+    state = progress_state.ProgressState(100, clock)
+    state.update("collect/0", 50, {})
+    clock.now += 1.0
+    state.update("collect/0", 130, {})
+
+    assert (state.view().fraction, state.view().eta_sec) == (1.0, 0.0)
+
+
+def test_best_return_is_kept_and_the_float_one_stands_beside_the_last():
+    state = progress_state.ProgressState(100, _Clock())
+    for int8, float32 in [(10.0, 12.0), (30.0, 31.0), (20.0, 25.0)]:
+        state.update("eval", 1, {names.AVERAGE_RETURN: int8, names.FLOAT32_AVERAGE_RETURN: float32})
+
+    view = state.view()
+    assert (view.int8_return, view.best_int8_return, view.float32_return) == (20.0, 30.0, 25.0)
+
+
+def test_returns_while_exploring_are_not_the_policys():
+    state = progress_state.ProgressState(100, _Clock())
+    state.update("collect/0", 1, {names.AVERAGE_RETURN: 10.0})
+
+    assert state.view().int8_return is None
+
+
+def test_policy_is_the_oldest_that_acts():
+    state = progress_state.ProgressState(100, _Clock())
+    state.update("collect/0", 1, {names.POLICY_VERSION: 3.0, names.POLICY_AGE_SEC: 0.5})
+    state.update("collect/1", 1, {names.POLICY_VERSION: 2.0, names.POLICY_AGE_SEC: 1.5})
+    state.update("collect/2", 1, {names.POLICY_VERSION: math.nan, names.POLICY_AGE_SEC: math.nan})
+    state.update("convert", 1, {names.POLICY_VERSION: 4.0, names.POLICY_AGE_SEC: 0.1})
+
+    assert (state.view().policy_version, state.view().policy_age_sec) == (2, 1.5)
+
+
+def test_processes_say_what_they_do():
+    state = progress_state.ProgressState(100, _Clock())
+    state.set_process("learner", "starts")
+    state.set_process("learner", "trains")
+
+    assert state.view().processes == {"learner": "trains"}
+
+
+def test_a_budget_below_one_step_is_refused():
+    with pytest.raises(ValueError, match="num_env_steps is 0"):
+        progress_state.ProgressState(0)

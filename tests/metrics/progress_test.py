@@ -1,0 +1,152 @@
+"""Tests of `tfquarl.metrics.progress`."""
+
+import io
+import itertools
+
+import pytest
+from rich import console as rich_console
+
+from tfquarl.metrics import names
+from tfquarl.metrics import progress
+from tfquarl.metrics import progress_state
+
+_VIEW = progress_state.ProgressView(
+    elapsed_sec=35.2,
+    env_steps=12345,
+    num_env_steps=50000,
+    env_steps_per_sec=2310.4,
+    train_steps=3086,
+    train_steps_per_sec=7.75,
+    int8_return=187.25,
+    best_int8_return=203.0,
+    float32_return=190.0,
+    policy_version=42,
+    policy_age_sec=0.31,
+    eta_sec=3725.0,
+    processes={"server": "runs", "learner": "waits for data"},
+)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def _text(renderable, width):
+    console = rich_console.Console(file=io.StringIO(), width=width)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+@pytest.mark.parametrize(
+    "seconds, expected",
+    [(0, "0:00"), (65, "1:05"), (59.6, "1:00"), (7205, "2:00:05"), (None, "--"), (float("inf"), "--")],
+    ids=str,
+)
+def test_duration(seconds, expected):
+    assert progress.duration(seconds) == expected
+
+
+def test_plain_line_holds_every_figure():
+    assert progress.plain_line(_VIEW) == (
+        "0:35 env steps 12,345/50,000 (24.7%) 2,310/s | train steps 3,086 7.8/s | "
+        "return int8 187.2 (best 203.0), float32 190.0 | policy 42, 0.3 s old | ETA 1:02:05"
+    )
+
+
+def test_plain_line_of_a_run_that_has_just_begun():
+    view = progress_state.ProgressState(100, _Clock()).view()
+
+    assert progress.plain_line(view) == (
+        "0:00 env steps 0/100 (0.0%) --/s | train steps 0 --/s | return not judged yet | policy none yet | ETA --"
+    )
+
+
+def test_panel_holds_every_figure():
+    drawn = _text(progress.panel("dqn_cartpole_int8", _VIEW), width=120)
+
+    for part in [
+        "dqn_cartpole_int8",
+        "0:35 elapsed, 1:02:05 to go",
+        "12,345 / 50,000  24.7%",
+        "2,310/s",
+        "3,086",
+        "7.8/s",
+        "int8 187.2 (best 203.0), float32 190.0",
+        "42, 0.3 s old",
+        "server runs, learner waits for data",
+    ]:
+        assert part in drawn
+
+
+def test_panel_does_not_grow_with_the_number_of_processes_or_a_narrow_terminal():
+    view = progress_state.ProgressState(100, _Clock()).view()
+    crowded = progress_state.ProgressState(100, _Clock())
+    for i in range(64):
+        crowded.set_process(f"collector_{i}", "runs")
+
+    lines = _text(progress.panel("x", crowded.view()), width=60).splitlines()
+    assert len(lines) == len(_text(progress.panel("x", view), width=120).splitlines())
+    assert max(map(len, lines)) <= 60
+
+
+def test_without_a_terminal_there_is_a_line_every_five_seconds_and_one_at_the_end(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    clock, stream = _Clock(), io.StringIO()
+    with progress.ProgressDisplay("x", 100, stream, clock) as display:
+        for second in range(12):
+            clock.now = float(second)
+            display.update("collect/0", second, {names.POLICY_VERSION: 1})
+            display.tick()
+            display.tick()
+
+    lines = stream.getvalue().splitlines()
+    assert [line.split(" (")[0] for line in lines] == [
+        "0:05 env steps 5/100",
+        "0:10 env steps 10/100",
+        "0:11 env steps 11/100",
+    ]
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_message_is_a_line_of_its_own():
+    stream = io.StringIO()
+    with progress.ProgressDisplay("x", 100, stream, _Clock()) as display:
+        display.message("run directory: runs/[a]")
+
+    assert stream.getvalue().splitlines()[0] == "run directory: runs/[a]"
+
+
+def test_a_terminal_is_redrawn_at_most_four_times_a_second(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    clock, stream = _Clock(), _Terminal()
+    sizes = []
+    with progress.ProgressDisplay("x", 100, stream, clock) as display:
+        for clock.now in [0.1, 0.2, 0.25, 0.3, 0.49, 0.5]:
+            display.update("collect/0", 77, {})
+            display.tick()
+            sizes.append(len(stream.getvalue()))
+        display.message("note [1]")
+
+    assert [later > earlier for earlier, later in itertools.pairwise(sizes)] == [False, True, False, False, True]
+    assert "77 / 100" in stream.getvalue()
+    assert "note [1]" in stream.getvalue()
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    stream = _Terminal()
+    with progress.ProgressDisplay("x", 100, stream, _Clock()):
+        pass
+
+    assert stream.getvalue().startswith("0:00 env steps 0/100")
+    assert "\x1b" not in stream.getvalue()
