@@ -72,13 +72,12 @@ def test_plain_line_of_a_run_that_has_just_begun():
 
 
 def test_panel_holds_every_figure():
-    drawn = _text(progress.panel("dqn_cartpole_int8", _VIEW), width=120)
+    drawn = _text(progress.panel("dqn_cartpole_int8", _VIEW), width=80)
 
     for part in [
         "dqn_cartpole_int8",
         "0:35 elapsed, 1:02:05 to go",
-        "12,345 / 50,000  24.7%",
-        "2,310/s",
+        "12,345 / 50,000 (24.7%)  2,310/s",
         "3,086",
         "7.8/s",
         "int8 187.2 (best 203.0), float32 190.0",

@@ -116,22 +116,21 @@ def plain_line(view: progress_state.ProgressView) -> str:
 
 
 def panel(title: str, view: progress_state.ProgressView) -> table.Table:
-    """The view for a terminal: one row per subject, and a bar."""
+    """The view for a terminal: a bar, and one row per subject."""
     grid = table.Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(no_wrap=True, overflow="ellipsis")
-    grid.add_column(no_wrap=True, overflow="ellipsis")
-    bar = progress_bar.ProgressBar(total=view.num_env_steps, completed=view.env_steps, width=30)
-    steps = f"{view.env_steps:,} / {view.num_env_steps:,}  {view.fraction:.1%}"
-    grid.add_row(text.Text(title), bar, f"{duration(view.elapsed_sec)} elapsed, {duration(view.eta_sec)} to go")
-    grid.add_row("env steps", steps, _rate(view.env_steps_per_sec))
-    grid.add_row("train steps", f"{view.train_steps:,}", _rate(view.train_steps_per_sec))
-    grid.add_row("return", text.Text(_returns(view)))
-    grid.add_row("policy", text.Text(_policy(view)))
+    steps = f"{view.env_steps:,} / {view.num_env_steps:,} ({view.fraction:.1%})  {_rate(view.env_steps_per_sec)}"
+    grid.add_row("", progress_bar.ProgressBar(total=view.num_env_steps, completed=view.env_steps, width=50))
+    grid.add_row("env steps", steps)
+    grid.add_row("train steps", f"{view.train_steps:,}  {_rate(view.train_steps_per_sec)}")
+    grid.add_row("return", _returns(view))
+    grid.add_row("policy", _policy(view))
     states = ", ".join(f"{name} {state}" for name, state in view.processes.items())
     layout = table.Table.grid()
+    layout.add_row(_line(f"{title}  {duration(view.elapsed_sec)} elapsed, {duration(view.eta_sec)} to go", "bold"))
     layout.add_row(grid)
-    layout.add_row(text.Text(states, style="dim", no_wrap=True, overflow="ellipsis"))
+    layout.add_row(_line(states, "dim"))
     return layout
 
 
@@ -142,6 +141,11 @@ def duration(seconds: float | None) -> str:
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+def _line(line: str, style: str) -> text.Text:
+    """One line that is cut, not wrapped, where the terminal is narrow."""
+    return text.Text(line, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _rate(per_sec: float | None) -> str:
