@@ -42,11 +42,11 @@ def main(argv):
     totals = [0, 0, 0]
     with open(argv[1], encoding="utf-8") as events:
         for place, (status, path) in sorted(results(events).items()):
-            counts = count(status, path)
+            passed, failed, skipped = counts = count(status, path)
             totals = [a + b for a, b in zip(totals, counts)]
-            print("%-10s %s: %d passed, %d failed, %d skipped" % (status, place[0], *counts))
+            print(f"{status:<10} {place[0]}: {passed} passed, {failed} failed, {skipped} skipped")
     passed, failed, skipped = totals
-    print("%d passed, %d failed" % (passed, failed) + (", %d skipped" % skipped if skipped else ""))
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ def packages_of(floors):
     """The packages on these floors, by number."""
     return [package for floor in floors for package in FLOORS[floor]]
 
+def every_package():
+    """All packages of tfquarl/, the fakes too."""
+    return packages_of(range(len(FLOORS))) + ["testing"]
+
 def _may_import(package):
     if package == "testing":
         return packages_of(TESTING_FLOORS)
@@ -93,7 +97,7 @@ def sources():
     native.filegroup(
         name = "sources",
         srcs = native.glob(["**/*.py", "**/*.md", "**/*.gin", "*.bzl", "BUILD"], allow_empty = True),
-        visibility = ["//:__pkg__", "//tests/house:__pkg__"],
+        visibility = ["//:__pkg__"],
     )
 
 def no_stray_python(what):

@@ -1,6 +1,9 @@
 """Tests under pytest: one target for each file, or for a whole directory."""
 
-load("//build_defs:floors.bzl", "FLOORS", "package_label", "packages_of", "sources")
+load("//build_defs:floors.bzl", "every_package", "package_label", "sources")
+
+# The directories of tests/: one for each package of tfquarl/, and these.
+TESTED = every_package() + ["house", "integration", "tools"]
 
 def pytest_test(name, srcs, args = [], **kwargs):
     """A py_test that collects and runs srcs with pytest.
@@ -20,9 +23,9 @@ def pytest_test(name, srcs, args = [], **kwargs):
         **kwargs
     )
 
-def every_package():
-    """The labels of all libraries under tfquarl/."""
-    return [package_label(package) for package in packages_of(range(len(FLOORS))) + ["testing"]]
+def every_library():
+    """The libraries of all packages of tfquarl/."""
+    return [package_label(package) for package in every_package()]
 
 def pytest_package(deps = None, data = [], sizes = {}, tags = {}, shards = {}):
     """The BUILD file of a directory of tests: a target for every *_test.py, so that a new one needs no edit.
@@ -37,8 +40,10 @@ def pytest_package(deps = None, data = [], sizes = {}, tags = {}, shards = {}):
       shards: target name to shard_count.
     """
     package = native.package_name().split("/")[-1]
+    if package not in TESTED:
+        fail("//%s is not in TESTED: name it in build_defs/pytest.bzl, or nothing lints it" % native.package_name())
     if deps == None:
-        deps = [package_label(package), package_label("testing")]
+        deps = [package_label(name) for name in depset([package, "testing"]).to_list()]
     tests = native.glob(["**/*_test.py"], allow_empty = True)
     native.py_library(
         name = "support",
