@@ -1,6 +1,7 @@
 """Tests of `tfquarl.core.files`."""
 
 import errno
+import json
 import os
 
 import pytest
@@ -45,3 +46,14 @@ def test_write_atomically_names_the_missing_directory(tmp_path):
 def test_storage_errors_lets_other_errors_through():
     with pytest.raises(ValueError, match="other"), files.storage_errors("reading x"):
         raise ValueError("other")
+
+
+def test_write_json_has_null_for_what_json_lacks(tmp_path):
+    files.write_json(tmp_path / "a", {"a": [1, 2.5, float("nan")], "b": {"c": (float("-inf"), "x", None, True)}})
+
+    assert json.loads((tmp_path / "a").read_text()) == {"a": [1, 2.5, None], "b": {"c": [None, "x", None, True]}}
+
+
+def test_write_json_refuses_other_values(tmp_path):
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        files.write_json(tmp_path / "a", {"a": object()})

@@ -1,10 +1,14 @@
 """Files that are written whole or not at all, and a full disk told in one line."""
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
+import json
+import math
 import os
 import pathlib
 import tempfile
+from typing import Any
 
 from tfquarl.core import errors
 
@@ -48,6 +52,16 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
         sync_directory(path.parent)
 
 
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Replaces the file at `path` by `value`, indented; NaN and infinity, which JSON lacks, become null.
+
+    Raises:
+      StorageError: the file can't be written; the old one is untouched.
+      TypeError: `value` holds something other than mappings, sequences, strings, numbers, booleans and None.
+    """
+    write_atomically(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
 def sync_directory(path: pathlib.Path) -> None:
     """Makes the names in a directory last through a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -55,3 +69,14 @@ def sync_directory(path: pathlib.Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _finite(value: Any) -> Any:
+    """`value` with None in the place of every float that JSON can't hold."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

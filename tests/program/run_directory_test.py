@@ -1,0 +1,130 @@
+"""Tests of `tfquarl.program.run_directory`."""
+
+import datetime
+import json
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tfquarl.core import errors
+from tfquarl.program import run_directory
+
+_HOLDER = """
+import sys
+from tfquarl.program import run_directory
+with run_directory.RunDirectory(sys.argv[1]).lock():
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    directory = run_directory.RunDirectory(tmp_path / "runs" / "a")
+    directory.create()
+    return directory
+
+
+def test_create_lays_out_and_explains_the_directory(run):
+    assert sorted(os.listdir(run.path)) == ["README.txt", "checkpoints", "logs", "policies"]
+    assert run.log_file("collector_0") == run.path / "logs" / "collector_0.log"
+
+
+def test_every_file_that_is_written_is_explained(run):
+    run.write_configs("given", "operative")
+    run.write_versions(seed=1, command=["train"])
+    run.write_summary({})
+    with run.lock():
+        pass
+    explained = (run.path / "README.txt").read_text()
+
+    for name in set(os.listdir(run.path)) - {"README.txt"} | {run.metrics_file.name}:
+        assert f"\n{name}" in explained
+
+
+def test_create_keeps_what_is_there(run):
+    (run.checkpoints / "ckpt-1").write_text("x")
+    run.create()
+
+    assert (run.checkpoints / "ckpt-1").read_text() == "x"
+
+
+@pytest.mark.parametrize("below", ["", "deeper/still"], ids=["itself", "below"])
+def test_a_file_in_its_place_is_one_clear_error(tmp_path, below):
+    (tmp_path / "a").write_text("")
+
+    with pytest.raises(errors.StorageError, match=r"making the run directory .*a.* failed"):
+        run_directory.RunDirectory(tmp_path / "a" / below).create()
+
+
+def test_versions_tell_what_the_run_was_made_with(run):
+    run.write_versions(seed=7, command=["train", "--gin_file=a.gin"])
+    versions = json.loads((run.path / "versions.json").read_text())
+
+    assert set(versions) == {"packages", "commit", "seed", "command", "machine"}
+    assert (versions["seed"], versions["command"]) == (7, ["train", "--gin_file=a.gin"])
+
+
+def test_configs_are_kept_as_given_and_as_used(run):
+    run.write_configs("A.b = 1", "A.b = 1\nA.c = 2")
+
+    assert (run.path / "config.gin").read_text() == "A.b = 1"
+    assert (run.path / "operative_config.gin").read_text() == "A.b = 1\nA.c = 2"
+
+
+def test_summary_comes_back_with_null_for_nan(run):
+    run.write_summary({"status": "completed", "int8": {"mean_return": 480.5, "interval": (math.nan, math.inf)}})
+
+    assert run.read_summary() == {"status": "completed", "int8": {"mean_return": 480.5, "interval": [None, None]}}
+
+
+def test_a_missing_summary_is_a_config_error(run):
+    with pytest.raises(errors.ConfigError, match=r"summary.json can't be read .* run that has ended"):
+        run.read_summary()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{"])
+def test_a_damaged_summary_is_an_artifact_error(run, text):
+    run.summary_file.write_text(text)
+
+    with pytest.raises(errors.ArtifactError, match=r"summary.json is not a JSON object"):
+        run.read_summary()
+
+
+def test_another_process_keeps_the_directory_locked_until_it_ends(run):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(run.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert holder.stdout.readline() == b"locked\n"
+
+    with pytest.raises(errors.ConfigError, match=f"in use by the run of process {holder.pid}"), run.lock():
+        pass
+    holder.kill()
+    holder.communicate()
+
+    with run.lock():
+        assert (run.path / ".lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_lock_is_free_again_after_an_error(run):
+    with pytest.raises(KeyError), run.lock():
+        raise KeyError
+    with run.lock():
+        pass
+
+
+def test_locking_a_missing_directory_is_a_storage_error(tmp_path):
+    with pytest.raises(errors.StorageError, match="locking"), run_directory.RunDirectory(tmp_path / "x").lock():
+        pass
+
+
+def test_default_path_tells_date_and_experiment():
+    path = run_directory.default_path("dqn cartpole/int8", datetime.datetime(2026, 1, 2, 3, 4, 5))
+
+    assert str(path) == "runs/2026-01-02_03-04-05_dqn_cartpole_int8"

@@ -1,0 +1,181 @@
+"""The directory of one run: its layout, the file that explains it, and the lock that keeps a second run out."""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import pathlib
+from typing import Any
+from typing import TextIO
+
+from tfquarl.core import errors
+from tfquarl.core import files
+from tfquarl.metrics import logger
+from tfquarl.metrics import machine
+
+_README = """\
+This directory holds one run of tfquarl.
+
+config.gin             the gin files and bindings that were given
+operative_config.gin   every parameter that was used, with its value: enough to run it again
+versions.json          packages, commit of the source, seed, command line, machine
+summary.json           how the run ended: status, steps, wall time, returns of the int8 and the float32 policy
+metrics.jsonl          every figure, one JSON object a line: time_sec since the start, group, step, values
+train/ eval/ collect/<i>/ convert/
+                       the same figures for TensorBoard: tensorboard --logdir .
+logs/<process>.log     what each process said
+checkpoints/           the learner's state, from which a run goes on
+policies/<version>/    policies that were judged:
+  policy.tflite          the quantized policy, which is the one to deploy
+  manifest.json          what is known of it: recipe, environment, architecture, calibration, parity, sha256
+  policy_float32.tflite  the float policy of the same weights, with policy_float32.json
+  evaluation.json        the verdict on both
+policies/latest        the newest of them
+policies/best          the one whose quantized policy had the highest mean return
+.lock                  held while a run writes here; holds its process id
+"""
+
+
+class RunDirectory:
+    """Names the files of a run. Nothing is made before `create`.
+
+    Attributes:
+      path: the directory.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = pathlib.Path(path)
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """Directory of the learner's checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def policies(self) -> pathlib.Path:
+        """Directory of the `PolicyArchive`."""
+        return self.path / "policies"
+
+    @property
+    def metrics_file(self) -> pathlib.Path:
+        """The metrics.jsonl that `RunMetrics` writes."""
+        return self.path / logger.METRICS_FILE
+
+    @property
+    def summary_file(self) -> pathlib.Path:
+        """The summary.json that `write_summary` writes."""
+        return self.path / "summary.json"
+
+    def log_file(self, node: str) -> pathlib.Path:
+        """Log of the process `node`, e.g. 'collector_0'."""
+        return self.path / "logs" / f"{node}.log"
+
+    def create(self) -> None:
+        """Makes the directory and the README.txt that explains it; one that is there already is kept.
+
+        Raises:
+          StorageError: it can't be made or written.
+        """
+        with files.storage_errors(f"making the run directory {self.path}"):
+            for directory in (self.path / "logs", self.checkpoints, self.policies):
+                directory.mkdir(parents=True, exist_ok=True)
+        files.write_atomically(self.path / "README.txt", _README)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keeps other runs out of the directory until the block ends, or this process does.
+
+        Raises:
+          ConfigError: another run is writing here.
+          StorageError: the directory is missing or can't be written.
+        """
+        path = self.path / ".lock"
+        with files.storage_errors(f"locking {path}"):
+            file = path.open("a+")
+        with file:
+            _take_lock(file, path)
+            yield
+
+    def write_configs(self, given: str, operative: str) -> None:
+        """Keeps the configuration as it was given and as it was used.
+
+        Raises:
+          StorageError: a file can't be written.
+        """
+        files.write_atomically(self.path / "config.gin", given)
+        files.write_atomically(self.path / "operative_config.gin", operative)
+
+    def write_versions(self, seed: int, command: Sequence[str]) -> None:
+        """Keeps what the run was made with: packages, commit, seed, command line, machine.
+
+        Raises:
+          StorageError: the file can't be written.
+        """
+        versions = {
+            "packages": machine.package_versions(),
+            "commit": machine.git_commit(),
+            "seed": seed,
+            "command": list(command),
+            "machine": machine.describe_machine(),
+        }
+        files.write_json(self.path / "versions.json", versions)
+
+    def write_summary(self, summary: Mapping[str, Any]) -> None:
+        """Keeps how the run ended; a reader sees the whole file or none.
+
+        Args:
+          summary: plain JSON values; NaN and infinity, which JSON lacks, become null.
+
+        Raises:
+          StorageError: the file can't be written.
+        """
+        files.write_json(self.summary_file, summary)
+
+    def read_summary(self) -> dict[str, Any]:
+        """What `write_summary` wrote.
+
+        Raises:
+          ConfigError: there is none; the run goes on, was killed, or this is no run directory.
+          ArtifactError: the file is no JSON object.
+        """
+        try:
+            text = self.summary_file.read_text()
+        except OSError as error:
+            raise errors.ConfigError(
+                f"{self.summary_file} can't be read ({error.strerror}); is {self.path} the directory of a run that has ended?"
+            ) from error
+        try:
+            return dict(json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise errors.ArtifactError(f"{self.summary_file} is not a JSON object: {error}; was it edited?") from error
+
+
+def default_path(experiment: str, now: datetime.datetime | None = None) -> pathlib.Path:
+    """'runs/<date-time>_<experiment>', below the user's directory, for a run that was given no directory.
+
+    Args:
+      experiment: name of the experiment; its characters other than letters, digits, '.', '_' and '-' become '_'.
+      now: the time to tell; the present one if None.
+    """
+    moment = (now or datetime.datetime.now()).strftime("%Y-%m-%d_%H-%M-%S")
+    name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in experiment)
+    return pathlib.Path("runs") / f"{moment}_{name}"
+
+
+def _take_lock(file: TextIO, path: pathlib.Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        raise errors.ConfigError(
+            f"{path.parent} is in use by the run of process {holder}; wait for its end or give another directory"
+        ) from error
+    with files.storage_errors(f"locking {path}"):
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
