@@ -1,0 +1,1 @@
+"""Deep Q-learning: TF-Agents' own agents, configured."""

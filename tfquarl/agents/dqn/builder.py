@@ -1,0 +1,133 @@
+"""Builder of deep Q-learning agents (arXiv 1312.5602): TF-Agents' `DqnAgent` and `DdqnAgent`, configured."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+from typing import Any
+
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.core import exploration_config
+from tfquarl.networks import architecture as architecture_lib
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+    from tf_agents.agents.dqn import dqn_agent
+
+_MIN_PRIORITY = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class DqnBuilder:
+    """Deep Q-learning with n-step returns, double Q-learning and prioritised replay as switches.
+
+    Attributes:
+      hidden_sizes: units of the Q network's hidden layers.
+      activation: of the hidden layers, 'relu' or 'tanh'.
+      is_double: double Q-learning (arXiv 1509.06461): the online network chooses the next action, the target network values it.
+      n_step: steps over which the replay's transitions sum rewards.
+      discount: gamma per environment step.
+      learning_rate: of Adam at the first train step.
+      final_learning_rate: reached linearly after `learning_rate_decay_steps`, then kept.
+      learning_rate_decay_steps: train steps of the decay; 0 keeps `learning_rate`.
+      adam_epsilon: of Adam.
+      gradient_clip_norm: largest norm of each variable's gradient; None does not clip.
+      target_update_period: train steps between updates of the target network.
+      target_update_tau: share of the online weights in such an update: 1 copies (periodic), less is Polyak averaging.
+      reward_scale: factor on rewards inside the loss.
+      epsilon_start: share of random actions at each collector's first step.
+      epsilon_end: share of random actions of collector 0 after the decay.
+      epsilon_decay_steps: environment steps of all collectors together over which it decays.
+      epsilon_ladder: collector i of N ends at epsilon_end^(1 + epsilon_ladder * i / (N - 1)) (arXiv 1803.00933, section 4.1).
+    """
+
+    hidden_sizes: tuple[int, ...] = (64, 64)
+    activation: str = "relu"
+    is_double: bool = True
+    n_step: int = 3
+    discount: float = 0.99
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-4
+    learning_rate_decay_steps: int = 0
+    adam_epsilon: float = 1e-8
+    gradient_clip_norm: float | None = 10.0
+    target_update_period: int = 100
+    target_update_tau: float = 1.0
+    reward_scale: float = 1.0
+    epsilon_start: float = 1.0
+    epsilon_end: float = 0.1
+    epsilon_decay_steps: int = 5000
+    epsilon_ladder: float = 1.0
+
+    def architecture(self, spec: environment_spec.EnvironmentSpec) -> architecture_lib.PolicyArchitecture:
+        """The Q network.
+
+        Raises:
+          ConfigError: the environment's actions are continuous.
+        """
+        if not spec.is_discrete:
+            raise errors.ConfigError(
+                f"{spec.name}: deep Q-learning needs discrete actions, this task has continuous ones; use an agent for those"
+            )
+        return architecture_lib.q_architecture(spec, self.hidden_sizes, self.activation)
+
+    def make_agent(self, spec: environment_spec.EnvironmentSpec, seed: int) -> "dqn_agent.DqnAgent":
+        """An initialized agent; n-step rewards arrive summed, so that the agent itself looks one transition ahead."""
+        import tensorflow as tf
+        from tf_agents.agents.dqn import dqn_agent
+
+        from tfquarl.agents import experience
+        from tfquarl.networks import policy_network
+
+        agent_class = dqn_agent.DdqnAgent if self.is_double else dqn_agent.DqnAgent
+        agent = agent_class(
+            experience.time_step_spec(spec),
+            experience.action_spec(spec),
+            q_network=policy_network.PolicyNetwork(self.architecture(spec), seed),
+            optimizer=self._optimizer(),
+            gamma=self.discount,
+            n_step_update=1,
+            td_errors_loss_fn=_huber_loss,
+            target_update_tau=self.target_update_tau,
+            target_update_period=self.target_update_period,
+            gradient_clipping=self.gradient_clip_norm,
+            reward_scale_factor=self.reward_scale,
+            train_step_counter=tf.Variable(tf.zeros([], tf.int64), trainable=False, name="train_step"),
+        )
+        agent.initialize()
+        return agent
+
+    def policy_variables(self, agent: "dqn_agent.DqnAgent") -> "dict[str, tf.Variable]":
+        """The Q network's variables by name."""
+        return agent._q_network.policy_variables  # TF-Agents has no public name for it.
+
+    def priorities(self, loss_info: Any) -> "tf.Tensor":
+        """Absolute temporal-difference errors [B] (arXiv 1511.05952, section 3.3), never quite zero."""
+        return abs(loss_info.extra.td_error) + _MIN_PRIORITY
+
+    def make_exploration(self, index: int, num_collectors: int, seed: int) -> exploration_config.ExplorationConfig:
+        """Epsilon-greedy; the ladder over collectors keeps some greedy and some curious."""
+        rung = index / (num_collectors - 1) if num_collectors > 1 else 0.0
+        end = self.epsilon_end ** (1.0 + self.epsilon_ladder * rung)
+        decay_steps = self.epsilon_decay_steps // num_collectors
+        return exploration_config.ExplorationConfig(
+            exploration_config.EPSILON_GREEDY, max(self.epsilon_start, end), end, decay_steps, seed
+        )
+
+    def _optimizer(self) -> Any:
+        import tensorflow as tf
+
+        rate: Any = self.learning_rate
+        if self.learning_rate_decay_steps:
+            rate = tf.keras.optimizers.schedules.PolynomialDecay(
+                self.learning_rate, self.learning_rate_decay_steps, self.final_learning_rate
+            )
+        return tf.keras.optimizers.legacy.Adam(rate, epsilon=self.adam_epsilon)
+
+
+def _huber_loss(targets: "tf.Tensor", values: "tf.Tensor") -> "tf.Tensor":
+    """Huber loss [B] of each difference: squared up to 1, linear beyond."""
+    import tensorflow as tf
+
+    distance = tf.abs(targets - values)
+    quadratic = tf.minimum(distance, 1.0)
+    return 0.5 * tf.square(quadratic) + (distance - quadratic)

@@ -1,0 +1,86 @@
+"""Checkpoints of the learner: written whole or not at all, and read from the newest one that is whole."""
+
+from collections.abc import Mapping
+import json
+import pathlib
+from typing import Any
+
+from absl import logging
+import tensorflow as tf
+
+from tfquarl.core import errors
+
+_DAMAGED = (tf.errors.OpError, AssertionError, ValueError, KeyError)
+_SHAPES_KEY = "shapes/.ATTRIBUTES/py_state"
+
+
+class Checkpointing:
+    """Saves and restores trackable objects, with the shapes of their variables beside them."""
+
+    def __init__(
+        self, directory: str | pathlib.Path, objects: Mapping[str, Any], shapes: Mapping[str, Any], max_to_keep: int = 3
+    ) -> None:
+        """Makes the checkpoint manager; nothing is read or written yet.
+
+        Args:
+          directory: of the checkpoints; made at the first save.
+          objects: trackable objects by name. All their variables must exist.
+          shapes: shape of each variable by name, as one can show it to the user when a checkpoint doesn't fit.
+          max_to_keep: newest checkpoints that are kept.
+        """
+        self._directory = pathlib.Path(directory)
+        self._shapes = {name: list(shape) for name, shape in shapes.items()}
+        self._checkpoint = tf.train.Checkpoint(shapes=_JsonState(self._shapes), **objects)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(directory), max_to_keep)
+
+    def save(self, train_step: int) -> str:
+        """Writes a checkpoint; its path. A reader finds it only once it is complete."""
+        return self._manager.save(checkpoint_number=train_step)
+
+    def restore(self) -> str | None:
+        """Restores the newest checkpoint that can be read; its path, or None where there is no checkpoint.
+
+        Raises:
+          ConfigError: the newest readable one is of another network.
+          ArtifactError: there are checkpoints, and none can be read.
+        """
+        paths = list(reversed(self._manager.checkpoints))
+        for path in paths:
+            try:
+                self._check_shapes(path)
+                self._checkpoint.restore(path).assert_existing_objects_matched()
+            except _DAMAGED as error:
+                logging.warning("Checkpoint %s can't be read and is passed over: %s", path, str(error).split("\n")[0])
+                continue
+            return path
+        if paths:
+            raise errors.ArtifactError(
+                f"{self._directory}: none of its {len(paths)} checkpoints can be read; remove the directory to start anew"
+            )
+        return None
+
+    def _check_shapes(self, path: str) -> None:
+        stored = json.loads(tf.train.load_checkpoint(path).get_tensor(_SHAPES_KEY))
+        differences = [
+            f"'{name}' is {stored.get(name, 'missing')} there and {self._shapes.get(name, 'missing')} here"
+            for name in sorted(set(stored) | set(self._shapes))
+            if stored.get(name) != self._shapes.get(name)
+        ]
+        if differences:
+            raise errors.ConfigError(
+                f"checkpoint {path} is of another network: {'; '.join(differences)}; use the configuration it was made with,"
+                " or another run directory"
+            )
+
+
+class _JsonState(tf.train.experimental.PythonState):
+    """A JSON value that is saved with a checkpoint. Restoring does not change it."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def serialize(self) -> str:
+        return json.dumps(self._value)
+
+    def deserialize(self, string_value: str) -> None:
+        del string_value  # Compared before anything is restored.

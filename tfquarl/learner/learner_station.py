@@ -1,0 +1,130 @@
+"""The learner as a station: trains, gives snapshots, writes checkpoints and reports, until it is told to stop."""
+
+import time
+
+from absl import logging
+
+from tfquarl.core import interfaces
+from tfquarl.learner import checkpointing
+from tfquarl.learner import learner_config
+from tfquarl.learner import policy_learner
+from tfquarl.learner import snapshot_trigger
+
+_METRICS_GROUP = "train"
+
+
+class LearnerStation:
+    """Runs the learner. `run` is for a process of its own, `step` for a program that takes all stations in turn."""
+
+    def __init__(
+        self,
+        learner: policy_learner.PolicyLearner,
+        trigger: snapshot_trigger.SnapshotTrigger,
+        checkpoints: checkpointing.Checkpointing,
+        metrics: interfaces.MetricsSink,
+        config: learner_config.LearnerConfig,
+    ) -> None:
+        """Stores the parts."""
+        self._learner = learner
+        self._trigger = trigger
+        self._checkpoints = checkpoints
+        self._metrics = metrics
+        self._config = config
+        self._window = _Window()
+        self._last_checkpoint_time = time.perf_counter()
+
+    @property
+    def train_step(self) -> int:
+        """Train steps made so far, those before a restart included."""
+        return self._learner.train_step
+
+    @property
+    def is_done(self) -> bool:
+        """Whether `max_train_steps` are made."""
+        return self._config.max_train_steps is not None and self.train_step >= self._config.max_train_steps
+
+    def start(self) -> None:
+        """Restores the newest checkpoint, if there is one, and pushes a snapshot before the first train step.
+
+        Raises:
+          ConfigError: the checkpoint is of another network.
+          ArtifactError: there are checkpoints, and none can be read.
+        """
+        path = self._checkpoints.restore()
+        if path:
+            logging.info("Restored %s: train step %d, snapshot %d", path, self.train_step, self._trigger.version)
+        self._trigger.push(self.train_step)
+
+    def run(self, stop: interfaces.StopSignal) -> int:
+        """Trains until `stop` or `max_train_steps`; the version of the final snapshot.
+
+        Raises:
+          NumericalError: a loss or a variable became NaN or infinite.
+          ConfigError, ArtifactError: as `start`.
+        """
+        self.start()
+        while not stop.is_set() and not self.is_done:
+            self.step(self._config.steps_per_call)
+        return self.finish()
+
+    def step(self, num_steps: int) -> int:
+        """Makes up to `num_steps` train steps and what is due after them; the train steps made."""
+        if self._config.max_train_steps is not None:
+            num_steps = min(num_steps, self._config.max_train_steps - self.train_step)
+        if num_steps <= 0:
+            return 0
+        report = self._learner.train(num_steps)
+        self._trigger(self.train_step)
+        self._window.add(report)
+        if self._window.age_sec >= self._config.metrics_period_sec:
+            self._report()
+        if time.perf_counter() - self._last_checkpoint_time >= self._config.checkpoint_period_sec:
+            self._save()
+        return report.num_steps
+
+    def finish(self) -> int:
+        """Pushes the final snapshot, writes the final checkpoint and the last metrics; the snapshot's version."""
+        version = self._trigger.push(self.train_step).version
+        self._save()
+        self._report()
+        return version
+
+    def _save(self) -> None:
+        self._checkpoints.save(self.train_step)
+        self._last_checkpoint_time = time.perf_counter()
+
+    def _report(self) -> None:
+        values = self._window.metrics()
+        if values:
+            self._metrics.write(_METRICS_GROUP, self.train_step, {**values, "snapshot_version": self._trigger.version})
+        self._window = _Window()
+
+
+class _Window:
+    """Sums of the reports since the last metrics."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._num_steps = 0
+        self._loss_sum = 0.0
+        self._wait_sec = 0.0
+
+    @property
+    def age_sec(self) -> float:
+        return time.perf_counter() - self._start
+
+    def add(self, report: policy_learner.TrainReport) -> None:
+        self._num_steps += report.num_steps
+        self._loss_sum += report.mean_loss * report.num_steps
+        self._wait_sec += report.wait_sec
+
+    def metrics(self) -> dict[str, float]:
+        """By name; none where no step was made."""
+        if not self._num_steps:
+            return {}
+        age = self.age_sec
+        return {
+            "Losses/loss": self._loss_sum / self._num_steps,
+            "train_steps_per_sec": self._num_steps / age,
+            "data_wait_share": min(1.0, self._wait_sec / age),
+        }

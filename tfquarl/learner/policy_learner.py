@@ -1,0 +1,166 @@
+"""Train steps, many per call into TensorFlow: batches in, updated variables out."""
+
+from collections.abc import Iterator
+import dataclasses
+import time
+from typing import Any
+
+import tensorflow as tf
+
+from tfquarl.core import errors
+from tfquarl.learner import learner_config
+from tfquarl.learner import observation_statistics
+from tfquarl.learner import trainer as trainer_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainReport:
+    """What one call of `PolicyLearner.train` did.
+
+    Attributes:
+      num_steps: train steps made; fewer than asked for where data ran out.
+      mean_loss: over those steps; 0 where there were none.
+      elapsed_sec: wall time of the call.
+      wait_sec: the part of it spent waiting for batches.
+      is_starved: whether the replay gave no batch within its time limit.
+    """
+
+    num_steps: int
+    mean_loss: float
+    elapsed_sec: float
+    wait_sec: float
+    is_starved: bool
+
+
+class PolicyLearner:
+    """Trains on the batches of a dataset; nothing comes back to Python between the steps of one call."""
+
+    def __init__(
+        self,
+        trainer: trainer_lib.Trainer,
+        dataset: tf.data.Dataset,
+        config: learner_config.LearnerConfig,
+        priorities: trainer_lib.PrioritySink | None = None,
+    ) -> None:
+        """Makes the accumulators and traces the train step, so that the optimizer's variables exist.
+
+        Args:
+          trainer: the agent.
+          dataset: of batches with a static batch size. It may end where it gives up waiting for data; it is then asked again.
+          config: of the learner.
+          priorities: where new priorities go; batches then have `keys` and `probability`.
+        """
+        self._trainer = trainer
+        self._dataset = dataset
+        self._config = config
+        self._priorities = priorities
+        self._iterator: Iterator[Any] | None = None
+        size = int(tf.size(trainer.policy_variables["observation_scaling/offset"]))
+        self._statistics = observation_statistics.ObservationStatistics(size)
+        self._loss_sum = tf.Variable(tf.zeros([]), trainable=False, name="loss_sum")
+        self._wait_sec = tf.Variable(tf.zeros([], tf.float64), trainable=False, name="wait_sec")
+        self._batch_time = tf.Variable(tf.zeros([], tf.float64), trainable=False, name="batch_time")
+        self._train_one = tf.function(
+            tf.autograph.experimental.do_not_convert(self._train_batch), jit_compile=config.jit_compile or None
+        )
+        self._train_many = tf.function(self._train_loop)
+        self._train_one.get_concrete_function(dataset.element_spec)
+
+    @property
+    def statistics(self) -> observation_statistics.ObservationStatistics:
+        """Of the observations seen; part of a checkpoint."""
+        return self._statistics
+
+    @property
+    def train_step(self) -> int:
+        """Train steps made so far."""
+        return int(self._trainer.train_step.numpy())
+
+    def train(self, num_steps: int) -> TrainReport:
+        """Makes up to `num_steps` train steps, and sends new priorities.
+
+        Raises:
+          NumericalError: a loss or a policy variable became NaN or infinite.
+        """
+        first_step, start, is_starved = self.train_step, time.perf_counter(), False
+        for variable in (self._loss_sum, self._wait_sec):
+            variable.assign(tf.zeros_like(variable))
+        self._batch_time.assign(time.time())
+        if self._iterator is None:
+            self._iterator = iter(self._dataset)
+        try:
+            keys, new_priorities = self._train_many(self._iterator, tf.constant(num_steps))
+            if self._priorities is not None:
+                self._priorities.update(keys.numpy(), new_priorities.numpy())
+        except (tf.errors.OutOfRangeError, tf.errors.DeadlineExceededError):
+            # A dataset that gave up waiting can't go on; a new iterator can.
+            self._iterator, is_starved = None, True
+            self._wait_sec.assign_add(max(0.0, time.time() - float(self._batch_time.numpy())))
+        done = self.train_step - first_step
+        mean_loss = float(self._loss_sum.numpy()) / max(1, done)
+        self._check_finite(mean_loss)
+        return TrainReport(done, mean_loss, time.perf_counter() - start, float(self._wait_sec.numpy()), is_starved)
+
+    def _train_loop(self, iterator: Iterator[Any], num_steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        keys = tf.TensorArray(tf.uint64, num_steps, infer_shape=False)
+        new_priorities = tf.TensorArray(tf.float32, num_steps, infer_shape=False)
+        for i in tf.range(num_steps):
+            # One iteration at a time, so that the clock before the batch is read after the step before it.
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+            before = tf.timestamp()
+            with tf.control_dependencies([before]):
+                batch = next(iterator)
+            with tf.control_dependencies(tf.nest.flatten(batch)):
+                after = tf.timestamp()
+            self._wait_sec.assign_add(after - before)
+            self._batch_time.assign(after)
+            loss, step_priorities = self._train_one(batch)
+            self._loss_sum.assign_add(loss)
+            if self._priorities is not None:
+                keys = keys.write(i, batch.keys)
+                new_priorities = new_priorities.write(i, step_priorities)
+        if self._priorities is None:
+            return tf.zeros([0], tf.uint64), tf.zeros([0])
+        return keys.concat(), new_priorities.concat()
+
+    def _train_batch(self, batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        if self._config.scale_observations:
+            self._follow_observations(batch.observation)
+        weights = None
+        if self._priorities is not None:
+            weights = importance_weights(batch.probability, self._config.importance_exponent)
+        return self._trainer.train(batch, weights)
+
+    def _follow_observations(self, observations: tf.Tensor) -> None:
+        def follow() -> None:
+            self._statistics.update(observations)
+            self._statistics.write_to(self._trainer.policy_variables)
+
+        last_step = self._config.scaling_train_steps
+        if last_step is None:
+            follow()
+        else:
+            tf.cond(self._trainer.train_step < last_step, lambda: (follow(), tf.no_op())[1], tf.no_op)
+
+    def _check_finite(self, mean_loss: float) -> None:
+        if not tf.math.is_finite(mean_loss):
+            bad = [name for name, value in self._trainer.policy_variables.items() if not _is_finite(value)]
+            raise errors.NumericalError(
+                f"train step {self.train_step}: the loss is {mean_loss}; policy variables that are not finite:"
+                f" {', '.join(bad) or 'none'}; try a smaller learning rate or gradient clipping"
+            )
+
+
+def importance_weights(probabilities: tf.Tensor, exponent: float) -> tf.Tensor:
+    """Weights [B] of prioritised samples: (1 / p)^beta, scaled so that the largest is 1 (arXiv 1511.05952, section 3.4).
+
+    Args:
+      probabilities: of each item at the time it was sampled [B], in (0, 1].
+      exponent: beta in [0, 1].
+    """
+    inverse = tf.pow(tf.cast(probabilities, tf.float32), -exponent)
+    return inverse / tf.reduce_max(inverse)
+
+
+def _is_finite(variable: tf.Variable) -> bool:
+    return bool(tf.reduce_all(tf.math.is_finite(variable)))
