@@ -1,0 +1,119 @@
+"""Tests of environments/dm_control_suite.py, beside dm_control's own environments."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tfquarl.core import errors
+from tfquarl.environments import graphics
+
+graphics.prepare(can_render=False)
+
+# ruff: noqa: E402
+from dm_control import suite
+from dm_env import specs
+
+from tfquarl.environments import dm_control_suite
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        pytest.param("cartpole-balance", id="RK4"),
+        pytest.param("finger-spin", id="two substeps"),
+        pytest.param("walker-stand", id="ten substeps"),
+        pytest.param("reacher-hard", id="three fields"),
+        pytest.param("humanoid-stand", id="scalar field"),
+        pytest.param("cheetah-run", id="float reward"),
+    ],
+)
+def test_steps_as_dm_control_does(task: str) -> None:
+    environment = dm_control_suite.make_task(task, seed=5)
+    bare = suite.load(*task.split("-"), task_kwargs={"random": 5})
+    low, high = environment.spec.action_bounds
+    actions = np.random.default_rng(0).uniform(low, high, (60, len(low))).astype(np.float32)
+    for _ in range(2):
+        np.testing.assert_array_equal(environment.reset(), _flat(bare.reset()))
+        for action in actions:
+            time_step = bare.step(action)
+            observation, *rest = environment.step(action)
+            np.testing.assert_array_equal(observation, _flat(time_step))
+            assert rest == [time_step.reward, False, False]
+
+
+def _flat(time_step) -> np.ndarray:
+    return np.concatenate([np.ravel(value) for value in time_step.observation.values()]).astype(np.float32)
+
+
+def test_spec_has_fields_in_dm_controls_order_and_its_own_bounds() -> None:
+    spec = dm_control_suite.make_task("walker-stand", seed=1).spec
+    got = [(field.name, field.shape, field.offset) for field in spec.observation_fields]
+    assert got == [("orientations", (14,), 0), ("height", (), 14), ("velocity", (9,), 15)]
+    assert spec.action_low == (-1.0,) * 6 and spec.max_episode_steps == 1000
+
+
+def test_time_limit_is_a_truncation() -> None:
+    environment = dm_control_suite.make_task("reacher-hard", seed=1)
+    environment.reset()
+    ends = [environment.step(np.zeros(2, np.float32))[2:] for _ in range(1000)]
+    assert ends == [(False, False)] * 999 + [(False, True)]
+
+
+def test_discount_zero_is_a_termination(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = suite.load("reacher", "hard", task_kwargs={"random": 1})
+    monkeypatch.setattr(bare.task, "get_termination", lambda physics: 0.0)
+    environment = dm_control_suite.DmControlEnvironment("dm_control:reacher-hard", bare)
+    environment.reset()
+    assert environment.step(np.zeros(2, np.float32))[2:] == (True, False)
+
+
+def test_seed_decides_the_episodes_whatever_was_before() -> None:
+    environment = dm_control_suite.make_task("reacher-hard", seed=1)
+    first = environment.reset()
+    environment.step(np.ones(2, np.float32))
+    second = environment.reset()
+    environment.seed(1)
+    np.testing.assert_array_equal(environment.reset(), first)
+    assert (first != second).any()
+
+
+def test_divergence_and_nan_are_stopped_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = dm_control_suite.make_task("cheetah-run", seed=1)
+    environment.reset()
+    with pytest.raises(errors.TaskError, match=r"dm_control:cheetah-run: its simulation diverged: .*BADCTRL"):
+        environment.step(np.full(6, np.nan, np.float32))
+    bare = suite.load("cheetah", "run", task_kwargs={"random": 1})
+    monkeypatch.setattr(bare.task, "get_reward", lambda physics: float("nan"))
+    environment = dm_control_suite.DmControlEnvironment("dm_control:cheetah-run", bare)
+    environment.reset()
+    with pytest.raises(errors.NumericalError, match=r"dm_control:cheetah-run.*reward is nan"):
+        environment.step(np.zeros(6, np.float32))
+
+
+def test_unbounded_actions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = suite.load("cheetah", "run", task_kwargs={"random": 1})
+    unbounded = specs.BoundedArray((6,), np.float64, -np.inf, np.inf)
+    monkeypatch.setattr(bare.task, "action_spec", lambda physics: unbounded)
+    with pytest.raises(errors.TaskError, match="finite bounds"):
+        dm_control_suite.DmControlEnvironment("dm_control:cheetah-run", bare)
+
+
+def test_drawing_without_graphics_says_what_to_set() -> None:
+    environment = dm_control_suite.make_task("cheetah-run", seed=1)
+    environment.reset()
+    if os.environ["MUJOCO_GL"] == "disable":
+        with pytest.raises(errors.TaskError, match=r"can't be drawn with MUJOCO_GL=disable.*egl"):
+            environment.render()
+
+
+def test_collectors_load_no_graphics_library() -> None:
+    program = (
+        "import sys; from tfquarl.environments import registry; registry.make('dm_control:cheetah-run', 1); "
+        "print({'OpenGL', 'glfw', 'tensorflow', 'gym'} & set(sys.modules))"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "MUJOCO_GL"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=environment)
+    assert (done.returncode, done.stdout) == (0, "set()\n"), done.stderr

@@ -1,0 +1,50 @@
+"""Tests of environments/physics_stepping.py. That each task steps as dm_control's own is in dm_control_suite_test.py."""
+
+from tfquarl.environments import graphics
+
+graphics.prepare(can_render=False)
+
+# ruff: noqa: E402
+from dm_control import suite
+from dm_control.rl import control
+import numpy as np
+import pytest
+
+from tfquarl.environments import physics_stepping
+
+
+@pytest.mark.parametrize("is_legacy", [True, False])
+@pytest.mark.parametrize("domain, task", [("cartpole", "balance"), ("finger", "spin")], ids=["RK4", "Euler"])
+@pytest.mark.parametrize("nstep", [1, 3])
+def test_state_is_that_of_physics_step(domain: str, task: str, nstep: int, is_legacy: bool) -> None:
+    physics, bare = (suite.load(domain, task, task_kwargs={"random": 1}).physics for _ in range(2))
+    physics.legacy_step = bare.legacy_step = is_legacy
+    advance = physics_stepping.bind_step(physics)
+    for one in (physics, bare):
+        one.set_control(np.full(one.model.nu, 0.3))
+    for _ in range(20):
+        advance(nstep)
+        bare.step(nstep)
+    np.testing.assert_array_equal(physics.get_state(), bare.get_state())
+    assert physics.time() == bare.time()
+
+
+def test_divergence_raises_and_a_reset_recovers() -> None:
+    physics = suite.load("cheetah", "run", task_kwargs={"random": 1}).physics
+    advance = physics_stepping.bind_step(physics)
+    physics.set_control(np.full(physics.model.nu, np.nan))
+    with pytest.raises(control.PhysicsError, match="mjWARN_BADCTRL"):
+        advance()
+    physics.reset()
+    advance()
+
+
+def test_a_physics_with_its_own_step_keeps_it() -> None:
+    physics = suite.load("cheetah", "run", task_kwargs={"random": 1}).physics
+
+    class Own(type(physics)):
+        def step(self, nstep: int = 1) -> None:
+            raise NotImplementedError
+
+    physics.__class__ = Own
+    assert physics_stepping.bind_step(physics) == physics.step

@@ -1,0 +1,70 @@
+"""Tests of environments/registry.py."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.environments import registry
+from tfquarl.testing import scripted_environment
+
+
+@pytest.mark.parametrize(
+    "name, closest",
+    [
+        pytest.param("gym:Cartpole-v1", "'gym:CartPole-v1'", id="wrong case"),
+        pytest.param("dm_control:walker-stnd", "'dm_control:walker-stand'", id="missing letter"),
+        pytest.param("CartPole-v1", "'gym:CartPole-v1'", id="no suite"),
+        pytest.param("dmcontrol:walker-stand", "'dm_control:walker-stand'", id="wrong suite"),
+        pytest.param("gym:", "gym:", id="no task"),
+        pytest.param("gym:xyzzyxyzzy", "none of", id="nothing close"),
+    ],
+)
+def test_unknown_names_answer_with_the_closest_known_ones(name: str, closest: str) -> None:
+    with pytest.raises(errors.ConfigError, match=closest):
+        registry.make(name, seed=1)
+
+
+def test_spec_is_that_of_the_environment() -> None:
+    got = registry.spec("gym:CartPole-v1")
+    fields = (environment_spec.ObservationField("observation", (4,), 0),)
+    assert got == environment_spec.EnvironmentSpec("gym:CartPole-v1", fields, num_actions=2, max_episode_steps=500)
+
+
+def test_action_repeat_shortens_the_time_limit() -> None:
+    assert registry.spec("gym:MountainCar-v0", action_repeat=3).max_episode_steps == 67  # ceil(200 / 3)
+    with pytest.raises(ValueError, match="action_repeat is 0"):
+        registry.make("gym:MountainCar-v0", seed=1, action_repeat=0)
+
+
+def test_a_registered_suite_is_made_by_its_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+    made = []
+
+    def make_task(task: str, seed: int, can_render: bool) -> scripted_environment.ScriptedEnvironment:
+        made.append((task, seed, can_render))
+        return scripted_environment.ScriptedEnvironment([[(1.0, "terminated")]])
+
+    registry.register_suite("mine", make_task, task_names=lambda: ["maze", "maze-large"])
+    assert "mine" in registry.suites()
+    environment = registry.make("mine:maze", seed=7, can_render=True)
+    np.testing.assert_array_equal(environment.reset(), [0, 0])
+    assert made == [("maze", 7, True)]
+    with pytest.raises(errors.ConfigError, match="'mine:maze'"):
+        registry.make("mine:maize", seed=7)
+    with pytest.raises(ValueError, match="'mine' is taken"):
+        registry.register_suite("mine", make_task)
+    with pytest.raises(ValueError, match="'gym' is taken"):
+        registry.register_suite("gym", make_task)
+
+
+def test_a_suite_is_loaded_only_when_it_is_used() -> None:
+    program = (
+        "import sys; from tfquarl.environments import registry; registry.make('gym:CartPole-v1', 1); "
+        "print({'mujoco', 'dm_control', 'gymnasium', 'tensorflow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "set()\n", "")

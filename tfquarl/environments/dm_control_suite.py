@@ -1,0 +1,118 @@
+"""Tasks of the DeepMind Control Suite, e.g. 'dm_control:walker-stand': domain, hyphen, task.
+
+An episode that its time limit ends is truncated (dm_control gives it discount 1); one with discount 0 is terminated.
+"""
+
+from collections.abc import Iterable
+import math
+import os
+from typing import Any
+
+from dm_control import suite
+from dm_control.rl import control
+import dm_env
+import numpy as np
+
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.environments import border
+from tfquarl.environments import flattening
+from tfquarl.environments import physics_stepping
+
+_HEIGHT, _WIDTH = 240, 320
+
+
+def task_names() -> Iterable[str]:
+    """All tasks of the suite."""
+    return [f"{domain}-{task}" for domain, task in suite.ALL_TASKS]
+
+
+def make_task(task: str, seed: int, can_render: bool = False) -> "DmControlEnvironment":
+    """The suite's `task`, e.g. 'walker-stand'. Whether it can draw was decided when dm_control was imported.
+
+    Raises:
+      TaskError: it has an unbounded action.
+    """
+    del can_render
+    domain, _, task_in_domain = task.partition("-")
+    environment = suite.load(domain, task_in_domain, task_kwargs={"random": seed})
+    return DmControlEnvironment(f"dm_control:{task}", environment)
+
+
+class DmControlEnvironment:
+    """One task of the suite behind `core.interfaces.SeedableEnvironment`; its actions keep their own bounds."""
+
+    def __init__(self, name: str, environment: control.Environment) -> None:
+        self._environment = environment
+        environment.physics.step = physics_stepping.bind_step(environment.physics)
+        self._spec = _make_spec(name, environment)
+        self._flattener = flattening.MappingFlattener(self._spec)
+        self._flatten = self._flattener.flatten
+        self._step = environment.step
+
+    @property
+    def spec(self) -> environment_spec.EnvironmentSpec:
+        """Its boundary."""
+        return self._spec
+
+    def seed(self, seed: int) -> None:
+        """Makes the next episode, and those after it, depend on `seed` and the actions alone."""
+        self._environment.task.random.seed(seed)
+
+    def reset(self) -> np.ndarray:
+        """Starts an episode; the first observation, float32 [D]."""
+        observation = self._environment.reset().observation
+        self._flattener.check(observation)
+        flat = self._flatten(observation)
+        border.check_finite(self._spec, flat, 0.0)
+        return flat
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool]:
+        """One step by a float32 [A] action: observation [D], reward, terminated, truncated.
+
+        Raises:
+          TaskError: the simulation diverged.
+          NumericalError: the observation or the reward has a NaN or an infinity.
+        """
+        try:
+            step_type, reward, discount, observation = self._step(action)
+        except control.PhysicsError as error:
+            raise errors.TaskError(f"{self._spec.name}: its simulation diverged: {error}") from error
+        flat, reward = self._flatten(observation), float(reward)
+        if not math.isfinite(flat.dot(flat)) or not math.isfinite(reward):
+            border.check_finite(self._spec, flat, reward)
+        if step_type is not dm_env.StepType.LAST:
+            return flat, reward, False, False
+        return flat, reward, discount == 0.0, discount != 0.0
+
+    def render(self) -> np.ndarray:
+        """A picture of the present state, uint8 [240, 320, 3].
+
+        Raises:
+          TaskError: no way to draw on this machine, or dm_control was imported before anyone asked for pictures.
+        """
+        try:
+            frame = self._environment.physics.render(height=_HEIGHT, width=_WIDTH, camera_id=0)
+        except Exception as error:  # OpenGL's bindings raise errors of many modules.
+            raise errors.TaskError(
+                f"{self._spec.name}: can't be drawn with MUJOCO_GL={os.environ.get('MUJOCO_GL')}: {type(error).__name__}: "
+                f"{error}; start the program with MUJOCO_GL=egl, or osmesa, and the library of that name installed"
+            ) from error
+        return border.checked_frame(self._spec.name, frame)
+
+    def close(self) -> None:
+        """Frees what it holds."""
+        self._environment.close()
+
+
+def _make_spec(name: str, environment: control.Environment) -> environment_spec.EnvironmentSpec:
+    observations = environment.observation_spec()
+    fields = border.observation_fields(name, ((key, item.shape, item.dtype) for key, item in observations.items()))
+    action = environment.action_spec()
+    low, high = border.action_bounds(
+        name, np.broadcast_to(action.minimum, action.shape), np.broadcast_to(action.maximum, action.shape)
+    )
+    # dm_control counts steps up to a limit that time_limit / timestep makes, which may have a fraction.
+    limit = environment._step_limit
+    max_steps = None if math.isinf(limit) else math.ceil(limit)
+    return environment_spec.EnvironmentSpec(name, fields, action_low=low, action_high=high, max_episode_steps=max_steps)

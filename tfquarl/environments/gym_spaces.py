@@ -1,0 +1,71 @@
+"""The spaces of gym and gymnasium, which agree in their attributes, as an `EnvironmentSpec`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.environments import border
+from tfquarl.environments import flattening
+
+
+def make_spec(
+    name: str, observation_space: Any, action_space: Any, max_episode_steps: int | None, spaces: Any
+) -> environment_spec.EnvironmentSpec:
+    """The boundary of an environment with these spaces.
+
+    Args:
+      name: of the environment.
+      observation_space: a Box, or a Dict of Boxes, which are flattened in the order of the Dict.
+      action_space: a Discrete or a bounded Box.
+      max_episode_steps: its time limit, or None.
+      spaces: the module with the classes, `gym.spaces` or `gymnasium.spaces`.
+
+    Raises:
+      TaskError: a space of another kind, or without bounds.
+    """
+    fields = border.observation_fields(name, _boxes(name, observation_space, spaces))
+    if isinstance(action_space, spaces.Discrete):
+        return environment_spec.EnvironmentSpec(
+            name, fields, num_actions=int(action_space.n), max_episode_steps=max_episode_steps
+        )
+    if not isinstance(action_space, spaces.Box):
+        raise errors.TaskError(f"{name}: its action space is {action_space}; {border.FITS}")
+    low, high = border.action_bounds(name, action_space.low, action_space.high)
+    return environment_spec.EnvironmentSpec(
+        name, fields, action_low=low, action_high=high, max_episode_steps=max_episode_steps
+    )
+
+
+def make_flatten(
+    spec: environment_spec.EnvironmentSpec, observation_space: Any, spaces: Any
+) -> Callable[[Any], np.ndarray]:
+    """The function from the environment's observation to the flat one."""
+    if isinstance(observation_space, spaces.Dict):
+        return flattening.MappingFlattener(spec).flatten
+    return flattening.ArrayFlattener(spec).flatten
+
+
+def make_act(action_space: Any, spaces: Any) -> Callable[[Any], Any]:
+    """The function from tfquarl's action, an int from 0 or a float32 [A], to the environment's own."""
+    if isinstance(action_space, spaces.Discrete):
+        start = int(getattr(action_space, "start", 0))
+        return int if start == 0 else lambda action: int(action) + start
+    shape, dtype = action_space.shape, action_space.dtype
+    if len(shape) == 1 and dtype == np.float32:
+        return _as_it_is
+    return lambda action: np.asarray(action, dtype).reshape(shape)
+
+
+def _as_it_is(action: Any) -> Any:
+    return action
+
+
+def _boxes(name: str, space: Any, spaces: Any) -> list[tuple[str, tuple[int, ...], np.dtype]]:
+    boxes = dict(space.spaces) if isinstance(space, spaces.Dict) else {"observation": space}
+    for key, box in boxes.items():
+        if not isinstance(box, spaces.Box):
+            raise errors.TaskError(f"{name}: observation '{key}' is {box}; {border.FITS}")
+    return [(key, box.shape, box.dtype) for key, box in boxes.items()]

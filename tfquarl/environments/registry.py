@@ -1,0 +1,134 @@
+"""Environments by name: '<suite>:<task>', e.g. 'gym:CartPole-v1', 'gymnasium:Pendulum-v1' or 'dm_control:walker-stand'.
+
+A suite is imported when one of its tasks is first made, so that a collector of gym tasks never loads MuJoCo. A suite of one's
+own takes a function and a line:
+
+    registry.register_suite("my", make_my_task, task_names=lambda: ["maze", "maze-large"])
+    environment = registry.make("my:maze", seed=1)
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+import dataclasses
+import difflib
+import importlib
+from typing import Protocol
+
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.core import interfaces
+from tfquarl.environments import action_repeat as action_repeat_lib
+from tfquarl.environments import graphics
+
+
+class TaskFactory(Protocol):
+    """Makes one task of a suite."""
+
+    def __call__(self, task: str, seed: int, can_render: bool) -> interfaces.SeedableEnvironment:
+        """The task named `task` (without the suite), its episodes decided by `seed`; `can_render`: pictures will be asked for.
+
+        Raises:
+          TaskError: it can't be made, or its spaces don't fit.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class _Suite:
+    make: TaskFactory
+    task_names: Callable[[], Iterable[str]]
+
+
+_BUILT_IN = {
+    "dm_control": "tfquarl.environments.dm_control_suite",
+    "gym": "tfquarl.environments.gym_suite",
+    "gymnasium": "tfquarl.environments.gymnasium_suite",
+}
+_registered: dict[str, _Suite] = {}
+
+
+def register_suite(prefix: str, make_task: TaskFactory, task_names: Callable[[], Iterable[str]] = tuple) -> None:
+    """Adds a suite, in every process that makes its tasks.
+
+    Args:
+      prefix: what stands before the colon in its tasks' names.
+      make_task: makes one of its tasks.
+      task_names: its known tasks. Where they are given, others are refused with the closest known ones.
+
+    Raises:
+      ValueError: `prefix` is taken or has a colon.
+    """
+    if prefix in _BUILT_IN or prefix in _registered or ":" in prefix or not prefix:
+        raise ValueError(f"suite prefix '{prefix}' is taken, empty or has a colon; known ones: {', '.join(suites())}")
+    _registered[prefix] = _Suite(make_task, task_names)
+
+
+def suites() -> list[str]:
+    """Prefixes of all suites."""
+    return sorted({*_BUILT_IN, *_registered})
+
+
+def make(name: str, seed: int, action_repeat: int = 1, can_render: bool = False) -> interfaces.SeedableEnvironment:
+    """Makes the environment called `name`.
+
+    Args:
+      name: '<suite>:<task>'.
+      seed: decides its episodes; the same seed gives the same episodes for the same actions.
+      action_repeat: environment steps that each action is held for; their rewards are summed.
+      can_render: whether `render` will be called. Without it no graphics library is loaded.
+
+    Raises:
+      ConfigError: no such suite or task; the message has the closest known names.
+      TaskError: the task can't be made here, or its spaces don't fit.
+      ValueError: `action_repeat` is less than 1.
+    """
+    if action_repeat < 1:
+        raise ValueError(f"{name}: action_repeat is {action_repeat}, needs 1 or more")
+    graphics.prepare(can_render)
+    prefix, suite, task = _find(name)
+    known = list(suite.task_names())
+    # A gym id with a module in front ('package:Task-v0') registers itself when it is made.
+    if known and task not in known and ":" not in task:
+        raise errors.ConfigError(
+            f"environment '{name}' is unknown; " + _closest(name, (f"{prefix}:{other}" for other in known))
+        )
+    environment = suite.make(task, seed, can_render)
+    return environment if action_repeat == 1 else action_repeat_lib.ActionRepeat(environment, action_repeat)
+
+
+def spec(name: str, action_repeat: int = 1) -> environment_spec.EnvironmentSpec:
+    """The boundary of the environment called `name`; raises as `make` does."""
+    environment = make(name, seed=0, action_repeat=action_repeat)
+    try:
+        return environment.spec
+    finally:
+        environment.close()
+
+
+def _find(name: str) -> tuple[str, _Suite, str]:
+    prefix, _, task = name.partition(":")
+    if prefix not in suites() or not task:
+        known = [f"{suite}:{task}" for suite in suites() for task in _load(suite).task_names()]
+        raise errors.ConfigError(
+            f"environment '{name}' names no suite; needs '<suite>:<task>' with one of the suites {', '.join(suites())}; "
+            + _closest(name, known)
+        )
+    return prefix, _load(prefix), task
+
+
+def _load(prefix: str) -> _Suite:
+    if prefix in _registered:
+        return _registered[prefix]
+    try:
+        module = importlib.import_module(_BUILT_IN[prefix])
+    except ImportError as error:
+        raise errors.TaskError(f"suite '{prefix}' can't be loaded: {error}; is its package installed?") from error
+    return _Suite(module.make_task, module.task_names)
+
+
+def _closest(name: str, known: Iterable[str]) -> str:
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+    if not matches:
+        return f"none of {len(by_lower)} known ones is close to it"
+    return "the closest known ones are " + ", ".join(f"'{by_lower[match]}'" for match in matches)
