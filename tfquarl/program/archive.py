@@ -1,0 +1,233 @@
+"""The policies that a run keeps: one directory a version, 'latest' and 'best' beside them, each written whole or not at all.
+
+policies/12/policy.tflite          policies/latest -> 12
+policies/12/manifest.json          policies/best -> 9
+policies/12/policy_float32.tflite
+policies/12/policy_float32.json
+policies/12/evaluation.json
+"""
+
+from collections.abc import Mapping
+import json
+import math
+import os
+import pathlib
+import shutil
+import tempfile
+from typing import Any
+from typing import Protocol
+
+from tfquarl.core import errors
+from tfquarl.core import files
+from tfquarl.core import records
+
+POLICIES = "policies"
+MODEL = "policy.tflite"
+REFERENCE_MODEL = "policy_float32.tflite"
+
+_MANIFEST = "manifest.json"
+_EVALUATION = "evaluation.json"
+_LINKS = ("best", "latest")
+_OWN_KEYS = ("version", "train_step", "recipe", "sha256", "size_bytes")
+
+
+class Evaluation(Protocol):
+    """A verdict on a policy."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; ['quantized']['mean_return'] is what 'best' goes by."""
+        ...
+
+
+class PolicyArchive:
+    """Keeps judged policies in `run_dir`/policies. One process writes; any may read."""
+
+    def __init__(self, run_dir: str | os.PathLike[str], max_to_keep: int = 5) -> None:
+        """Names the archive; the directory is made by the first `save`.
+
+        Args:
+          run_dir: directory of the run.
+          max_to_keep: how many versions stay beside 'latest' and 'best', the newest ones; >= 0.
+        """
+        if max_to_keep < 0:
+            raise ValueError(f"max_to_keep is {max_to_keep}, needs to be at least 0")
+        self._directory = pathlib.Path(run_dir) / POLICIES
+        self._max_to_keep = max_to_keep
+
+    def save(
+        self, quantized: records.PolicyArtifact, reference: records.PolicyArtifact, evaluation: Evaluation
+    ) -> pathlib.Path:
+        """Keeps a policy; points 'latest' at it and 'best' at the highest mean return, the newer of equal ones.
+
+        Args:
+          quantized: the policy that is deployed.
+          reference: the float policy of the same snapshot.
+          evaluation: the verdict; a version that was kept before is replaced, with its verdict.
+
+        Returns:
+          The directory of this version.
+
+        Raises:
+          StorageError: no space or no permission; what was kept before is untouched.
+        """
+        verdict = evaluation.to_json()
+        directory = self._directory / str(quantized.version)
+        with files.storage_errors(f"keeping policy {quantized.version} in {self._directory}"):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            self._replace(directory, quantized, reference, verdict)
+            self._link("latest", quantized.version)
+            self._link("best", max(self.versions(), key=self._rank))
+            self._remove_old()
+        return directory
+
+    def versions(self) -> list[int]:
+        """The versions that are kept, in ascending order."""
+        if not self._directory.is_dir():
+            return []
+        return sorted(int(entry.name) for entry in self._directory.iterdir() if entry.name.isdigit())
+
+    def _replace(
+        self,
+        directory: pathlib.Path,
+        quantized: records.PolicyArtifact,
+        reference: records.PolicyArtifact,
+        verdict: Mapping[str, Any],
+    ) -> None:
+        with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=self._directory) as temporary:
+            new = pathlib.Path(temporary) / "new"
+            new.mkdir()
+            write_artifact(quantized, new / MODEL)
+            write_artifact(reference, new / REFERENCE_MODEL)
+            files.write_json(new / _EVALUATION, verdict)
+            if directory.exists():
+                directory.rename(pathlib.Path(temporary) / "old")
+            new.rename(directory)
+        files.sync_directory(self._directory)
+
+    def _link(self, name: str, version: int) -> None:
+        temporary = self._directory / f".{name}"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(str(version))
+        temporary.replace(self._directory / name)
+
+    def _rank(self, version: int) -> tuple[float, int]:
+        path = self._directory / str(version) / _EVALUATION
+        try:
+            value = _read_json(path)["quantized"]["mean_return"]
+        except (KeyError, TypeError) as error:
+            raise errors.ArtifactError(f"{path} has no quantized mean_return; was it edited?") from error
+        return (-math.inf if value is None else float(value)), version
+
+    def _remove_old(self) -> None:
+        linked = {os.readlink(self._directory / name) for name in _LINKS}
+        others = [version for version in self.versions() if str(version) not in linked]
+        for version in others[: len(others) - self._max_to_keep]:
+            shutil.rmtree(self._directory / str(version))
+        for leftover in self._directory.glob(".*.*"):  # of a process that was killed while it saved
+            shutil.rmtree(leftover)
+
+
+def write_artifact(artifact: records.PolicyArtifact, model_file: pathlib.Path) -> None:
+    """Writes the flatbuffer to `model_file` and its manifest beside it, the manifest last.
+
+    Raises:
+      StorageError: a file can't be written.
+      ValueError: the manifest uses a key that the file needs for itself.
+    """
+    taken = sorted(set(_OWN_KEYS) & set(artifact.manifest))
+    if taken:
+        raise ValueError(f"policy {artifact.version}: its manifest has the reserved keys {taken}")
+    manifest = {
+        "version": artifact.version,
+        "train_step": artifact.train_step,
+        "recipe": artifact.recipe,
+        "sha256": artifact.digest,
+        "size_bytes": len(artifact.model),
+        **artifact.manifest,
+    }
+    files.write_atomically(model_file, artifact.model)
+    files.write_json(_manifest_file(model_file), manifest)
+
+
+def read_artifact(model_file: pathlib.Path) -> records.PolicyArtifact:
+    """The artifact that `write_artifact` wrote: `model_file` and its manifest beside it, '<name>.json' or 'manifest.json'.
+
+    Raises:
+      ConfigError: one of the two files is missing.
+      ArtifactError: the manifest is damaged, or the flatbuffer is not the one that it describes.
+    """
+    manifest_file = _manifest_file(model_file)
+    if not manifest_file.is_file():
+        manifest_file = model_file.with_name(_MANIFEST)
+    for path in (model_file, manifest_file):
+        if not path.is_file():
+            raise errors.ConfigError(f"{path} is missing; a policy is a .tflite file with its manifest beside it")
+    manifest = _read_json(manifest_file)
+    with files.storage_errors(f"reading {model_file}"):
+        model = model_file.read_bytes()
+    try:
+        rest = {key: value for key, value in manifest.items() if key not in _OWN_KEYS}
+        version, train_step = int(manifest["version"]), int(manifest["train_step"])
+        artifact = records.PolicyArtifact(version, train_step, str(manifest["recipe"]), model, rest)
+        expected = str(manifest["sha256"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise errors.ArtifactError(f"{manifest_file} lacks {error}; it is no manifest of a policy") from error
+    if artifact.digest != expected:
+        raise errors.ArtifactError(
+            f"{model_file} has sha256 {artifact.digest[:12]}, its manifest says {expected[:12]}; it was truncated or altered"
+        )
+    return artifact
+
+
+def find_model(path: str | os.PathLike[str], version: str = "best", model: str = MODEL) -> pathlib.Path:
+    """The .tflite file that a user means.
+
+    Args:
+      path: a .tflite file, a directory of one version, or the directory of a run.
+      version: which of a run's policies: 'best', 'latest' or a number.
+      model: `MODEL` or `REFERENCE_MODEL`; not used where `path` is a file.
+
+    Raises:
+      ConfigError: there is no such policy.
+    """
+    path = pathlib.Path(path)
+    if path.is_file():
+        return path
+    if (path / MODEL).is_file():
+        return path / model
+    if version not in _LINKS and not version.isdigit():
+        raise errors.ConfigError(f"policy version is '{version}', needs 'best', 'latest' or a number")
+    policies = path if path.name == POLICIES else path / POLICIES
+    if not (policies / version / model).is_file():
+        kept = sorted((entry.name for entry in policies.glob("[!.]*")), key=lambda name: (len(name), name))
+        there = f"it has {', '.join(kept)}" if kept else "it has none"
+        raise errors.ConfigError(f"{path} has no policy '{version}': {there}; give a run directory or a .tflite file")
+    return policies / version / model
+
+
+def load(path: str | os.PathLike[str], version: str = "best") -> records.PolicyArtifact:
+    """The quantized policy that a user means, verified; arguments and errors as of `find_model` and `read_artifact`."""
+    return read_artifact(find_model(path, version))
+
+
+def load_reference(path: str | os.PathLike[str], version: str = "best") -> records.PolicyArtifact:
+    """The float policy beside the one that `load` gives, verified; `path` is a directory or the quantized .tflite.
+
+    Raises:
+      ConfigError: there is none.
+      ArtifactError: it is damaged.
+    """
+    return read_artifact(find_model(path, version).with_name(REFERENCE_MODEL))
+
+
+def _manifest_file(model_file: pathlib.Path) -> pathlib.Path:
+    """'manifest.json' for the policy itself, else the model's own name with .json."""
+    return model_file.with_name(_MANIFEST) if model_file.name == MODEL else model_file.with_suffix(".json")
+
+
+def _read_json(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        with files.storage_errors(f"reading {path}"):
+            return dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise errors.ArtifactError(f"{path} is not a JSON object: {error}; was it edited?") from error
