@@ -27,7 +27,7 @@ def every_library():
     """The libraries of all packages of tfquarl/."""
     return [package_label(package) for package in every_package()]
 
-def pytest_package(deps = None, data = [], sizes = {}, tags = {}, shards = {}):
+def pytest_package(deps = None, data = [], tags = [], sizes = {}, shards = {}, tags_of = {}):
     """The BUILD file of a directory of tests: a target for every *_test.py, so that a new one needs no edit.
 
     All other Python files of the directory (conftest.py, __init__.py, fakes) go to each of them.
@@ -35,9 +35,10 @@ def pytest_package(deps = None, data = [], sizes = {}, tags = {}, shards = {}):
     Args:
       deps: what the tests import; by default tfquarl/<this directory's name> and the fakes.
       data: files that the tests read.
+      tags: tags of all the tests; ["cpu:2"] where they start processes.
       sizes: target name to test size, where it is not medium (300 seconds).
-      tags: target name to tags; ["cpu:2"] for a test that starts processes.
       shards: target name to shard_count.
+      tags_of: target name to more tags.
     """
     package = native.package_name().split("/")[-1]
     if package not in TESTED:
@@ -52,7 +53,7 @@ def pytest_package(deps = None, data = [], sizes = {}, tags = {}, shards = {}):
         deps = deps + ["//tests:root"],
     )
     names = [test[:-len(".py")] for test in tests]
-    for table in [sizes, tags, shards]:
+    for table in [sizes, shards, tags_of]:
         for name in table:
             if name not in names:
                 fail("//%s has no test named %s" % (native.package_name(), name))
@@ -63,7 +64,7 @@ def pytest_package(deps = None, data = [], sizes = {}, tags = {}, shards = {}):
             srcs = [name + ".py"],
             data = data,
             shard_count = shards.get(name),
-            tags = tags.get(name, []),
+            tags = tags + tags_of.get(name, []),
             deps = [":support"],
         )
     sources()

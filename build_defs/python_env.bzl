@@ -19,6 +19,14 @@ lock = open(sys.argv[1], "rb").read()
 print(hashlib.sha256(sys.version.encode() + lock).hexdigest()[:12])
 """
 
+# The blocks of the lock that build the packages which come as source only (gym).
+_BACKEND = """
+import re, sys
+lock = open(sys.argv[1]).read()
+blocks = re.findall(r"^(?:setuptools|wheel)==.*?(?=^[^ ]|\\Z)", lock, re.MULTILINE | re.DOTALL)
+open(sys.argv[2], "w").write("".join(blocks))
+"""
+
 _BUILD = """
 load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
 
@@ -67,7 +75,9 @@ def _find_python(ctx):
         "No Python %s with the modules venv and ensurepip. Tried:" % version,
     ] + tried + [
         "On Debian: apt-get install python%s python%s-venv" % (version, version),
-        "Or name one: TFQUARL_PYTHON=/path/to/python%s" % version,
+        "Where the distribution has none: uv python install %s (https://docs.astral.sh/uv)" % version,
+        "Then name it, for all commands, in the file .bazelrc.user:",
+        "  build --repo_env=TFQUARL_PYTHON=/path/to/python%s" % version,
     ]))
 
 def _run(ctx, what, arguments, **kwargs):
@@ -75,6 +85,21 @@ def _run(ctx, what, arguments, **kwargs):
     if result.return_code != 0:
         fail("%s failed:\n%s\n%s" % (what, result.stdout[-4000:], result.stderr[-4000:]))
     return result.stdout.strip()
+
+def _pip_install(ctx, python, lock):
+    """Installs what the lock names, and nothing that it does not: no resolver, no unlocked build requirements.
+
+    Nor does pip judge by "Requires-Python": the lock was resolved for this Python by uv, which takes no notice of the
+    upper bounds that some packages declare, and pip would refuse what uv has chosen.
+    """
+    options = ["--require-hashes", "--no-deps", "--no-build-isolation", "--ignore-requires-python", "--no-compile"]
+    _run(
+        ctx,
+        "pip install",
+        [python, "-m", "pip", "install", "--no-input", "--quiet"] + options + ["--requirement", lock],
+        environment = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONPATH": ""},
+        timeout = 3600,
+    )
 
 def _python_env_impl(ctx):
     requirements = ctx.path(ctx.attr.requirements)
@@ -84,32 +109,14 @@ def _python_env_impl(ctx):
     ctx.report_progress("making a virtualenv")
     _run(ctx, "python -m venv", [base, "-m", "venv", venv])
     python = str(venv) + "/bin/python"
-    ctx.report_progress("installing requirements.txt (minutes, the first time)")
-    _run(
-        ctx,
-        "pip install",
-        # The lock was resolved for this Python by uv, which rightly takes no notice of the upper bounds on Python that
-        # some packages declare; pip would refuse them, so it neither resolves nor checks again. Hashes it does check.
-        [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--require-hashes",
-            "--no-deps",
-            "--ignore-requires-python",
-            "--no-compile",
-            "--no-input",
-            "--requirement",
-            requirements,
-        ],
-        environment = {"PYTHONPATH": "", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        timeout = 3600,
-        quiet = False,
-    )
+    backend = ctx.path("build_backend.txt")
+    _run(ctx, "Reading " + str(requirements), [base, "-c", _BACKEND, requirements, backend])
+    ctx.report_progress("installing requirements.txt (a minute or two, the first time)")
+    for lock in [backend, requirements]:
+        _pip_install(ctx, python, lock)
 
-    # A sandboxed test cannot write bytecode: without this each would compile TensorFlow again. Tests that packages
-    # ship broken on purpose fail to compile, hence no look at the exit code.
+    # A sandboxed test cannot write bytecode: without this each would compile TensorFlow again. A few packages ship
+    # files that do not compile, hence no look at the exit code.
     ctx.report_progress("compiling bytecode")
     ctx.execute([python, "-m", "compileall", "-q", "-q", "-j", "0", str(venv) + "/lib"], timeout = 3600)
     ctx.file("BUILD", _BUILD.format(python = python))
