@@ -1,0 +1,216 @@
+"""The conversion station: newest snapshot in, checked artifact out."""
+
+from collections.abc import Mapping
+import dataclasses
+import hashlib
+import importlib.metadata
+import platform
+import time
+from typing import Any
+from typing import Protocol
+
+from absl import logging
+import numpy as np
+
+from tfquarl.converter import parity_gate
+from tfquarl.converter import policy_converter
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.core import interfaces
+from tfquarl.core import records
+from tfquarl.networks import architecture as architecture_lib
+
+_PACKAGES = ("tensorflow", "ai-edge-litert", "numpy")
+
+
+class EvaluationSink(Protocol):
+    """Where the evaluator finds the quantized policy beside its float original."""
+
+    def publish_pair(self, quantized: records.PolicyArtifact, reference: records.PolicyArtifact) -> None:
+        """Makes both, of one version, the newest ones."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class ConversionConfig:
+    """How the station works.
+
+    Attributes:
+      poll_interval_sec: time between two looks for a newer snapshot.
+    """
+
+    poll_interval_sec: float = 0.02
+
+
+class ConversionWorker:
+    """Converts the newest snapshot, compares it with the float policy and publishes it; nothing is converted twice."""
+
+    def __init__(
+        self,
+        snapshots: interfaces.SnapshotSource,
+        observations: interfaces.ObservationSource,
+        converter: policy_converter.PolicyConverter,
+        float_converter: policy_converter.PolicyConverter,
+        gate: parity_gate.ParityGate,
+        policies: interfaces.ArtifactSink,
+        evaluation_policies: EvaluationSink,
+        metrics: interfaces.MetricsSink,
+        spec: environment_spec.EnvironmentSpec,
+        config: ConversionConfig,
+    ) -> None:
+        """Stores the arguments.
+
+        Args:
+          snapshots: where snapshots come from.
+          observations: for calibration and parity.
+          converter: by the recipe in force.
+          float_converter: by recipe 'float32', for the evaluator's comparison and where parity fails.
+          gate: judges converted policies.
+          policies: where collectors find the artifact.
+          evaluation_policies: where the evaluator finds both artifacts.
+          metrics: where the figures go, as group 'convert' at the snapshot's train step.
+          spec: of the environment, for the manifest.
+          config: of the station.
+        """
+        self._snapshots, self._observations = snapshots, observations
+        self._converter, self._float_converter = converter, float_converter
+        self._gate = gate
+        self._policies, self._evaluation_policies = policies, evaluation_policies
+        self._metrics = metrics
+        self._spec, self._config = spec, config
+        self._num_refused = 0
+        self._num_failed_parity = 0
+
+    def run(self, stop: interfaces.StopSignal) -> None:
+        """Converts until `stop` is set."""
+        self._converter.prepare()
+        self._float_converter.prepare()
+        while not stop.is_set():
+            if not self.step():
+                stop.wait(self._config.poll_interval_sec)
+
+    def step(self) -> bool:
+        """Converts the newest snapshot if it is newer than the last one; whether there was one. Does not wait for it.
+
+        Raises:
+          ConversionError: the snapshot isn't the architecture's, or the file isn't what the recipe says.
+          ParityError: the converted policy differs too much and the gate's config says 'stop'.
+        """
+        snapshot = self._snapshots.poll()
+        if snapshot is None:
+            return False
+        start = time.perf_counter()
+        try:
+            self._convert(snapshot, start)
+        except errors.NumericalError as error:
+            self._num_refused += 1
+            logging.error("Not converted, the last good policy stays: %s", error)
+            self._metrics.write("convert", snapshot.train_step, {"RefusedSnapshots": self._num_refused})
+        return True
+
+    def _convert(self, snapshot: records.PolicySnapshot, start: float) -> None:
+        calibration = self._observations.calibration()
+        converting = time.perf_counter()
+        model = self._converter.convert(snapshot, calibration)
+        converted = time.perf_counter()
+        reference_model = self._float_converter.convert(snapshot)
+        checking = time.perf_counter()
+        report = self._gate.check(
+            self._converter.architecture, snapshot.variables, model, self._observations.held_out()
+        )
+        checked = time.perf_counter()
+        quantized = self._artifact(snapshot, self._converter, model, report, calibration)
+        reference = self._artifact(snapshot, self._float_converter, reference_model, None, None)
+        published = self._publish(quantized, reference, report)
+        values = {
+            "PolicyVersion": float(snapshot.version),
+            "ConversionSec": converted - converting,
+            "ParityCheckSec": checked - checking,
+            "SnapshotToPublishedSec": time.perf_counter() - start,
+            "ModelBytes": float(len(model)),
+            "CalibrationObservations": float(len(calibration)),
+            "Published": float(published),
+            "ParityPassed": float(report.passed),
+            "ParityFailures": float(self._num_failed_parity),
+            "RefusedSnapshots": float(self._num_refused),
+        }
+        values.update({_metric_name(name): value for name, value in report.figures.items()})
+        self._metrics.write("convert", snapshot.train_step, values)
+
+    def _publish(
+        self, quantized: records.PolicyArtifact, reference: records.PolicyArtifact, report: parity_gate.ParityReport
+    ) -> bool:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in report.figures.items())
+        if report.passed:
+            logging.info("Policy %d passes parity: %s", quantized.version, figures)
+            self._policies.publish(quantized)
+            self._evaluation_policies.publish_pair(quantized, reference)
+            return True
+        self._num_failed_parity += 1
+        action = self._gate.config.on_failure
+        message = f"policy {quantized.version} fails parity: {'; '.join(report.failures)} ({figures})"
+        if action == "stop":
+            raise errors.ParityError(
+                f"{message}; loosen the thresholds or choose a finer recipe than {quantized.recipe}"
+            )
+        logging.warning("%s; on_failure is '%s'", message, action)
+        if action == "publish_float32":
+            self._policies.publish(reference)
+            self._evaluation_policies.publish_pair(quantized, reference)
+        return action == "publish_float32"
+
+    def _artifact(
+        self,
+        snapshot: records.PolicySnapshot,
+        converter: policy_converter.PolicyConverter,
+        model: bytes,
+        report: parity_gate.ParityReport | None,
+        calibration: np.ndarray | None,
+    ) -> records.PolicyArtifact:
+        manifest = make_manifest(self._spec, converter.architecture, converter, model, report, calibration)
+        return records.PolicyArtifact(snapshot.version, snapshot.train_step, converter.recipe.name, model, manifest)
+
+
+def make_manifest(
+    spec: environment_spec.EnvironmentSpec,
+    architecture: architecture_lib.PolicyArchitecture,
+    converter: policy_converter.PolicyConverter,
+    model: bytes,
+    report: parity_gate.ParityReport | None,
+    calibration: np.ndarray | None,
+) -> dict[str, Any]:
+    """The manifest of an artifact, as `PolicyArtifact` documents it.
+
+    Args:
+      spec: of the environment.
+      architecture: of the policy.
+      converter: that made the model.
+      model: the flatbuffer.
+      report: the verdict on it; None where it wasn't compared.
+      calibration: observations [N, D] that it was calibrated on; None where it wasn't.
+    """
+    return {
+        "environment": spec.to_json(),
+        "architecture": architecture.to_json(),
+        "recipe": converter.recipe.name,
+        "io": converter.recipe.io,
+        "digest": hashlib.sha256(model).hexdigest(),
+        "calibration": _calibration_json(calibration),
+        "parity": None if report is None else report.to_json(),
+        "versions": _versions(),
+    }
+
+
+def _calibration_json(calibration: np.ndarray | None) -> Mapping[str, Any] | None:
+    if calibration is None:
+        return None
+    data = np.ascontiguousarray(calibration, np.float32).tobytes()
+    return {"num_observations": len(calibration), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _PACKAGES}}
+
+
+def _metric_name(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
