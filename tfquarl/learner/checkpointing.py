@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tfquarl.core import errors
 
-_DAMAGED = (tf.errors.OpError, AssertionError, ValueError, KeyError)
+# What TensorFlow raises on files that were cut, altered or lost.
+_DAMAGED = (tf.errors.OpError, AssertionError, ValueError, LookupError)
 _SHAPES_KEY = "shapes/.ATTRIBUTES/py_state"
 
 
@@ -84,3 +85,8 @@ class _JsonState(tf.train.experimental.PythonState):
 
     def deserialize(self, string_value: str) -> None:
         del string_value  # Compared before anything is restored.
+
+
+def variable_shapes(module: tf.Module) -> dict[str, tuple[int, ...]]:
+    """Shape of each variable of `module` by its name, for `Checkpointing`; counters are left out."""
+    return {variable.name: tuple(variable.shape) for variable in module.variables if variable.dtype.is_floating}

@@ -114,7 +114,9 @@ class PolicyLearner:
                 after = tf.timestamp()
             self._wait_sec.assign_add(after - before)
             self._batch_time.assign(after)
-            loss, step_priorities = self._train_one(batch)
+            # No part of a step, its counter for one, may run where the batch did not come.
+            with tf.control_dependencies([after]):
+                loss, step_priorities = self._train_one(batch)
             self._loss_sum.assign_add(loss)
             if self._priorities is not None:
                 keys = keys.write(i, batch.keys)

@@ -1,0 +1,180 @@
+"""Tests of the learner station: snapshots, checkpoints, metrics, and how it starts and ends."""
+
+import pathlib
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfquarl.core import errors
+from tfquarl.learner import checkpointing
+from tfquarl.learner import learner_config
+from tfquarl.learner import learner_station
+from tfquarl.learner import policy_learner
+from tfquarl.learner import snapshot_trigger
+from tfquarl.testing import learner_fakes
+
+
+class Station:
+    """A learner station with all its parts at hand. Every reward is 8, so that head/bias goes 0, 4, 6, 7, 7.5, ..."""
+
+    def __init__(self, directory: pathlib.Path, rounds: int | None = None, observation_size: int = 2, **config: Any):
+        self.config = learner_config.LearnerConfig(**{"snapshot_interval_steps": 2, "steps_per_call": 1, **config})
+        self.trainer = learner_fakes.FakeTrainer(observation_size)
+        self.sink = learner_fakes.TapeSink()
+        self.learner = policy_learner.PolicyLearner(
+            self.trainer, learner_fakes.fake_dataset([[8.0]], rounds), self.config
+        )
+        self.trigger = snapshot_trigger.SnapshotTrigger(self.trainer.policy_variables, self.sink, self.config)
+        self.checkpoints = checkpointing.Checkpointing(
+            directory,
+            {"agent": self.trainer.agent, "snapshots": self.trigger},
+            checkpointing.variable_shapes(self.trainer.agent),
+        )
+        self.station = learner_station.LearnerStation(
+            self.learner, self.trigger, self.checkpoints, self.sink, self.config
+        )
+
+    @property
+    def pushed(self) -> list[tuple[int, int, float]]:
+        return list(self.sink.named("push"))
+
+
+def test_the_whole_story_of_a_run(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path, max_train_steps=5)
+    assert parts.station.run(threading.Event()) == 4
+    # version, train step, head/bias: one before the first step, one every two steps, one at the end.
+    assert parts.pushed == [(1, 0, 0.0), (2, 2, 6.0), (3, 4, 7.5), (4, 5, 7.75)]
+    ((group, step, values),) = parts.sink.named("write")
+    assert (group, step, values["snapshot_version"]) == ("train", 5, 4)
+    assert values["Losses/loss"] == pytest.approx((8 + 4 + 2 + 1 + 0.5) / 5)
+    assert values["train_steps_per_sec"] > 0 and 0 <= values["data_wait_share"] <= 1
+
+
+def test_goes_on_after_a_restart(tmp_path: pathlib.Path) -> None:
+    Station(tmp_path, max_train_steps=2).station.run(threading.Event())
+    parts = Station(tmp_path, max_train_steps=4)
+    parts.station.run(threading.Event())
+    assert parts.pushed == [(4, 2, 6.0), (5, 4, 7.5), (6, 4, 7.5)]
+
+
+def test_stop_ends_it_even_where_no_data_comes(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path, rounds=0)
+    stop = threading.Event()
+    versions: list[int] = []
+    thread = threading.Thread(target=lambda: versions.append(parts.station.run(stop)))
+    thread.start()
+    stop.set()
+    thread.join(timeout=60)
+    assert versions == [2]
+    assert parts.pushed == [(1, 0, 0.0), (2, 0, 0.0)]
+    assert list(parts.sink.named("write")) == []
+
+
+def test_step_by_step(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path, max_train_steps=5)
+    parts.station.start()
+    assert [parts.station.step(3) for _ in range(3)] == [3, 2, 0]
+    assert parts.station.is_done and parts.station.train_step == 5
+
+
+def test_metrics_and_checkpoints_come_by_the_clock(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path, metrics_period_sec=0, checkpoint_period_sec=0)
+    parts.station.start()
+    for _ in range(2):
+        parts.station.step(1)
+    assert [step for _, step, _ in parts.sink.named("write")] == [1, 2]
+    assert sorted(path.name for path in tmp_path.glob("*.index")) == ["ckpt-1.index", "ckpt-2.index"]
+
+
+def test_a_policy_that_is_no_number_is_not_published(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path)
+    parts.trainer.agent.bias.assign([np.nan])
+    with pytest.raises(errors.NumericalError, match="snapshot 1 at train step 0: variable 'head/bias'"):
+        parts.station.start()
+    assert parts.pushed == []
+
+
+@pytest.mark.parametrize(
+    "moments, versions",
+    [
+        ([(0, 0.0), (1, 1.0), (2, 2.0), (4, 3.0)], [0, 2, 4]),
+        ([(0, 0.0), (2, 0.4), (3, 0.6)], [0, 3]),
+        ([(0, 0.0), (1, 9.0), (1, 11.0), (1, 30.0)], [0, 1]),
+    ],
+    ids=["every two steps", "not more often than each half second", "at least every ten seconds if there was a step"],
+)
+def test_when_snapshots_are_due(moments: list[tuple[int, float]], versions: list[int]) -> None:
+    config = learner_config.LearnerConfig(
+        snapshot_interval_steps=2, min_snapshot_period_sec=0.5, max_snapshot_period_sec=10
+    )
+    sink, now = learner_fakes.TapeSink(), [0.0]
+    trigger = snapshot_trigger.SnapshotTrigger(
+        learner_fakes.FakeTrainer().policy_variables, sink, config, clock=lambda: now[0]
+    )
+    for train_step, now[0] in moments:
+        trigger(train_step)
+    assert [step for _, step, _ in sink.named("push")] == versions
+
+
+def test_snapshots_keep_their_values() -> None:
+    trainer, sink = learner_fakes.FakeTrainer(), learner_fakes.TapeSink()
+    trigger = snapshot_trigger.SnapshotTrigger(trainer.policy_variables, sink, learner_config.LearnerConfig())
+    snapshot = trigger.push(0)
+    trainer.agent.bias.assign([5.0])
+    assert snapshot.variables["head/bias"].tolist() == [0.0]
+    assert snapshot.variables["head/bias"].dtype == np.float32
+
+
+def _saved(directory: pathlib.Path) -> list[pathlib.Path]:
+    """Checkpoints 1 and 2, of head/bias 4 and 6: their data files."""
+    parts = Station(directory, checkpoint_period_sec=0)
+    for _ in range(2):
+        parts.station.step(1)
+    return [directory / f"ckpt-{step}.data-00000-of-00001" for step in (1, 2)]
+
+
+@pytest.mark.parametrize("damage", ["cut", "altered", "removed"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: pathlib.Path, damage: str) -> None:
+    newest = _saved(tmp_path)[-1]
+    data = bytearray(newest.read_bytes())
+    if damage == "cut":
+        newest.write_bytes(data[: len(data) // 2])
+    elif damage == "altered":
+        newest.write_bytes(bytes(byte ^ 255 for byte in data))
+    else:
+        newest.unlink()
+    parts = Station(tmp_path)
+    assert parts.checkpoints.restore() == str(tmp_path / "ckpt-1")
+    assert parts.trainer.agent.bias.numpy() == [4.0] and parts.trainer.train_step.numpy() == 1
+
+
+def test_nothing_to_restore(tmp_path: pathlib.Path) -> None:
+    assert Station(tmp_path / "none").checkpoints.restore() is None
+
+
+def test_no_checkpoint_can_be_read(tmp_path: pathlib.Path) -> None:
+    for path in _saved(tmp_path):
+        path.write_bytes(b"")
+    with pytest.raises(errors.ArtifactError, match="none of its 2 checkpoints can be read"):
+        Station(tmp_path).checkpoints.restore()
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: pathlib.Path) -> None:
+    _saved(tmp_path)
+    parts = Station(tmp_path)
+    other = checkpointing.Checkpointing(
+        tmp_path, {"agent": parts.trainer.agent}, {"head/bias:0": (3,), "offset:0": (2,), "scale:0": (2,), "new": ()}
+    )
+    message = r"'head/bias:0' is \[1\] there and \[3\] here; 'new' is missing there and \[\] here"
+    with pytest.raises(errors.ConfigError, match=message):
+        other.restore()
+
+
+def test_old_checkpoints_are_removed(tmp_path: pathlib.Path) -> None:
+    checkpoints = checkpointing.Checkpointing(tmp_path, {"x": tf.Variable(1.0)}, {}, max_to_keep=2)
+    for step in range(1, 4):
+        checkpoints.save(step)
+    assert sorted(path.stem for path in tmp_path.glob("*.index")) == ["ckpt-2", "ckpt-3"]

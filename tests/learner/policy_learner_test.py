@@ -1,0 +1,123 @@
+"""Tests of the train steps and of the observation statistics."""
+
+import collections
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfquarl.agents import agent_trainer
+from tfquarl.agents.dqn import builder
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.learner import learner_config
+from tfquarl.learner import observation_statistics
+from tfquarl.learner import policy_learner
+from tfquarl.testing import learner_fakes
+
+
+def _learner(
+    rewards: list[list[float]], rounds: int | None = None, sink: Any = None, **config: Any
+) -> tuple[policy_learner.PolicyLearner, learner_fakes.FakeTrainer]:
+    trainer = learner_fakes.FakeTrainer()
+    dataset = learner_fakes.fake_dataset(rewards, rounds)
+    return policy_learner.PolicyLearner(trainer, dataset, learner_config.LearnerConfig(**config), sink), trainer
+
+
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "compiled"])
+def test_trains_and_reports_the_mean_loss(jit_compile: bool) -> None:
+    learner, trainer = _learner([[8.0, 8.0]], jit_compile=jit_compile)
+    report = learner.train(3)
+    assert (report.num_steps, report.is_starved, learner.train_step) == (3, False, 3)
+    assert trainer.agent.bias.numpy() == [7.0]  # 0 -> 4 -> 6 -> 7
+    assert report.mean_loss == pytest.approx((8 + 4 + 2) / 3)
+    assert 0 <= report.wait_sec <= report.elapsed_sec
+    assert learner.train(1).mean_loss == pytest.approx(1.0)
+
+
+def test_goes_on_where_the_dataset_gave_up_waiting() -> None:
+    learner, trainer = _learner([[8.0], [8.0]], rounds=1)
+    reports = [learner.train(3) for _ in range(3)]
+    assert [report.is_starved for report in reports] == [True, True, True]
+    assert [report.num_steps for report in reports] == [2, 2, 2]
+    assert reports[0].mean_loss == pytest.approx(6.0)
+    assert trainer.train_step.numpy() == 6
+
+
+def test_priorities_of_all_steps_are_sent_at_once() -> None:
+    sink = learner_fakes.TapeSink()
+    learner, _ = _learner([[8.0, 0.0], [4.0, 4.0]], sink=sink)
+    learner.train(2)
+    # Head/bias is 0 in the first step and 2 in the second.
+    assert sink.tape == [("update", [0, 1, 0, 1], [8.0, 0.0, 2.0, 2.0])]
+
+
+def test_importance_weights() -> None:
+    weights = policy_learner.importance_weights(tf.constant([0.5, 0.125, 0.25], tf.float64), 0.5)
+    np.testing.assert_allclose(weights.numpy(), [0.5, 1.0, np.sqrt(0.5)], rtol=1e-6)
+    np.testing.assert_array_equal(policy_learner.importance_weights(tf.constant([0.1, 0.9]), 0.0).numpy(), [1, 1])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_is_refused(bad: float) -> None:
+    learner, _ = _learner([[1.0], [bad], [1.0]])
+    with pytest.raises(errors.NumericalError, match=r"train step 3: the loss is (nan|inf).*head/bias"):
+        learner.train(3)
+
+
+@pytest.mark.parametrize("last_step, mean", [(None, 2.0), (1, 1.0), (0, 0.0)])
+def test_observation_scaling_follows_the_batches(last_step: int | None, mean: float) -> None:
+    learner, trainer = _learner([[1.0, 1.0], [3.0, 3.0]], scale_observations=True, scaling_train_steps=last_step)
+    learner.train(2)
+    np.testing.assert_allclose(trainer.agent.offset.numpy(), [mean, mean])
+    spread = {2.0: 1.0, 1.0: observation_statistics.MIN_SPREAD, 0.0: 1.0}[mean]
+    np.testing.assert_allclose(trainer.agent.scale.numpy(), [1 / spread] * 2, rtol=1e-5)
+
+
+def test_observation_scaling_is_left_alone_by_default() -> None:
+    learner, trainer = _learner([[1.0, 3.0]])
+    learner.train(2)
+    assert trainer.agent.offset.numpy().tolist() == [0, 0] and trainer.agent.scale.numpy().tolist() == [1, 1]
+
+
+def test_statistics_are_those_of_all_observations() -> None:
+    generator = np.random.default_rng(0)
+    batches = [generator.normal(5, 3, size=(size, 2)).astype(np.float32) for size in (1, 7, 20, 64)]
+    statistics = observation_statistics.ObservationStatistics(2)
+    for batch in batches:
+        statistics.update(tf.constant(batch))
+    whole = np.concatenate(batches)
+    np.testing.assert_allclose(statistics.mean.numpy(), whole.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(statistics.variance.numpy(), whole.var(axis=0), rtol=1e-4)
+    assert statistics.count.numpy() == len(whole)
+
+
+@pytest.mark.parametrize(
+    "field", ["steps_per_call", "snapshot_interval_steps", "max_train_steps", "checkpoint_period_sec"]
+)
+def test_config_refuses_what_can_not_be(field: str) -> None:
+    with pytest.raises(ValueError, match=f"{field} is -1"):
+        learner_config.LearnerConfig(**{field: -1})
+
+
+def test_trains_a_real_agent_compiled_with_everything_on() -> None:
+    spec = environment_spec.EnvironmentSpec("test", (environment_spec.ObservationField("observation", (2,), 0),), 3)
+    batch_type = collections.namedtuple("Batch", "observation action reward discount next_observation keys probability")
+    ones = np.ones([1, 4], np.float32)
+    batch = batch_type(
+        np.arange(8, dtype=np.float32).reshape(1, 4, 2), np.float32([[[0], [1], [2], [0]]]), ones, 0 * ones,
+        np.zeros([1, 4, 2], np.float32), np.arange(4, dtype=np.uint64)[None], np.full([1, 4], 0.1),
+    )  # fmt: skip
+    sink = learner_fakes.TapeSink()
+    learner = policy_learner.PolicyLearner(
+        agent_trainer.AgentTrainer(builder.DqnBuilder(hidden_sizes=(32,), learning_rate=1e-2), spec),
+        tf.data.Dataset.from_tensor_slices(batch).repeat(),
+        learner_config.LearnerConfig(jit_compile=True, scale_observations=True),
+        sink,
+    )
+    first, last = learner.train(1), learner.train(200)
+    assert last.mean_loss < 0.3 * first.mean_loss
+    assert learner.train_step == 201
+    ((_, first_priorities), (_, last_priorities)) = sink.named("update")
+    assert len(last_priorities) == 800 and np.mean(last_priorities[-4:]) < 0.1 * np.mean(first_priorities)
