@@ -26,6 +26,7 @@ def main(argv):
         args.append("--junitxml=" + env["XML_OUTPUT_FILE"])
     if env.get("TEST_TMPDIR"):
         env["HOME"] = env["TEST_TMPDIR"]  # the real one is read-only in the sandbox
+        env["HYPOTHESIS_STORAGE_DIRECTORY"] = os.path.join(env["TEST_TMPDIR"], "hypothesis")
         args.append("--basetemp=" + os.path.join(env["TEST_TMPDIR"], "pytest"))
     if env.get("TESTBRIDGE_TEST_ONLY"):  # --test_filter=EXPRESSION
         args += ["-k", env["TESTBRIDGE_TEST_ONLY"]]
