@@ -1,0 +1,57 @@
+"""Tests of `tfquarl.metrics.learning_curve`."""
+
+import numpy as np
+import pytest
+
+from tfquarl.core import errors
+from tfquarl.metrics import jsonl
+from tfquarl.metrics import learning_curve
+from tfquarl.metrics import names
+
+_ROWS = [
+    jsonl.MetricRow(1.0, "collect/0", 100, {names.AVERAGE_RETURN: 5.0}),
+    jsonl.MetricRow(2.0, "collect/1", 50, {}),
+    jsonl.MetricRow(3.0, "eval", 10, {names.AVERAGE_RETURN: 20.0, names.FLOAT32_AVERAGE_RETURN: 25.0}),
+    jsonl.MetricRow(4.0, "collect/0", 300, {}),
+    jsonl.MetricRow(5.0, "train", 40, {names.LOSS: 1.0}),
+    jsonl.MetricRow(6.0, "eval", 30, {names.AVERAGE_RETURN: 90.0}),
+    jsonl.MetricRow(7.0, "eval", 35, {"Other": 1.0}),
+]
+
+
+def test_points_are_the_evaluations():
+    curve = learning_curve.learning_curve(_ROWS)
+
+    np.testing.assert_array_equal(curve.time_sec, [3.0, 6.0])
+    np.testing.assert_array_equal(curve.env_steps, [150, 350])
+    np.testing.assert_array_equal(curve.train_steps, [10, 30])
+    np.testing.assert_array_equal(curve.returns, [20.0, 90.0])
+
+
+def test_the_float_policy_has_a_curve_too():
+    assert learning_curve.learning_curve(_ROWS, names.FLOAT32_AVERAGE_RETURN).returns.tolist() == [25.0]
+
+
+@pytest.mark.parametrize(
+    "target, time_sec, env_steps", [(10.0, 3.0, 150), (20.0, 3.0, 150), (20.5, 6.0, 350), (91.0, None, None)], ids=str
+)
+def test_time_and_steps_to_a_target(target, time_sec, env_steps):
+    curve = learning_curve.learning_curve(_ROWS)
+
+    assert (curve.time_to(target), curve.env_steps_to(target)) == (time_sec, env_steps)
+
+
+def test_a_file_is_read(tmp_path):
+    writer = jsonl.JsonLinesWriter(tmp_path / "metrics.jsonl")
+    for row in _ROWS:
+        writer.write(row)
+    writer.close()
+
+    assert learning_curve.read_learning_curve(tmp_path / "metrics.jsonl").returns.tolist() == [20.0, 90.0]
+
+
+def test_a_run_that_was_never_judged_has_no_curve(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("")
+
+    with pytest.raises(errors.ArtifactError, match=r"metrics.jsonl has no 'Metrics/AverageReturn'"):
+        learning_curve.read_learning_curve(tmp_path / "metrics.jsonl")

@@ -1,0 +1,79 @@
+"""Tests of `tfquarl.metrics.plots`."""
+
+import os
+import subprocess
+import sys
+
+from matplotlib import image
+import numpy as np
+import pytest
+
+from tfquarl.core import errors
+from tfquarl.metrics import learning_curve
+from tfquarl.metrics import plots
+
+
+def _curve(env_steps, returns):
+    steps = np.asarray(env_steps)
+    return learning_curve.LearningCurve(steps / 10.0, steps, steps, np.asarray(returns, np.float64))
+
+
+def _colours_in(path):
+    """The colours of a picture, as #RRGGBB."""
+    pixels = np.rint(image.imread(path)[..., :3] * 255).astype(np.uint32).reshape(-1, 3)
+    return {f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in np.unique(pixels, axis=0)}
+
+
+@pytest.mark.parametrize("x_axis", ["env_steps", "time_sec"])
+def test_learning_curves_draw_a_line_for_each_arm(tmp_path, x_axis):
+    runs = {
+        "int8": [_curve([0, 10, 20], [0, 5, 9]), _curve([0, 15, 30], [0, 7, 9])],
+        "float32": [_curve([0, 30], [0, 8])],
+    }
+    plots.learning_curves(runs, tmp_path / "a.png", x_axis, "CartPole", target=8.5)
+
+    colours = _colours_in(tmp_path / "a.png")
+    assert {"#0072B2", "#E69F00"} <= colours
+    assert "#009E73" not in colours
+
+
+def test_curves_are_compared_where_all_have_points():
+    grid, heights = plots._on_one_grid(
+        [(np.array([0, 10]), np.array([0.0, 10.0])), (np.array([4, 8]), np.array([1.0, 1.0]))]
+    )
+
+    assert (grid[0], grid[-1]) == (4.0, 8.0)
+    np.testing.assert_allclose(heights[0], grid)
+    np.testing.assert_allclose(heights[1], 1.0)
+
+
+def test_stacked_bars_draw_every_part(tmp_path):
+    parts = {"environment": [20.0, 20.0], "inference": [300.0, 5.0], "write": [100.0, 20.0]}
+    plots.stacked_bars(["stock", "int8"], parts, tmp_path / "a.png", "us per step", "Where a step's time goes")
+
+    assert {"#0072B2", "#E69F00", "#009E73"} <= _colours_in(tmp_path / "a.png")
+
+
+def test_a_part_that_misses_a_case_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="part 'write' has 1 lengths for 2 cases"):
+        plots.stacked_bars(["a", "b"], {"write": [1.0]}, tmp_path / "a.png", "us", "x")
+
+
+@pytest.mark.parametrize("log_axes", ["", "x", "y", "xy"])
+def test_lines_draw_every_series(tmp_path, log_axes):
+    series = {"int8": ([64, 256], [1.5, 4.4]), "float": ([64, 256], [1.7, 10.3])}
+    plots.lines(series, tmp_path / "a.png", "width", "us", "Inference", log_axes)
+
+    assert {"#0072B2", "#E69F00"} <= _colours_in(tmp_path / "a.png")
+
+
+def test_a_plot_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(errors.StorageError, match=r"missing/a.png failed"):
+        plots.lines({"a": ([1], [1])}, tmp_path / "missing" / "a.png", "x", "y", "t")
+
+
+def test_importing_the_module_does_not_import_matplotlib():
+    program = "import sys; from tfquarl.metrics import plots; assert 'matplotlib' not in sys.modules"
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )

@@ -1,0 +1,70 @@
+"""How the return of a run's policy rose, against environment steps and against wall time, read from metrics.jsonl."""
+
+from collections.abc import Iterable
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from tfquarl.core import errors
+from tfquarl.metrics import jsonl
+from tfquarl.metrics import names
+
+
+@dataclasses.dataclass(frozen=True)
+class LearningCurve:
+    """One run's evaluations, in order; all arrays are [N].
+
+    Attributes:
+      time_sec: wall time of the run at which the verdict was known, start-up included.
+      env_steps: environment steps of all collectors at that time, exploration included.
+      train_steps: of the policy that was judged.
+      returns: its mean return.
+    """
+
+    time_sec: np.ndarray
+    env_steps: np.ndarray
+    train_steps: np.ndarray
+    returns: np.ndarray
+
+    def time_to(self, target: float) -> float | None:
+        """Seconds until a verdict of at least `target`; None if it never came."""
+        reached = np.flatnonzero(self.returns >= target)
+        return float(self.time_sec[reached[0]]) if reached.size else None
+
+    def env_steps_to(self, target: float) -> int | None:
+        """Environment steps until a verdict of at least `target`; None if it never came."""
+        reached = np.flatnonzero(self.returns >= target)
+        return int(self.env_steps[reached[0]]) if reached.size else None
+
+
+def read_learning_curve(metrics_file: pathlib.Path, name: str = names.AVERAGE_RETURN) -> LearningCurve:
+    """The learning curve in a metrics.jsonl.
+
+    Args:
+      metrics_file: of one run.
+      name: which return: `names.AVERAGE_RETURN` of the int8 policy, or `names.FLOAT32_AVERAGE_RETURN`.
+
+    Raises:
+      StorageError: the file can't be read.
+      ArtifactError: it is damaged, or has no such figure.
+    """
+    curve = learning_curve(jsonl.read_rows(metrics_file), name)
+    if not curve.returns.size:
+        raise errors.ArtifactError(
+            f"{metrics_file} has no '{name}' of group '{names.EVAL}'; did the run end too early?"
+        )
+    return curve
+
+
+def learning_curve(rows: Iterable[jsonl.MetricRow], name: str = names.AVERAGE_RETURN) -> LearningCurve:
+    """The learning curve in the rows of one run; empty where it was never evaluated."""
+    env_steps: dict[str, int] = {}
+    points: list[tuple[float, int, int, float]] = []
+    for row in rows:
+        if row.group.startswith(f"{names.COLLECT}/"):
+            env_steps[row.group] = row.step
+        elif row.group == names.EVAL and name in row.values:
+            points.append((row.time_sec, sum(env_steps.values()), row.step, row.values[name]))
+    columns = np.array(points, np.float64).reshape(-1, 4).T
+    return LearningCurve(columns[0], columns[1].astype(np.int64), columns[2].astype(np.int64), columns[3])
