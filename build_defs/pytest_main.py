@@ -6,6 +6,10 @@ import sys
 import pytest
 
 
+# tf_agents and tensorflow_probability give it at each import; nobody here can mend it.
+_FOREIGN_WARNINGS = ["-W", "ignore:distutils Version classes are deprecated:DeprecationWarning"]
+
+
 class _Shard:
     """Keeps every TEST_TOTAL_SHARDS-th test, for py_test's shard_count."""
 
@@ -20,7 +24,7 @@ class _Shard:
 
 def main(argv):
     env = os.environ
-    args = ["-p", "no:cacheprovider", "--import-mode=importlib", "-rfE", *argv]
+    args = ["-p", "no:cacheprovider", "--import-mode=importlib", "-rfE", *_FOREIGN_WARNINGS, *argv]
     plugins = []
     if env.get("XML_OUTPUT_FILE"):
         args.append("--junitxml=" + env["XML_OUTPUT_FILE"])
