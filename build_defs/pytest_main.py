@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-
 # tf_agents and tensorflow_probability give it at each import; nobody here can mend it.
 _FOREIGN_WARNINGS = ["-W", "ignore:distutils Version classes are deprecated:DeprecationWarning"]
 
