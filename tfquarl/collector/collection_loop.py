@@ -1,0 +1,144 @@
+"""The loop of a collector: K environments, one batched inference, exploration, a writer for each environment."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import time
+from typing import Any
+
+import numpy as np
+
+from tfquarl.collector import collection_report
+from tfquarl.collector import config as config_lib
+from tfquarl.collector import policy_slot
+from tfquarl.core import interfaces
+
+# Rounds between looks at the stop signal and the clock, which cost as much as a cheap environment's step.
+_ROUNDS_PER_CHECK = 32
+
+
+class CollectionLoop:
+    """Steps K environments, by uniform random actions first and then by the newest policy.
+
+    A newer policy is swapped in when an episode ends; with K > 1 the other environments' episodes go on with it.
+    """
+
+    def __init__(
+        self,
+        environments: Sequence[interfaces.Environment],
+        slot: policy_slot.PolicySlot,
+        exploration: interfaces.Exploration,
+        initial_exploration: interfaces.Exploration,
+        sinks: Sequence[interfaces.TransitionSink],
+        observations: interfaces.ObservationSink,
+        metrics: interfaces.MetricsSink,
+        config: config_lib.CollectorConfig,
+        index: int = 0,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Stores its parts.
+
+        Args:
+          environments: K of them, with equal specs.
+          slot: the policy's place; its policies take batches of K.
+          exploration: for the policy's outputs.
+          initial_exploration: for the time before; it is given the observations instead of outputs.
+          sinks: K of them, one for each environment.
+          observations: for calibration and parity.
+          metrics: where the reports go.
+          config: settings.
+          index: of this collector among the run's.
+          clock: seconds, for tests.
+        """
+        if len(environments) != len(sinks) or not environments:
+            raise ValueError(f"got {len(environments)} environments and {len(sinks)} sinks, needs one sink for each")
+        spec = environments[0].spec
+        for other in environments[1:]:
+            if other.spec != spec:
+                raise ValueError(f"environments of one collector must have equal specs, got {spec} and {other.spec}")
+        self._environments = environments
+        self._slot = slot
+        self._exploration = exploration
+        self._initial_exploration = initial_exploration
+        self._sinks = sinks
+        self._observations = observations
+        self._config = config
+        self._is_discrete = spec.is_discrete
+        self._report = collection_report.CollectionReport(metrics, sinks, slot, config, index, clock)
+        self._policy: interfaces.Policy | None = None
+        self._num_rounds = 0
+        self._batch = np.zeros((len(environments), spec.observation_size), np.float32)
+        self._returns = [0.0] * len(environments)
+        self._first_rounds = [0] * len(environments)
+        self._has_begun = False
+
+    @property
+    def num_steps(self) -> int:
+        """Environment steps that all calls of `run` made together."""
+        return self._num_rounds * len(self._environments)
+
+    def run(self, num_steps: int, stop: interfaces.StopSignal) -> int:
+        """Collects; a further call goes on where this one ended, amid the episodes.
+
+        Args:
+          num_steps: environment steps to make, rounded up to a multiple of K.
+          stop: ends the call early; it is looked at every few steps.
+
+        Returns:
+          The environment steps made.
+
+        Raises:
+          StalePolicyError: no newer policy came for too long.
+          TaskError, NumericalError: an environment broke.
+        """
+        if not self._has_begun:
+            self._has_begun = True
+            for k in range(len(self._environments)):
+                self._begin_episode(k, 0)
+        num_environments = len(self._environments)
+        end = self._num_rounds + -(-num_steps // num_environments)
+        start = self._num_rounds
+        while self._num_rounds < end and not stop.is_set():
+            self._collect(min(_ROUNDS_PER_CHECK, end - self._num_rounds))
+            self._report.write_if_due(self.num_steps)
+        return (self._num_rounds - start) * num_environments
+
+    def report(self) -> None:
+        """Reports now; for the end of a run."""
+        self._report.write(self.num_steps)
+
+    def _collect(self, num_rounds: int) -> None:
+        """The hot path: what it uses at each step is bound before."""
+        batch, returns = self._batch, self._returns
+        steps = [environment.step for environment in self._environments]
+        adds = [sink.add for sink in self._sinks]
+        is_discrete, period = self._is_discrete, self._config.observation_period
+        explore, explore_initially = self._exploration, self._initial_exploration
+        policy = self._policy
+        for number in range(self._num_rounds, self._num_rounds + num_rounds):
+            if number % period == 0:
+                self._observations.add(batch[number // period % len(batch)].copy())
+            actions: Any = explore_initially(batch) if policy is None else explore(policy(batch))
+            if is_discrete:
+                actions = actions.tolist()
+            for k, action in enumerate(actions):
+                observation, reward, terminated, truncated = steps[k](action)
+                adds[k](action, reward, observation, terminated, truncated)
+                batch[k] = observation
+                returns[k] += reward
+                if terminated or truncated:
+                    self._end_episode(k, number + 1)
+                    policy = self._policy
+            self._num_rounds = number + 1
+
+    def _end_episode(self, k: int, num_rounds: int) -> None:
+        self._report.add_episode(self._returns[k], num_rounds - self._first_rounds[k])
+        self._begin_episode(k, num_rounds)
+
+    def _begin_episode(self, k: int, num_rounds: int) -> None:
+        observation = self._environments[k].reset()
+        self._sinks[k].start(observation)
+        self._batch[k] = observation
+        self._returns[k], self._first_rounds[k] = 0.0, num_rounds
+        self._slot.swap()
+        if num_rounds * len(self._environments) >= self._config.initial_collect_steps:
+            self._policy = self._slot.policy

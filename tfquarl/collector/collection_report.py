@@ -1,0 +1,80 @@
+"""What a collector reports of itself: TF-Agents' metrics, its speed, its policy's age, and how long its writers were blocked."""
+
+import collections
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+
+from tfquarl.collector import config as config_lib
+from tfquarl.collector import policy_slot
+from tfquarl.core import interfaces
+from tfquarl.metrics import names
+
+NUM_REFUSED = "Policy/num_refused"
+
+
+class CollectionReport:
+    """Gathers episodes and writes a row of metrics every `report_interval_sec`."""
+
+    def __init__(
+        self,
+        metrics: interfaces.MetricsSink,
+        sinks: Sequence[Any],
+        slot: policy_slot.PolicySlot,
+        config: config_lib.CollectorConfig,
+        index: int,
+        clock: Callable[[], float],
+    ) -> None:
+        """Stores its parts.
+
+        Args:
+          metrics: where the rows go.
+          sinks: the collector's writers; `blocked_sec` of those that have it is the time the rate limiter made them wait.
+          slot: the policy's place.
+          config: settings.
+          index: of the collector.
+          clock: seconds.
+        """
+        self._metrics = metrics
+        self._sinks = [sink for sink in sinks if hasattr(sink, "blocked_sec")]
+        self._slot = slot
+        self._interval_sec = config.report_interval_sec
+        self._group = names.collect_group(index)
+        self._clock = clock
+        self._episodes: collections.deque[tuple[float, int]] = collections.deque(maxlen=config.num_report_episodes)
+        self._num_episodes = 0
+        self._last_time, self._last_steps, self._last_blocked_sec = clock(), 0, self._blocked_sec()
+
+    def add_episode(self, episode_return: float, num_steps: int) -> None:
+        """An episode ended with this sum of rewards after so many steps."""
+        self._episodes.append((episode_return, num_steps))
+        self._num_episodes += 1
+
+    def write_if_due(self, num_steps: int) -> None:
+        """Writes a row if the last one is `report_interval_sec` old; `num_steps`: environment steps of the collector so far."""
+        if self._clock() - self._last_time >= self._interval_sec:
+            self.write(num_steps)
+
+    def write(self, num_steps: int) -> None:
+        """Writes a row now."""
+        now, blocked_sec = self._clock(), self._blocked_sec()
+        elapsed_sec = max(now - self._last_time, 1e-9)
+        values = {
+            names.ENVIRONMENT_STEPS: num_steps,
+            names.NUMBER_OF_EPISODES: self._num_episodes,
+            names.ENV_STEPS_PER_SEC: (num_steps - self._last_steps) / elapsed_sec,
+            names.POLICY_VERSION: self._slot.version,
+            names.POLICY_AGE_SEC: self._slot.policy_age_sec,
+            NUM_REFUSED: self._slot.num_refused,
+        }
+        if self._sinks:
+            values[names.BLOCKED_SHARE] = min((blocked_sec - self._last_blocked_sec) / elapsed_sec, 1.0)
+        if self._episodes:
+            returns, lengths = zip(*self._episodes)
+            values[names.AVERAGE_RETURN] = sum(returns) / len(returns)
+            values[names.AVERAGE_EPISODE_LENGTH] = sum(lengths) / len(lengths)
+        self._metrics.write(self._group, num_steps, values)
+        self._last_time, self._last_steps, self._last_blocked_sec = now, num_steps, blocked_sec
+
+    def _blocked_sec(self) -> float:
+        return sum(sink.blocked_sec for sink in self._sinks)

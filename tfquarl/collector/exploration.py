@@ -1,0 +1,130 @@
+"""How collectors explore: outside the network, in the action's own units, clipped to the environment's bounds.
+
+With a policy, random numbers are drawn in blocks, as one at a time they would cost as much as the policy.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import itertools
+
+import numpy as np
+
+from tfquarl.core import environment_spec
+from tfquarl.core import exploration_config
+from tfquarl.core import interfaces
+
+_BLOCK_SIZE = 256
+
+
+def make(
+    config: exploration_config.ExplorationConfig, spec: environment_spec.EnvironmentSpec
+) -> interfaces.Exploration:
+    """The exploration that `config` describes.
+
+    Raises:
+      ValueError: the kind doesn't fit the environment's actions.
+    """
+    if config.kind == exploration_config.EPSILON_GREEDY:
+        if spec.num_actions is None:
+            raise ValueError(f"{spec.name}: {config.kind} needs discrete actions, this task has continuous ones")
+        return EpsilonGreedy(config.strength, spec.num_actions, config.seed)
+    return GaussianNoise(config.strength, *spec.action_bounds, config.seed)
+
+
+class EpsilonGreedy:
+    """The action of largest value, or with probability epsilon a uniformly random one."""
+
+    def __init__(self, epsilon: Callable[[int], float], num_actions: int, seed: int) -> None:
+        """Stores its settings.
+
+        Args:
+          epsilon: probability of a random action by environment step, counted from the first one it chooses the action of.
+          num_actions: of the environment.
+          seed: of its random numbers.
+        """
+        self._epsilon = epsilon
+        self._num_actions = num_actions
+        self._random = np.random.default_rng(seed)
+        self._replacements = itertools.chain.from_iterable(self._blocks())
+
+    def __call__(self, outputs: np.ndarray) -> np.ndarray:
+        """Actions int64 [K] for q_values [K, num_actions]."""
+        actions = outputs.argmax(axis=1)
+        # zip asks `range` first and so takes just K replacements.
+        for k, replacement in zip(range(len(actions)), self._replacements):
+            if replacement is not None:
+                actions[k] = replacement
+        return actions
+
+    def _blocks(self) -> Iterator[list[int | None]]:
+        """For each step the action to take instead of the greedy one, or None."""
+        for start in itertools.count(0, _BLOCK_SIZE):
+            chances = self._random.random(_BLOCK_SIZE).tolist()
+            actions = self._random.integers(self._num_actions, size=_BLOCK_SIZE).tolist()
+            steps = range(start, start + _BLOCK_SIZE)
+            yield [
+                action if chance < self._epsilon(step) else None
+                for step, chance, action in zip(steps, chances, actions)
+            ]
+
+
+class GaussianNoise:
+    """The policy's action plus independent Gaussian noise, clipped to the bounds."""
+
+    def __init__(self, sigma: Callable[[int], float], low: np.ndarray, high: np.ndarray, seed: int) -> None:
+        """Stores its settings.
+
+        Args:
+          sigma: standard deviation as a share of half of each action's range, by environment step, counted from the first one it chooses
+            the action of.
+          low: lower bounds [A] in the action's own units.
+          high: upper bounds [A].
+          seed: of its random numbers.
+        """
+        self._sigma = sigma
+        self._low, self._high = np.asarray(low, np.float32), np.asarray(high, np.float32)
+        self._half_range = (self._high - self._low) / 2
+        self._random = np.random.default_rng(seed)
+        self._noises = itertools.chain.from_iterable(self._blocks())
+        self._shape: tuple[int, ...] | None = None
+
+    def __call__(self, outputs: np.ndarray) -> np.ndarray:
+        """Actions float32 [K, A], a new array, for the policy's actions [K, A]. K stays that of the first call."""
+        if outputs.shape != self._shape:
+            self._begin(outputs)
+        actions = outputs + next(self._noises)
+        np.maximum(actions, self._low, actions)
+        np.minimum(actions, self._high, actions)
+        return actions
+
+    def _begin(self, outputs: np.ndarray) -> None:
+        if self._shape is not None or outputs.shape[1:] != self._low.shape:
+            raise ValueError(
+                f"outputs have shape {outputs.shape}, earlier ones had {self._shape}, the bounds have {self._low.shape}"
+            )
+        self._shape = outputs.shape
+        # Bounds of the batch's own shape: numpy's broadcasting would cost as much as the clipping.
+        self._low, self._high = np.tile(self._low, (len(outputs), 1)), np.tile(self._high, (len(outputs), 1))
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        """Noise [_BLOCK_SIZE, K, A]."""
+        for first_call in itertools.count(0, _BLOCK_SIZE):
+            num_environments, size = self._low.shape
+            steps = range(first_call * num_environments, (first_call + _BLOCK_SIZE) * num_environments)
+            sigma = np.array([self._sigma(step) for step in steps]).reshape(-1, num_environments, 1) * self._half_range
+            yield (self._random.standard_normal((_BLOCK_SIZE, num_environments, size)) * sigma).astype(np.float32)
+
+
+class UniformRandom:
+    """Uniformly random actions, whatever the policy says; for the time before there is one."""
+
+    def __init__(self, spec: environment_spec.EnvironmentSpec, seed: int) -> None:
+        self._spec = spec
+        self._random = np.random.default_rng(seed)
+
+    def __call__(self, outputs: np.ndarray) -> np.ndarray:
+        """Actions int64 [K] or float32 [K, A], where K is the length of `outputs`, whatever they are."""
+        if self._spec.num_actions is not None:
+            return self._random.integers(self._spec.num_actions, size=len(outputs))
+        low, high = self._spec.action_bounds
+        return self._random.uniform(low, high, (len(outputs), len(low))).astype(np.float32)

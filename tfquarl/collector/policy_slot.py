@@ -1,0 +1,138 @@
+"""The place of a collector's policy: the next one is fetched and built beside the loop, and swapped in between two episodes."""
+
+from collections.abc import Callable
+import dataclasses
+import threading
+import time
+
+from absl import logging
+
+from tfquarl.core import errors
+from tfquarl.core import interfaces
+from tfquarl.core import records
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    version: int
+    policy: interfaces.Policy | None
+
+
+class PolicySlot:
+    """Holds the live policy and the next one.
+
+    with slot:                  # looks for newer policies in a thread of its own
+        ...
+        slot.swap()             # at the end of an episode: a reference changes
+        slot.policy(observations)
+
+    In a single process there is no thread: `poll_now` looks once.
+    """
+
+    def __init__(
+        self,
+        source: interfaces.ArtifactSource,
+        make_policy: Callable[[records.PolicyArtifact], interfaces.Policy],
+        poll_interval_sec: float,
+        max_policy_age_sec: float,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Stores its parts.
+
+        Args:
+          source: of artifacts; used by one thread at a time.
+          make_policy: builds what runs an artifact; an `ArtifactError` from it refuses the artifact.
+          poll_interval_sec: seconds between looks at the source.
+          max_policy_age_sec: seconds without a newer policy after which `swap` raises.
+          clock: seconds, for tests.
+        """
+        self._source = source
+        self._make_policy = make_policy
+        self._poll_interval_sec = poll_interval_sec
+        self._max_policy_age_sec = max_policy_age_sec
+        self._clock = clock
+        self._live = self._next = _Entry(0, None)
+        self._renewed_at = clock()
+        self._num_refused = 0
+        self._failure: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def policy(self) -> interfaces.Policy | None:
+        """The live policy; None before the first swap that found one."""
+        return self._live.policy
+
+    @property
+    def version(self) -> int:
+        """Version of the live policy; 0 where there is none."""
+        return self._live.version
+
+    @property
+    def policy_age_sec(self) -> float:
+        """Seconds since a newer policy was last found, or since the slot was made."""
+        return self._clock() - self._renewed_at
+
+    @property
+    def num_refused(self) -> int:
+        """Artifacts that were published and could not be used; the policy before them stayed."""
+        return self._num_refused
+
+    def poll_now(self) -> bool:
+        """Looks at the source once and builds what it gives; whether a newer policy is ready to be swapped in."""
+        try:
+            artifact = self._source.poll()
+            if artifact is None:
+                return False
+            policy = self._make_policy(artifact)
+        except errors.ArtifactError as error:
+            self._num_refused += 1
+            logging.error("a published policy was refused, version %d stays: %s", self._next.version, error)
+            return False
+        self._renewed_at = self._clock()
+        self._next = _Entry(artifact.version, policy)
+        return True
+
+    def swap(self) -> bool:
+        """Makes the next policy the live one; whether there was a next one.
+
+        Raises:
+          StalePolicyError: nothing newer came for `max_policy_age_sec`.
+          Exception: what ended the thread that looks for policies.
+        """
+        if self._failure is not None:
+            raise self._failure
+        age_sec = self.policy_age_sec
+        if age_sec > self._max_policy_age_sec:
+            raise errors.StalePolicyError(
+                f"no policy newer than version {self._next.version} came for {age_sec:.0f} s, the limit is "
+                f"{self._max_policy_age_sec:.0f} s ({self._num_refused} were refused); look at the logs of learner and converter, or "
+                "raise max_policy_age_sec where snapshots are meant to be that rare"
+            )
+        following = self._next
+        if following is self._live:
+            return False
+        self._live = following
+        return True
+
+    def __enter__(self) -> "PolicySlot":
+        """Starts to look for policies in a thread."""
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._poll_until_stopped, name="policy-slot", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the thread."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _poll_until_stopped(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self.poll_now()
+                self._stop.wait(self._poll_interval_sec)
+        except BaseException as error:  # `swap` raises it in the loop's thread, where it ends the collector.
+            self._failure = error
