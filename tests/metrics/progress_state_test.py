@@ -94,9 +94,20 @@ def test_policy_is_the_oldest_that_acts():
     state.update("collect/0", 1, {names.POLICY_VERSION: 3.0, names.POLICY_AGE_SEC: 0.5})
     state.update("collect/1", 1, {names.POLICY_VERSION: 2.0, names.POLICY_AGE_SEC: 1.5})
     state.update("collect/2", 1, {names.POLICY_VERSION: math.nan, names.POLICY_AGE_SEC: math.nan})
+    state.update("collect/3", 1, {names.POLICY_VERSION: 0.0, names.POLICY_AGE_SEC: 99.0})  # has none yet
     state.update("convert", 1, {names.POLICY_VERSION: 4.0, names.POLICY_AGE_SEC: 0.1})
 
     assert (state.view().policy_version, state.view().policy_age_sec) == (2, 1.5)
+
+
+def test_the_side_that_waits_is_told():
+    state = progress_state.ProgressState(100, _Clock())
+    assert state.view().collectors_waiting is state.view().learner_waiting is None
+    state.update("collect/0", 1, {names.BLOCKED_SHARE: 0.5})
+    state.update("collect/1", 1, {names.BLOCKED_SHARE: 0.25})
+    state.update("train", 1, {names.BLOCKED_SHARE: 0.125})
+
+    assert (state.view().collectors_waiting, state.view().learner_waiting) == (0.375, 0.125)
 
 
 def test_processes_say_what_they_do():

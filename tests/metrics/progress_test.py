@@ -20,6 +20,8 @@ _VIEW = progress_state.ProgressView(
     int8_return=187.25,
     best_int8_return=203.0,
     float32_return=190.0,
+    collectors_waiting=0.4,
+    learner_waiting=0.0,
     policy_version=42,
     policy_age_sec=0.31,
     eta_sec=3725.0,
@@ -58,7 +60,7 @@ def test_duration(seconds, expected):
 
 def test_plain_line_holds_every_figure():
     assert progress.plain_line(_VIEW) == (
-        "0:35 env steps 12,345/50,000 (24.7%) 2,310/s | train steps 3,086 7.8/s | "
+        "0:35 env steps 12,345/50,000 (24.7%) 2,310/s, 40% waiting | train steps 3,086 7.8/s, 0% waiting | "
         "return int8 187.2 (best 203.0), float32 190.0 | policy 42, 0.3 s old | ETA 1:02:05"
     )
 
@@ -77,9 +79,9 @@ def test_panel_holds_every_figure():
     for part in [
         "dqn_cartpole_int8",
         "0:35 elapsed, 1:02:05 to go",
-        "12,345 / 50,000 (24.7%)  2,310/s",
+        "12,345 / 50,000 (24.7%)  2,310/s, 40% waiting",
         "3,086",
-        "7.8/s",
+        "7.8/s, 0% waiting",
         "int8 187.2 (best 203.0), float32 190.0",
         "42, 0.3 s old",
         "server runs, learner waits for data",

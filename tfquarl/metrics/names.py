@@ -29,7 +29,7 @@ FLOAT32_AVERAGE_RETURN = "Metrics/Float32AverageReturn"
 LOSS = "Losses/loss"
 TRAIN_STEPS_PER_SEC = "RunTime/train_steps_per_sec"
 
-# Groups 'collect/<i>', 'eval' and 'convert': version of the policy, and seconds since it was made.
+# Groups 'collect/<i>', 'eval' and 'convert': version of the policy (0: none yet), and seconds since a newer one was found.
 POLICY_VERSION = "Policy/version"
 POLICY_AGE_SEC = "Policy/age_sec"
 

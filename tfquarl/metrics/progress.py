@@ -106,8 +106,8 @@ def plain_line(view: progress_state.ProgressView) -> str:
     """The view as one line of plain text."""
     parts = [
         f"{duration(view.elapsed_sec)} env steps {view.env_steps:,}/{view.num_env_steps:,} ({view.fraction:.1%})"
-        f" {_rate(view.env_steps_per_sec)}",
-        f"train steps {view.train_steps:,} {_rate(view.train_steps_per_sec)}",
+        f" {_rate(view.env_steps_per_sec, view.collectors_waiting)}",
+        f"train steps {view.train_steps:,} {_rate(view.train_steps_per_sec, view.learner_waiting)}",
         f"return {_returns(view)}",
         f"policy {_policy(view)}",
         f"ETA {duration(view.eta_sec)}",
@@ -120,10 +120,10 @@ def panel(title: str, view: progress_state.ProgressView) -> table.Table:
     grid = table.Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(no_wrap=True, overflow="ellipsis")
-    steps = f"{view.env_steps:,} / {view.num_env_steps:,} ({view.fraction:.1%})  {_rate(view.env_steps_per_sec)}"
+    env_rate = _rate(view.env_steps_per_sec, view.collectors_waiting)
     grid.add_row("", progress_bar.ProgressBar(total=view.num_env_steps, completed=view.env_steps, width=50))
-    grid.add_row("env steps", steps)
-    grid.add_row("train steps", f"{view.train_steps:,}  {_rate(view.train_steps_per_sec)}")
+    grid.add_row("env steps", f"{view.env_steps:,} / {view.num_env_steps:,} ({view.fraction:.1%})  {env_rate}")
+    grid.add_row("train steps", f"{view.train_steps:,}  {_rate(view.train_steps_per_sec, view.learner_waiting)}")
     grid.add_row("return", _returns(view))
     grid.add_row("policy", _policy(view))
     states = ", ".join(f"{name} {state}" for name, state in view.processes.items())
@@ -148,8 +148,9 @@ def _line(line: str, style: str) -> text.Text:
     return text.Text(line, style=style, no_wrap=True, overflow="ellipsis")
 
 
-def _rate(per_sec: float | None) -> str:
-    return "--/s" if per_sec is None else f"{per_sec:,.0f}/s" if per_sec >= 10 else f"{per_sec:.1f}/s"
+def _rate(per_sec: float | None, waiting: float | None) -> str:
+    number = "--" if per_sec is None else f"{per_sec:,.0f}" if per_sec >= 10 else f"{per_sec:.1f}"
+    return f"{number}/s" if waiting is None else f"{number}/s, {waiting:.0%} waiting"
 
 
 def _returns(view: progress_state.ProgressView) -> str:

@@ -27,6 +27,8 @@ class ProgressView:
       int8_return: mean return of the int8 policy that was judged last.
       best_int8_return: the highest of these so far.
       float32_return: mean return of the float policy beside the last int8 one.
+      collectors_waiting: share of the time, in [0, 1], for which flow control made the collectors wait, their mean.
+      learner_waiting: the same of the learner.
       policy_version: the oldest version that a collector acts by.
       policy_age_sec: age of the oldest policy that a collector acts by.
       eta_sec: until the budget is used, at the speed of the last minute.
@@ -42,6 +44,8 @@ class ProgressView:
     int8_return: float | None
     best_int8_return: float | None
     float32_return: float | None
+    collectors_waiting: float | None
+    learner_waiting: float | None
     policy_version: int | None
     policy_age_sec: float | None
     eta_sec: float | None
@@ -95,7 +99,8 @@ class ProgressState:
         self._env_rate, self._train_rate = RateMeter(_RATE_WINDOW_SEC), RateMeter(_RATE_WINDOW_SEC)
         self._eta_rate = RateMeter(_ETA_WINDOW_SEC)
         self._int8_return = self._best_int8_return = self._float32_return = None
-        self._versions: dict[str, int] = {}
+        self._waiting: dict[str, float] = {}
+        self._versions: dict[str, float] = {}
         self._ages: dict[str, float] = {}
         self._processes: dict[str, str] = {}
 
@@ -106,6 +111,7 @@ class ProgressState:
         elif group == names.TRAIN:
             self._train_steps = step
             self._train_rate.update(self._clock(), step)
+            _keep(self._waiting, group, values.get(names.BLOCKED_SHARE))
         elif group == names.EVAL:
             self._update_returns(values)
 
@@ -117,6 +123,7 @@ class ProgressState:
         """The run at this moment."""
         now_sec, env_steps = self._clock(), sum(self._env_steps.values())
         eta_rate = self._eta_rate.rate(now_sec)
+        waiting = [share for group, share in self._waiting.items() if group != names.TRAIN]
         remaining = max(0, self._num_env_steps - env_steps)
         return ProgressView(
             elapsed_sec=now_sec - self._start_sec,
@@ -128,7 +135,9 @@ class ProgressState:
             int8_return=self._int8_return,
             best_int8_return=self._best_int8_return,
             float32_return=self._float32_return,
-            policy_version=min(self._versions.values(), default=None),
+            collectors_waiting=sum(waiting) / len(waiting) if waiting else None,
+            learner_waiting=self._waiting.get(names.TRAIN),
+            policy_version=int(min(self._versions.values())) if self._versions else None,
             policy_age_sec=max(self._ages.values(), default=None),
             eta_sec=remaining / eta_rate if eta_rate else None,
             processes=dict(self._processes),
@@ -139,10 +148,10 @@ class ProgressState:
         now_sec, env_steps = self._clock(), sum(self._env_steps.values())
         self._env_rate.update(now_sec, env_steps)
         self._eta_rate.update(now_sec, env_steps)
-        if math.isfinite(values.get(names.POLICY_VERSION, math.nan)):
-            self._versions[group] = int(values[names.POLICY_VERSION])
-        if math.isfinite(values.get(names.POLICY_AGE_SEC, math.nan)):
-            self._ages[group] = values[names.POLICY_AGE_SEC]
+        _keep(self._waiting, group, values.get(names.BLOCKED_SHARE))
+        if values.get(names.POLICY_VERSION):  # 0 while it has none
+            _keep(self._versions, group, values[names.POLICY_VERSION])
+            _keep(self._ages, group, values.get(names.POLICY_AGE_SEC))
 
     def _update_returns(self, values: Mapping[str, float]) -> None:
         self._float32_return = values.get(names.FLOAT32_AVERAGE_RETURN, self._float32_return)
@@ -150,3 +159,9 @@ class ProgressState:
         if value is not None:
             self._int8_return = value
             self._best_int8_return = value if self._best_int8_return is None else max(value, self._best_int8_return)
+
+
+def _keep(newest: dict[str, float], group: str, value: float | None) -> None:
+    """Remembers a figure of a group, if it is one."""
+    if value is not None and math.isfinite(value):
+        newest[group] = value
