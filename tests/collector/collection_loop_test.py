@@ -34,7 +34,7 @@ class _Rig:
         self.observations = collector_fakes.TapeObservations()
         self.metrics = memory_metrics.MemoryMetrics()
         self.batches: list[list[list[float]]] = []
-        self.now = 0.0
+        self.now = self.blocked_sec = 0.0
         self.source = collector_fakes.QueuedArtifacts(artifacts)
         self.slot = policy_slot.PolicySlot(self.source, self._make_policy, 0.1, 60.0, self._clock)
         self.loop = collection_loop.CollectionLoop(
@@ -47,6 +47,7 @@ class _Rig:
             self.metrics,
             config_lib.CollectorConfig(**{"initial_collect_steps": 0, "report_interval_sec": 1e9, **config}),
             index=3,
+            blocked_sec=lambda: self.blocked_sec,
             clock=self._clock,
         )
         self.stop = threading.Event()
@@ -157,11 +158,11 @@ def test_continuous_actions_are_rows_that_stay_as_they_were() -> None:
     assert [entry[1].tolist() for entry in sink.tape[1:]] == [[0, 0], [1, 1], [2, 2]]
 
 
-def test_of_every_few_observations_one_goes_to_calibration() -> None:
-    rig = _Rig([_ENDLESS, _ENDLESS], observation_period=3)
-    rig.loop.run(2 * 9, rig.stop)
-    # Rounds 0, 3 and 6, of the two environments in turn; the arrays are the sink's own.
-    assert [observation.tolist() for observation in rig.observations.observations] == [[0, 0], [0, 3], [0, 6]]
+def test_calibration_is_offered_every_observation_that_a_step_leads_to() -> None:
+    rig = _Rig([[[(0.0, ""), (0.0, "terminated")]], _ENDLESS])
+    rig.loop.run(2 * 3, rig.stop)
+    got = [observation.tolist() for observation in rig.observations.observations]
+    assert got == [[0, 1], [0, 1], [0, 2], [0, 2], [0, 1], [0, 3]]
 
 
 def test_stop_ends_a_run_within_a_few_steps() -> None:
@@ -232,7 +233,7 @@ def test_reports_come_by_the_clock_and_on_demand() -> None:
     rig.loop.run(3, rig.stop)
     assert rig.metrics.rows == []
     rig.now = 4.0
-    rig.sinks[0].blocked_sec = 1.0
+    rig.blocked_sec = 1.0
     rig.loop.run(1, rig.stop)
     assert rig.metrics.rows == [
         (

@@ -10,9 +10,9 @@ from tfquarl.testing import memory_metrics
 def test_means_are_taken_over_the_latest_episodes_and_rates_since_the_last_row() -> None:
     now = [0.0]
     slot = policy_slot.PolicySlot(collector_fakes.QueuedArtifacts(), lambda artifact: None, 1.0, 60.0, lambda: now[0])
-    metrics, sinks = memory_metrics.MemoryMetrics(), [collector_fakes.TapeSink(), object()]
+    metrics, blocked_sec = memory_metrics.MemoryMetrics(), [3.0]
     config = config_lib.CollectorConfig(num_report_episodes=2, report_interval_sec=10.0)
-    report = collection_report.CollectionReport(metrics, sinks, slot, config, 0, lambda: now[0])
+    report = collection_report.CollectionReport(metrics, slot, config, 0, lambda: blocked_sec[0], lambda: now[0])
     now[0] = 9.0
     report.write_if_due(90)
     assert not metrics.rows
@@ -20,18 +20,10 @@ def test_means_are_taken_over_the_latest_episodes_and_rates_since_the_last_row()
     report.write_if_due(100)
     for episode_return, num_steps in ((100.0, 1), (1.0, 10), (2.0, 20)):
         report.add_episode(episode_return, num_steps)
-    now[0], sinks[0].blocked_sec = 20.0, 5.0
+    now[0], blocked_sec[0] = 20.0, 8.0
     report.write_if_due(400)
     assert metrics.series("collect/0", "RunTime/env_steps_per_sec") == [10.0, 30.0]
     assert metrics.series("collect/0", "RunTime/rate_limiter_blocked_share") == [0.0, 0.5]
     assert metrics.series("collect/0", "Metrics/AverageReturn") == [1.5]
     assert metrics.series("collect/0", "Metrics/AverageEpisodeLength") == [15.0]
     assert metrics.series("collect/0", "Metrics/NumberOfEpisodes") == [0, 3]
-
-
-def test_share_of_blocked_time_is_left_out_where_no_writer_tells_it() -> None:
-    slot = policy_slot.PolicySlot(collector_fakes.QueuedArtifacts(), lambda artifact: None, 1.0, 60.0)
-    metrics = memory_metrics.MemoryMetrics()
-    report = collection_report.CollectionReport(metrics, [object()], slot, config_lib.CollectorConfig(), 1, lambda: 0.0)
-    report.write(0)
-    assert "RunTime/rate_limiter_blocked_share" not in metrics.rows[0][2]

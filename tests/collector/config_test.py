@@ -11,7 +11,6 @@ from tfquarl.collector import config
     "name, value",
     [
         ("initial_collect_steps", -1),
-        ("observation_period", 0),
         ("num_report_episodes", 0),
         ("report_interval_sec", 0.0),
         ("poll_interval_sec", -1.0),

@@ -33,6 +33,7 @@ class CollectionLoop:
         metrics: interfaces.MetricsSink,
         config: config_lib.CollectorConfig,
         index: int = 0,
+        blocked_sec: Callable[[], float] = float,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Stores its parts.
@@ -43,10 +44,11 @@ class CollectionLoop:
           exploration: for the policy's outputs.
           initial_exploration: for the time before; it is given the observations instead of outputs.
           sinks: K of them, one for each environment.
-          observations: for calibration and parity.
+          observations: for calibration and parity; it is given every observation that a step leads to.
           metrics: where the reports go.
           config: settings.
           index: of this collector among the run's.
+          blocked_sec: seconds that the sinks have waited for the rate limiter so far.
           clock: seconds, for tests.
         """
         if len(environments) != len(sinks) or not environments:
@@ -63,7 +65,7 @@ class CollectionLoop:
         self._observations = observations
         self._config = config
         self._is_discrete = spec.is_discrete
-        self._report = collection_report.CollectionReport(metrics, sinks, slot, config, index, clock)
+        self._report = collection_report.CollectionReport(metrics, slot, config, index, blocked_sec, clock)
         self._policy: interfaces.Policy | None = None
         self._num_rounds = 0
         self._batch = np.zeros((len(environments), spec.observation_size), np.float32)
@@ -111,12 +113,10 @@ class CollectionLoop:
         batch, returns = self._batch, self._returns
         steps = [environment.step for environment in self._environments]
         adds = [sink.add for sink in self._sinks]
-        is_discrete, period = self._is_discrete, self._config.observation_period
+        observe, is_discrete = self._observations.add, self._is_discrete
         explore, explore_initially = self._exploration, self._initial_exploration
         policy = self._policy
         for number in range(self._num_rounds, self._num_rounds + num_rounds):
-            if number % period == 0:
-                self._observations.add(batch[number // period % len(batch)].copy())
             actions: Any = explore_initially(batch) if policy is None else explore(policy(batch))
             if is_discrete:
                 actions = actions.tolist()
@@ -124,6 +124,7 @@ class CollectionLoop:
                 observation, reward, terminated, truncated = steps[k](action)
                 adds[k](action, reward, observation, terminated, truncated)
                 batch[k] = observation
+                observe(observation)
                 returns[k] += reward
                 if terminated or truncated:
                     self._end_episode(k, number + 1)

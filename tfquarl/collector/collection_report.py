@@ -2,8 +2,6 @@
 
 import collections
 from collections.abc import Callable
-from collections.abc import Sequence
-from typing import Any
 
 from tfquarl.collector import config as config_lib
 from tfquarl.collector import policy_slot
@@ -19,31 +17,31 @@ class CollectionReport:
     def __init__(
         self,
         metrics: interfaces.MetricsSink,
-        sinks: Sequence[Any],
         slot: policy_slot.PolicySlot,
         config: config_lib.CollectorConfig,
         index: int,
+        blocked_sec: Callable[[], float],
         clock: Callable[[], float],
     ) -> None:
         """Stores its parts.
 
         Args:
           metrics: where the rows go.
-          sinks: the collector's writers; `blocked_sec` of those that have it is the time the rate limiter made them wait.
           slot: the policy's place.
           config: settings.
           index: of the collector.
+          blocked_sec: seconds that the rate limiter has made it wait so far.
           clock: seconds.
         """
         self._metrics = metrics
-        self._sinks = [sink for sink in sinks if hasattr(sink, "blocked_sec")]
         self._slot = slot
         self._interval_sec = config.report_interval_sec
         self._group = names.collect_group(index)
+        self._blocked_sec = blocked_sec
         self._clock = clock
         self._episodes: collections.deque[tuple[float, int]] = collections.deque(maxlen=config.num_report_episodes)
         self._num_episodes = 0
-        self._last_time, self._last_steps, self._last_blocked_sec = clock(), 0, self._blocked_sec()
+        self._last_time, self._last_steps, self._last_blocked_sec = clock(), 0, blocked_sec()
 
     def add_episode(self, episode_return: float, num_steps: int) -> None:
         """An episode ended with this sum of rewards after so many steps."""
@@ -65,16 +63,12 @@ class CollectionReport:
             names.ENV_STEPS_PER_SEC: (num_steps - self._last_steps) / elapsed_sec,
             names.POLICY_VERSION: self._slot.version,
             names.POLICY_AGE_SEC: self._slot.policy_age_sec,
+            names.BLOCKED_SHARE: min((blocked_sec - self._last_blocked_sec) / elapsed_sec, 1.0),
             NUM_REFUSED: self._slot.num_refused,
         }
-        if self._sinks:
-            values[names.BLOCKED_SHARE] = min((blocked_sec - self._last_blocked_sec) / elapsed_sec, 1.0)
         if self._episodes:
             returns, lengths = zip(*self._episodes)
             values[names.AVERAGE_RETURN] = sum(returns) / len(returns)
             values[names.AVERAGE_EPISODE_LENGTH] = sum(lengths) / len(lengths)
         self._metrics.write(self._group, num_steps, values)
         self._last_time, self._last_steps, self._last_blocked_sec = now, num_steps, blocked_sec
-
-    def _blocked_sec(self) -> float:
-        return sum(sink.blocked_sec for sink in self._sinks)

@@ -10,8 +10,6 @@ class CollectorConfig:
     Attributes:
       initial_collect_steps: environment steps of this collector with uniform random actions, before it follows a policy. It goes on with
         them until there is one.
-      observation_period: of every this many observations one goes to calibration and parity. A prime, so that it meets all phases of
-        episodes of equal length.
       report_interval_sec: seconds between reports of metrics.
       num_report_episodes: latest episodes that the reported means are taken over.
       poll_interval_sec: seconds between looks for a newer policy, beside the loop.
@@ -19,7 +17,6 @@ class CollectorConfig:
     """
 
     initial_collect_steps: int = 1000
-    observation_period: int = 7
     report_interval_sec: float = 2.0
     num_report_episodes: int = 10
     poll_interval_sec: float = 0.1
@@ -28,9 +25,8 @@ class CollectorConfig:
     def __post_init__(self) -> None:
         if self.initial_collect_steps < 0:
             raise ValueError(f"initial_collect_steps is {self.initial_collect_steps}, needs 0 or more")
-        for name in ("observation_period", "num_report_episodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, needs 1 or more")
+        if self.num_report_episodes < 1:
+            raise ValueError(f"num_report_episodes is {self.num_report_episodes}, needs 1 or more")
         for name in ("report_interval_sec", "poll_interval_sec", "max_policy_age_sec"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, needs more than 0")

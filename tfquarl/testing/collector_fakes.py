@@ -14,7 +14,6 @@ class TapeSink:
 
     def __init__(self) -> None:
         self.tape: list[tuple[Any, ...]] = []
-        self.blocked_sec = 0.0
 
     def start(self, observation: np.ndarray) -> None:
         """Notes the start of an episode."""
