@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+# The same examples each time, because Bazel keeps results; no deadline, because a busy machine is no failure.
+_HYPOTHESIS = ["--hypothesis-profile=ci"]
+
 # tf_agents and tensorflow_probability give it at each import; nobody here can mend it.
 _FOREIGN_WARNINGS = ["-W", "ignore:distutils Version classes are deprecated:DeprecationWarning"]
 
@@ -23,7 +26,7 @@ class _Shard:
 
 def main(argv):
     env = os.environ
-    args = ["-p", "no:cacheprovider", "--import-mode=importlib", "-rfE", *_FOREIGN_WARNINGS, *argv]
+    args = ["-p", "no:cacheprovider", "--import-mode=importlib", "-rfE", *_HYPOTHESIS, *_FOREIGN_WARNINGS, *argv]
     plugins = []
     if env.get("XML_OUTPUT_FILE"):
         args.append("--junitxml=" + env["XML_OUTPUT_FILE"])

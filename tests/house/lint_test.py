@@ -36,7 +36,7 @@ def test_ruff_finds_nothing(copy: pathlib.Path, arguments: tuple[str, ...]):
     [
         (("check",), "import os\n", "F401"),
         (("check",), "from os import path, sep\nprint(path, sep)\n", "I001"),
-        (("format", "--check"), "x = [1,2]\n", "Would reformat"),
+        (("format", "--check"), "x = [1,2]\n", "would be reformatted"),
     ],
     ids=["unused import", "two imports in a line", "unformatted"],
 )
