@@ -13,6 +13,7 @@ _ROWS = [
     jsonl.MetricRow(0.5, "train", 10, {"Losses/loss": 0.25}),
     jsonl.MetricRow(1.25, "collect/0", 200, {"Metrics/AverageReturn": 20.0, "Metrics/EnvironmentSteps": 200.0}),
 ]
+_LINE = '{"time_sec": 1, "group": "a", "step": %d, "values": {}}\n'
 
 
 def _write(path, rows):
@@ -65,6 +66,18 @@ def test_a_torn_last_line_is_left_out_and_mended_by_the_next_writer(tmp_path, to
     _write(path, _ROWS[1:])
 
     assert list(jsonl.read_rows(path)) == _ROWS
+
+
+@pytest.mark.parametrize(
+    "content, step",
+    [("", None), ('{"time', None), (_LINE % 1, 1), (_LINE % 1 + _LINE % 2, 2), (_LINE % 1 + '{"time', 1)],
+    ids=["empty", "torn", "one", "two", "torn_after_one"],
+)
+def test_last_row_is_the_last_whole_one(tmp_path, content, step):
+    (tmp_path / "m").write_text(content)
+    row = jsonl.last_row(tmp_path / "m")
+
+    assert (row and row.step) == step
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Tests of `tfquarl.metrics.logger`."""
 
+import resource
+
 import pytest
 from tensorboard.backend.event_processing import event_accumulator
 
@@ -55,6 +57,25 @@ def test_time_of_a_resumed_run_counts_on(tmp_path):
             metrics.write("train", 1, {"a": 1.0})
 
     assert [row.time_sec for row in jsonl.read_rows(tmp_path / "metrics.jsonl")] == [3.0, 6.0]
+
+
+def test_a_disk_that_fills_up_is_one_clear_error_and_leaves_whole_rows(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    metrics = logger.RunMetrics(tmp_path)
+    metrics.write("eval", 0, {"a": 1.0})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(errors.StorageError, match=r"writing .*metrics\.jsonl failed"):
+            for step in range(1000):
+                metrics.write("train", step, {"Losses/loss": 0.5})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    metrics.write("train", 1000, {"Losses/loss": 0.5})
+    metrics.close()
+    steps = [row.step for row in jsonl.read_rows(tmp_path / "metrics.jsonl")]
+    assert len(steps) > 5
+    assert steps == [0, *range(len(steps) - 2), 1000]
 
 
 @pytest.mark.parametrize("group", ["", "../train", "collect/", "collect/x", "Train", "train/1/2"])

@@ -6,8 +6,10 @@
 from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
+import errno
 import json
 import math
+import os
 import pathlib
 
 from tfquarl.core import errors
@@ -57,11 +59,17 @@ class JsonLinesWriter:
             allow_nan=False,
         )
         with files.storage_errors(f"writing {self._path}"):
-            self._file.write(line.encode() + b"\n")
+            self._write_whole(line.encode() + b"\n")
 
     def close(self) -> None:
         """Closes the file; closing twice does nothing."""
         self._file.close()
+
+    def _write_whole(self, line: bytes) -> None:
+        written = self._file.write(line)
+        if written != len(line):  # the disk took what it had room for; later rows must not be glued to that
+            self._file.truncate(self._file.tell() - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_rows(path: pathlib.Path) -> Iterator[MetricRow]:
@@ -76,6 +84,16 @@ def read_rows(path: pathlib.Path) -> Iterator[MetricRow]:
             if not line.endswith(b"\n"):
                 return
             yield _parse(line, f"{path}:{number}")
+
+
+def last_row(path: pathlib.Path) -> MetricRow | None:
+    """The newest whole row of a metrics.jsonl; None where it has none. Errors as of `read_rows`."""
+    last, number = None, 0
+    with files.storage_errors(f"reading {path}"), path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                last, number = line, number + 1
+    return None if last is None else _parse(last, f"{path}:{number}")
 
 
 def _parse(line: bytes, place: str) -> MetricRow:
@@ -94,6 +112,5 @@ def _mend_last_line(path: pathlib.Path) -> None:
     if not path.exists():
         return
     with path.open("rb+") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
+        end = sum(len(line) for line in file if line.endswith(b"\n"))
+        file.truncate(end)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import contextlib
 import pathlib
 import re
 import time
@@ -37,12 +38,13 @@ class RunMetrics:
 
         Raises:
           StorageError: `run_dir` can't be written.
-          ArtifactError: its metrics.jsonl is damaged.
+          ArtifactError: the last line of its metrics.jsonl is no row.
         """
         self._run_dir = run_dir
         path = run_dir / METRICS_FILE
         self._file = jsonl.JsonLinesWriter(path)
-        past_sec = max((row.time_sec for row in jsonl.read_rows(path)), default=0.0)
+        last = jsonl.last_row(path)
+        past_sec = last.time_sec if last else 0.0
         self._clock, self._start_sec = clock, clock() - past_sec
         self._flush_interval_sec, self._flushed_sec = flush_interval_sec, clock()
         self._event_files: dict[str, event_files.EventFileWriter] = {}
@@ -74,10 +76,11 @@ class RunMetrics:
             writer.flush()
 
     def close(self) -> None:
-        """Ends all files; closing twice does nothing."""
-        for writer in self._event_files.values():
-            writer.close()
-        self._file.close()
+        """Ends all files, also where one of them can't be written any more; closing twice does nothing."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._file.close)
+            for writer in self._event_files.values():
+                stack.callback(writer.close)
 
     def __enter__(self) -> "RunMetrics":
         return self
