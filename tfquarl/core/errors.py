@@ -37,6 +37,10 @@ class PublicationError(TfquarlError):
     """A publication table that is missing or of another shape than this client expects."""
 
 
+class RemoteTimeoutError(TfquarlError):
+    """A server or another process of the run that did not answer within its deadline."""
+
+
 class StalePolicyError(TfquarlError):
     """A collector that has seen no newer policy for longer than `max_policy_age_sec`."""
 

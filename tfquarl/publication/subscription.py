@@ -1,0 +1,84 @@
+"""The reading end of a publication: the newest value that verifies, never an older one, and never a wait for long."""
+
+from collections.abc import Callable
+from typing import Generic
+from typing import TypeVar
+
+from absl import logging
+import numpy as np
+
+from tfquarl.core import deadline
+from tfquarl.core import errors
+from tfquarl.publication import latest_table
+from tfquarl.publication import signature
+
+_T = TypeVar("_T")
+
+
+class Subscription(Generic[_T]):
+    """Polls one table. Not for several threads."""
+
+    def __init__(
+        self,
+        table: latest_table.LatestTable,
+        signer: signature.Signer,
+        unpack: Callable[[np.ndarray], tuple[int, _T]],
+    ) -> None:
+        """Stores the parts.
+
+        Args:
+          table: to poll.
+          signer: verifies its payloads.
+          unpack: version and value of a payload uint8 [N]; raises `ArtifactError` for bytes that are not what they say.
+        """
+        self._table, self._signer, self._unpack = table, signer, unpack
+        self._seen = -1
+        self._refused: int | None = None
+        self._num_refused = 0
+        self._num_unanswered = 0
+        self._is_answered = True
+
+    @property
+    def num_refused(self) -> int:
+        """Payloads refused so far, each counted once."""
+        return self._num_refused
+
+    @property
+    def num_unanswered(self) -> int:
+        """Polls so far that the server did not answer."""
+        return self._num_unanswered
+
+    def poll(self) -> _T | None:
+        """The newest value if it is newer than the last one given, else None.
+
+        A server that does not answer is no error here: who needs newer values judges by the age of the last one.
+
+        Raises:
+          ArtifactError: the newest payload does not verify; it is not read again.
+        """
+        try:
+            found = self._table.poll(self._seen, self._refused)
+        except deadline.StoppedError:
+            return None
+        except errors.RemoteTimeoutError as error:
+            self._num_unanswered += 1
+            if self._is_answered:
+                logging.warning("%s; going on with what was last published", error)
+            self._is_answered = False
+            return None
+        self._is_answered = True
+        if found is None or found[0] <= self._seen:
+            return None
+        return self._verify(*found)
+
+    def _verify(self, version: int, payload: np.ndarray) -> _T:
+        try:
+            inner_version, value = self._unpack(self._signer.verify(payload))
+            if inner_version != version:
+                raise errors.ArtifactError(f"bytes published as version {version} hold version {inner_version}")
+        except errors.ArtifactError:
+            self._refused = version
+            self._num_refused += 1
+            raise
+        self._seen = version
+        return value

@@ -1,0 +1,108 @@
+"""Batches for the learner: a `tf.data.Dataset` that samples from the replay, and the way back for new priorities."""
+
+import queue
+import threading
+
+from absl import logging
+import numpy as np
+import reverb
+import tensorflow as tf
+
+from tfquarl.core import deadline
+from tfquarl.core import errors
+from tfquarl.replay import tables
+from tfquarl.replay import transition
+
+
+def make_dataset(
+    server_address: str,
+    layout: transition.TransitionLayout,
+    batch_size: int,
+    timeout_ms: int = 2_000,
+    num_prefetch: int = 4,
+    num_workers: int = 1,
+) -> tf.data.Dataset:
+    """A dataset of `TransitionBatch`es with static shapes, in the order in which samples arrive.
+
+    Args:
+      server_address: of the replay, 'host:port'. Where the server lives in this process, sampling goes without network.
+      layout: of the rows.
+      batch_size: B.
+      timeout_ms: time without any sample after which the dataset ends, so that its reader can look at its stop signal and iterate
+        again. What was sampled for the unfinished batch is lost then, though it counts in the ratio.
+      num_prefetch: batches made ahead.
+      num_workers: threads that sample.
+    """
+    source = reverb.TrajectoryDataset(
+        server_address,
+        tables.EXPERIENCE,
+        tf.float32,
+        tf.TensorShape([layout.row_size]),
+        # About two batches: more would tie samples to an old state of the replay and its priorities.
+        max_in_flight_samples_per_worker=max(16, 2 * batch_size // num_workers),
+        num_workers_per_iterator=num_workers,
+        rate_limiter_timeout_ms=timeout_ms,
+    )
+
+    def unpack(sample: reverb.ReplaySample) -> transition.TransitionBatch:
+        return layout.unpack(sample.data, sample.info.key, sample.info.probability)
+
+    options = tf.data.Options()
+    # There is nothing to tune, and its thread takes time from the samples.
+    options.autotune.enabled = False
+    batches = source.batch(batch_size, drop_remainder=True).map(unpack).prefetch(num_prefetch)
+    return batches.with_options(options)
+
+
+class PriorityUpdater:
+    """Sends new priorities in a thread of its own, so that the learner waits neither for the answer nor for a dead server."""
+
+    def __init__(self, client: reverb.Client, max_waiting: int = 16) -> None:
+        """Starts the thread.
+
+        Args:
+          client: of the replay's server.
+          max_waiting: updates kept while the server does not take them; then the newest ones are dropped and counted.
+        """
+        self._client = client
+        self._updates: queue.Queue[tuple[np.ndarray, np.ndarray]] = queue.Queue(max_waiting)
+        self._num_dropped = 0
+        threading.Thread(target=self._serve, name="priorities", daemon=True).start()
+
+    @property
+    def num_dropped(self) -> int:
+        """Updates that were dropped: the server did not take them in time, or refused them."""
+        return self._num_dropped
+
+    def update(self, keys: np.ndarray, priorities: np.ndarray) -> None:
+        """Items `keys` uint64 [N] get `priorities` float [N]; items that are gone are passed over. Does not wait.
+
+        Raises:
+          NumericalError: a priority is negative, NaN or infinite; none is sent.
+        """
+        if not (np.isfinite(priorities).all() and (priorities >= 0).all()):
+            index = int(np.flatnonzero(~(np.isfinite(priorities) & (priorities >= 0)))[0])
+            raise errors.NumericalError(
+                f"priority [{index}] is {priorities[index]}, needs a finite number of 0 or more; is the loss finite?"
+            )
+        try:
+            self._updates.put_nowait((keys, priorities))
+        except queue.Full:
+            self._num_dropped += 1
+
+    def flush(self, timeout_sec: float) -> bool:
+        """Waits until all updates were answered, up to `timeout_sec`; whether they were."""
+        done = threading.Event()
+        threading.Thread(target=lambda: (self._updates.join(), done.set()), daemon=True).start()
+        return deadline.wait(done, timeout_sec, None)
+
+    def _serve(self) -> None:
+        while True:
+            keys, priorities = self._updates.get()
+            try:
+                self._client.mutate_priorities(tables.EXPERIENCE, dict(zip(keys.tolist(), priorities.tolist())))
+            except RuntimeError as error:
+                self._num_dropped += 1
+                logging.log_first_n(logging.WARNING, "New priorities were refused: %s", 3, error)
+            finally:
+                self._updates.task_done()

@@ -1,0 +1,126 @@
+"""The replay in memory, seeded: for the program that runs all stations in one process, where the same seed gives the same result."""
+
+from collections import deque
+
+import numpy as np
+
+from tfquarl.replay import n_step
+from tfquarl.replay import replay_config
+from tfquarl.replay import transition
+from tfquarl.replay import transition_sink
+
+
+class LocalReplay:
+    """Ring of the newest transitions: sinks write to it, `sample` reads. Not for several threads."""
+
+    def __init__(
+        self, layout: transition.TransitionLayout, config: replay_config.ReplayConfig, discount: float, seed: int
+    ) -> None:
+        """Makes the ring.
+
+        Args:
+          layout: of the rows.
+          config: tells size, window and priorities; flow control is left to who runs the stations.
+          discount: gamma of the n-step sums, in [0, 1].
+          seed: of the samples.
+        """
+        self._layout, self._config, self._discount = layout, config, discount
+        self._rows = np.zeros((config.max_size, layout.row_size), np.float32)
+        self._priorities = np.zeros(config.max_size)
+        self._keys = np.zeros(config.max_size, np.uint64)
+        self._num_inserted = 0
+        self._random = np.random.default_rng(seed)
+
+    @property
+    def size(self) -> int:
+        """Transitions held."""
+        return min(self._num_inserted, len(self._rows))
+
+    @property
+    def num_inserted(self) -> int:
+        """Transitions ever written."""
+        return self._num_inserted
+
+    def sink(self) -> transition_sink.TransitionSink:
+        """A new sink, for one environment."""
+        accumulator = n_step.NStepAccumulator(self._layout, self._config.n_step, self._discount)
+        return transition_sink.TransitionSink(accumulator, self.write)
+
+    def write(self, rows: np.ndarray) -> None:
+        """Writes rows [M, row_size]."""
+        for row in rows:
+            index = self._num_inserted % len(self._rows)
+            self._rows[index] = row
+            self._priorities[index] = self._config.initial_priority
+            self._keys[index] = self._num_inserted
+            self._num_inserted += 1
+
+    def sample(self, batch_size: int) -> transition.TransitionBatch:
+        """A batch of arrays, drawn with replacement, uniformly or by priority^alpha.
+
+        Raises:
+          ValueError: there are no transitions.
+        """
+        size = self.size
+        if size == 0:
+            raise ValueError("the replay is empty; write transitions before sampling")
+        if self._config.priority_exponent is None:
+            indices = self._random.integers(0, size, batch_size)
+            probability = np.full(batch_size, 1.0 / size)
+        else:
+            cumulative = np.cumsum(self._priorities[:size] ** self._config.priority_exponent)
+            draws = self._random.random(batch_size) * cumulative[-1]
+            indices = np.minimum(np.searchsorted(cumulative, draws, side="right"), size - 1)
+            probability = np.diff(cumulative, prepend=0.0)[indices] / cumulative[-1]
+        return self._layout.unpack(self._rows[indices], self._keys[indices], probability)
+
+    def update(self, keys: np.ndarray, priorities: np.ndarray) -> None:
+        """Items `keys` uint64 [N] get `priorities` float [N]; items that are gone are passed over."""
+        indices = (keys % np.uint64(len(self._rows))).astype(np.int64)
+        is_there = self._keys[indices] == keys
+        self._priorities[indices[is_there]] = priorities[is_there]
+
+
+class LocalObservations:
+    """Tap and pool in one: an `interfaces.ObservationSink` and `ObservationSource`.
+
+    Blocks of `observation_block` go to calibration and to parity in turn; the first two are made of every observation, so that both
+    soon have some.
+    """
+
+    def __init__(self, config: replay_config.ReplayConfig, num_observations: int = 256) -> None:
+        """Stores the limits; the newest `num_observations` are given for either purpose."""
+        self._every = config.observation_every
+        self._block = config.observation_block
+        self._kept: tuple[deque[np.ndarray], ...] = (deque(maxlen=num_observations), deque(maxlen=num_observations))
+        self._num_seen = 0
+        self._num_kept = 0
+
+    def add(self, observation: np.ndarray) -> None:
+        """One observation [D]; every so many are kept."""
+        is_eager = self._num_kept < 2 * self._block
+        if is_eager or self._num_seen % self._every == 0:
+            self._kept[self._num_kept // self._block % 2].append(np.array(observation, np.float32))
+            self._num_kept += 1
+        self._num_seen += 1
+
+    def calibration(self) -> np.ndarray:
+        """The newest observations for calibration [N, D], N >= 1.
+
+        Raises:
+          ValueError: there are none yet.
+        """
+        return self._newest(0)
+
+    def held_out(self) -> np.ndarray:
+        """The newest observations for parity [M, D], M >= 1.
+
+        Raises:
+          ValueError: there are none yet.
+        """
+        return self._newest(1)
+
+    def _newest(self, purpose: int) -> np.ndarray:
+        if not self._kept[purpose]:
+            raise ValueError("no observations yet; step environments before converting a policy")
+        return np.stack(list(self._kept[purpose]))

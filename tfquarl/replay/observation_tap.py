@@ -1,0 +1,172 @@
+"""Observations for calibration and parity: a tap in each collector, blocks in a small Reverb table, a pool in the converter."""
+
+from collections import OrderedDict
+import threading
+import time
+
+import numpy as np
+import reverb
+
+from tfquarl.core import deadline
+from tfquarl.core import errors
+from tfquarl.core import interfaces
+from tfquarl.replay import bounded_writer
+from tfquarl.replay import replay_config
+from tfquarl.replay import server_calls
+from tfquarl.replay import tables
+from tfquarl.replay import transition
+
+# Blocks that a tap fills with every observation, so that the first policy is not long in coming.
+_EAGER_BLOCKS = 4
+_MAX_PENDING_BLOCKS = 4
+_POLL_SEC = 0.1
+_REFRESH_SEC = 1.0
+_SERVER_INFO_SEC = 5
+
+
+class ObservationTap:
+    """The collector's end; an `interfaces.ObservationSink`. Blocks are dropped where the server does not take them."""
+
+    def __init__(
+        self, client: reverb.Client, layout: transition.TransitionLayout, config: replay_config.ReplayConfig
+    ) -> None:
+        """Checks the server's table.
+
+        Args:
+          client: of the server.
+          layout: tells the observation size D.
+          config: tells how often and in what blocks.
+
+        Raises:
+          ConfigError: the server has no such table, or one for other blocks.
+          RemoteTimeoutError: the server does not answer.
+        """
+        _check_table(client, layout, config)
+        self._every = config.observation_every
+        self._block = np.zeros((config.observation_block, layout.observation_size), np.float32)
+        writer = bounded_writer.make_item_writer(client, tables.OBSERVATIONS)
+        self._append = writer.append
+        self._bounded = bounded_writer.BoundedWriter(client, writer, deadline_sec=0.0)
+        self._countdown = 1
+        self._fill = 0
+        self._num_blocks = 0
+
+    def add(self, observation: np.ndarray) -> None:
+        """One observation [D]; every so many are kept.
+
+        Raises:
+          NumericalError: a NaN or an infinity in one that is kept.
+        """
+        self._countdown -= 1
+        if self._countdown == 0:
+            self._keep(observation)
+
+    def close(self) -> None:
+        """Gives the last blocks a moment to arrive."""
+        self._bounded.close(timeout_sec=0.2)
+
+    def _keep(self, observation: np.ndarray) -> None:
+        transition.check_finite("observation", observation)
+        self._countdown = 1 if self._num_blocks < _EAGER_BLOCKS else self._every
+        self._block[self._fill] = observation
+        self._fill += 1
+        if self._fill == len(self._block):
+            self._fill = 0
+            self._num_blocks += 1
+            if self._bounded.try_wait(_MAX_PENDING_BLOCKS, 0.001):
+                self._append(self._block)
+
+
+class ObservationPool:
+    """The converter's end; an `interfaces.ObservationSource`.
+
+    A block belongs to calibration or to parity by one bit of its random name, for ever and for every reader: an observation that
+    calibrated a policy never judges one.
+    """
+
+    def __init__(
+        self,
+        client: reverb.Client,
+        layout: transition.TransitionLayout,
+        config: replay_config.ReplayConfig,
+        num_observations: int = 256,
+        stop: interfaces.StopSignal | None = None,
+        deadline_sec: float = 300.0,
+    ) -> None:
+        """Checks the server's table.
+
+        Args:
+          client: of the server.
+          layout: tells the observation size D.
+          config: tells the blocks.
+          num_observations: the newest so many are given for either purpose, once there are that many.
+          stop: ends a wait.
+          deadline_sec: time that a wait for the first observations may take.
+
+        Raises:
+          ConfigError: the server has no such table, or one for other blocks.
+          RemoteTimeoutError: the server does not answer.
+        """
+        _check_table(client, layout, config)
+        self._client = client
+        self._num_observations = num_observations
+        self._max_blocks = config.observation_blocks
+        self._stop = stop or threading.Event()
+        self._deadline_sec = deadline_sec
+        self._caller = deadline.Caller(timeout_sec=10.0, stop=stop)
+        self._refresh_time = 0.0
+        # By purpose, blocks by name, in the order in which they were first seen.
+        self._blocks: tuple[OrderedDict[int, np.ndarray], ...] = (OrderedDict(), OrderedDict())
+
+    def calibration(self) -> np.ndarray:
+        """The newest observations for calibration [N, D], N >= 1.
+
+        Raises:
+          RemoteTimeoutError: there were none within the deadline, or the server did not answer.
+          StoppedError: told to stop while waiting for them.
+        """
+        return self._newest(0)
+
+    def held_out(self) -> np.ndarray:
+        """The newest observations for parity [M, D], M >= 1.
+
+        Raises:
+          RemoteTimeoutError: there were none within the deadline, or the server did not answer.
+          StoppedError: told to stop while waiting for them.
+        """
+        return self._newest(1)
+
+    def _newest(self, purpose: int) -> np.ndarray:
+        start = time.perf_counter()
+        while True:
+            if not self._blocks[purpose] or start - self._refresh_time > _REFRESH_SEC:
+                self._refresh()
+            blocks = list(self._blocks[purpose].values())
+            if blocks:
+                return np.concatenate(blocks)[-self._num_observations :]
+            if time.perf_counter() - start > self._deadline_sec:
+                raise errors.RemoteTimeoutError(
+                    f"no observations for calibration and parity within {self._deadline_sec:g} s; are collectors running?"
+                )
+            if self._stop.wait(_POLL_SEC):
+                raise deadline.StoppedError("told to stop while waiting for observations")
+
+    def _refresh(self) -> None:
+        self._refresh_time = time.perf_counter()
+        for item in self._caller.call("sampling observations", self._sample):
+            self._blocks[item.key & 1].setdefault(item.key, item.value)
+        for blocks in self._blocks:
+            while len(blocks) > self._max_blocks // 2:
+                blocks.popitem(last=False)
+
+    def _sample(self) -> list[server_calls.Item]:
+        # Reverb can't list a table: twice its size in uniform samples shows 86 % of it, and every refresh adds to that.
+        size = server_calls.server_info(self._client, _SERVER_INFO_SEC)[tables.OBSERVATIONS].current_size
+        return server_calls.sample(self._client, tables.OBSERVATIONS, 2 * size) if size else []
+
+
+def _check_table(
+    client: reverb.Client, layout: transition.TransitionLayout, config: replay_config.ReplayConfig
+) -> None:
+    shape = (config.observation_block, layout.observation_size)
+    tables.check_tables(client, [tables.TableShape(tables.OBSERVATIONS, shape, "float32")])

@@ -1,0 +1,42 @@
+"""Where the steps of one environment enter the replay: bad numbers are refused, the rest becomes n-step windows."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfquarl.replay import n_step
+from tfquarl.replay import transition
+
+
+class TransitionSink:
+    """One environment's `interfaces.TransitionSink`."""
+
+    def __init__(self, accumulator: n_step.NStepAccumulator, write: Callable[[np.ndarray], None]) -> None:
+        """Stores the parts; `write` takes rows [M, row_size]."""
+        self._accumulator = accumulator
+        self._write = write
+
+    def start(self, observation: np.ndarray) -> None:
+        """An episode begins with `observation` [D].
+
+        Raises:
+          NumericalError: a NaN or an infinity in it.
+        """
+        transition.check_finite("the first observation", observation)
+        self._accumulator.start(observation)
+
+    def add(self, action: Any, reward: float, observation: np.ndarray, terminated: bool, truncated: bool) -> None:
+        """One step, as `interfaces.TransitionSink` has it.
+
+        Raises:
+          NumericalError: a NaN or an infinity in the action, the reward or the observation; the step is not taken.
+          RemoteTimeoutError: the replay's server was silent for too long.
+          ValueError: the episode has ended, and `start` wasn't called.
+        """
+        transition.check_finite("observation", observation)
+        transition.check_finite("reward", reward)
+        transition.check_finite("action", action)
+        rows = self._accumulator.add(action, reward, observation, terminated, truncated)
+        if len(rows):
+            self._write(rows)

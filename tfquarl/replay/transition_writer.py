@@ -1,0 +1,107 @@
+"""Steps of a collector's environments in, n-step transitions in Reverb out, under the table's rate limiter."""
+
+import time
+
+from absl import logging
+import numpy as np
+import reverb
+
+from tfquarl.core import interfaces
+from tfquarl.replay import bounded_writer
+from tfquarl.replay import n_step
+from tfquarl.replay import replay_config
+from tfquarl.replay import tables
+from tfquarl.replay import transition
+from tfquarl.replay import transition_sink
+
+
+class TransitionWriter:
+    """Writes for all environments of one collector, through one stream.
+
+    Where the rate limiter holds the collector back, the call that meets it waits; rows that were taken are never dropped: they
+    also survive a server that goes away and comes back at its address.
+    """
+
+    def __init__(
+        self,
+        client: reverb.Client,
+        layout: transition.TransitionLayout,
+        config: replay_config.ReplayConfig,
+        discount: float,
+        stop: interfaces.StopSignal | None = None,
+        deadline_sec: float = 60.0,
+    ) -> None:
+        """Checks the server's table.
+
+        Args:
+          client: of the replay's server.
+          layout: of the rows.
+          config: tells the window, the initial priority and the rows in flight.
+          discount: gamma of the n-step sums, in [0, 1].
+          stop: ends a wait for the rate limiter.
+          deadline_sec: time for which the server may be silent.
+
+        Raises:
+          ConfigError: the server has no such table, or one for other rows.
+          RemoteTimeoutError: the server does not answer.
+        """
+        tables.check_tables(client, [tables.TableShape(tables.EXPERIENCE, (layout.row_size,), "float32")])
+        self._layout, self._config, self._discount = layout, config, discount
+        writer = bounded_writer.make_item_writer(client, tables.EXPERIENCE, config.initial_priority)
+        self._append = writer.append
+        self._bounded = bounded_writer.BoundedWriter(client, writer, deadline_sec, stop)
+        # Half of the rows in flight travel while the other half is written.
+        self._batch = max(1, config.max_in_flight // 2)
+        self._room = config.max_in_flight - self._batch
+        self._num_unchecked = 0
+        self._num_rows = 0
+        self._blocked_sec = 0.0
+
+    @property
+    def blocked_sec(self) -> float:
+        """Seconds spent waiting for the server so far, by its rate limiter above all."""
+        return self._blocked_sec
+
+    @property
+    def num_rows(self) -> int:
+        """Transitions written so far."""
+        return self._num_rows
+
+    def sink(self) -> transition_sink.TransitionSink:
+        """A new sink, for one environment."""
+        accumulator = n_step.NStepAccumulator(self._layout, self._config.n_step, self._discount)
+        return transition_sink.TransitionSink(accumulator, self.write)
+
+    def write(self, rows: np.ndarray) -> None:
+        """Writes rows [M, row_size], which may be reused after the call. Returns early, without loss, if told to stop.
+
+        Raises:
+          RemoteTimeoutError: the server was silent for too long.
+        """
+        for row in rows:
+            self._append(row)
+        self._num_rows += len(rows)
+        self._num_unchecked += len(rows)
+        if self._num_unchecked >= self._batch:
+            self._num_unchecked = 0
+            self._wait(self._room)
+
+    def flush(self) -> bool:
+        """Waits until all rows are in the replay; False if the stop signal came first.
+
+        Raises:
+          RemoteTimeoutError: the server was silent for too long.
+        """
+        self._num_unchecked = 0
+        return self._wait(0)
+
+    def close(self) -> None:
+        """Gives the last rows one second to arrive, and says so where they did not."""
+        if not self._bounded.close():
+            logging.warning("The replay had not taken all of the last transitions when their writer was closed")
+
+    def _wait(self, num_pending: int) -> bool:
+        start = time.perf_counter()
+        is_done = self._bounded.wait(num_pending)
+        self._blocked_sec += time.perf_counter() - start
+        return is_done
