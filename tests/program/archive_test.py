@@ -19,9 +19,14 @@ from tfquarl.program import archive
 @dataclasses.dataclass(frozen=True)
 class _Evaluation:
     mean_return: float
+    confirmed: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        return {"quantized": {"mean_return": self.mean_return}, "float32": {"mean_return": 1.0}}
+        return {
+            "confirmed": self.confirmed,
+            "quantized": {"mean_return": self.mean_return},
+            "float32": {"mean_return": 1.0},
+        }
 
 
 def _artifact(version, recipe="static_wi8_ai8"):
@@ -77,6 +82,13 @@ def test_best_has_the_highest_return_and_latest_is_the_last(tmp_path, returns, b
         _save(kept, version, mean_return)
 
     assert (_link(tmp_path, "best"), _link(tmp_path, "latest")) == (best, str(len(returns)))
+
+
+def test_a_confirmed_return_is_better_than_a_first_look(tmp_path):
+    kept = archive.PolicyArchive(tmp_path)
+    for version, mean_return, confirmed in [(1, 10.0, False), (2, 30.0, False), (3, 20.0, True), (4, 40.0, False)]:
+        kept.save(_artifact(version), _artifact(version, "float32"), _Evaluation(mean_return, confirmed))
+        assert _link(tmp_path, "best") == {1: "1", 2: "2", 3: "3", 4: "3"}[version]
 
 
 def test_links_are_relative_so_that_a_run_can_be_moved(tmp_path):
@@ -222,7 +234,7 @@ def test_a_damaged_evaluation_is_named(tmp_path):
     kept = archive.PolicyArchive(tmp_path)
     (_save(kept, 1) / "evaluation.json").write_text("{}")
 
-    with pytest.raises(errors.ArtifactError, match=r"1/evaluation.json has no quantized mean_return"):
+    with pytest.raises(errors.ArtifactError, match=r"1/evaluation.json lacks 'confirmed' or a quantized"):
         _save(kept, 2)
 
 

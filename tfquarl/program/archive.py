@@ -35,7 +35,7 @@ class Evaluation(Protocol):
     """A verdict on a policy."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; ['quantized']['mean_return'] is what 'best' goes by."""
+        """Plain JSON values; 'confirmed' and then ['quantized']['mean_return'] are what 'best' goes by."""
         ...
 
 
@@ -57,7 +57,9 @@ class PolicyArchive:
     def save(
         self, quantized: records.PolicyArtifact, reference: records.PolicyArtifact, evaluation: Evaluation
     ) -> pathlib.Path:
-        """Keeps a policy; points 'latest' at it and 'best' at the highest mean return, the newer of equal ones.
+        """Keeps a policy; points 'latest' at it and 'best' at the highest confirmed mean return, the newer of equal ones.
+
+        While none is confirmed the highest first look is best: a return that was picked for being high is too high.
 
         Args:
           quantized: the policy that is deployed.
@@ -110,13 +112,16 @@ class PolicyArchive:
         temporary.symlink_to(str(version))
         temporary.replace(self._directory / name)
 
-    def _rank(self, version: int) -> tuple[float, int]:
+    def _rank(self, version: int) -> tuple[bool, float, int]:
         path = self._directory / str(version) / _EVALUATION
+        verdict = _read_json(path)
         try:
-            value = _read_json(path)["quantized"]["mean_return"]
+            confirmed, value = bool(verdict["confirmed"]), verdict["quantized"]["mean_return"]
         except (KeyError, TypeError) as error:
-            raise errors.ArtifactError(f"{path} has no quantized mean_return; was it edited?") from error
-        return (-math.inf if value is None else float(value)), version
+            raise errors.ArtifactError(
+                f"{path} lacks 'confirmed' or a quantized 'mean_return'; was it edited?"
+            ) from error
+        return confirmed, -math.inf if value is None else float(value), version
 
     def _remove_old(self) -> None:
         linked = {os.readlink(self._directory / name) for name in _LINKS}

@@ -35,7 +35,7 @@ policies/<version>/    policies that were judged:
   policy_float32.tflite  the float policy of the same weights, with policy_float32.json
   evaluation.json        the verdict on both
 policies/latest        the newest of them
-policies/best          the one whose quantized policy had the highest mean return
+policies/best          the one whose quantized policy had the highest confirmed mean return
 .lock                  held while a run writes here; holds its process id
 """
 
