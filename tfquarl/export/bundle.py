@@ -1,0 +1,55 @@
+"""A directory that appears whole or not at all."""
+
+from collections.abc import Mapping
+import os
+import pathlib
+import shutil
+import tempfile
+
+from tfquarl.core import errors
+from tfquarl.core import files
+
+
+def check_output_dir(path: pathlib.Path, overwrite: bool) -> None:
+    """Checks, before any work, that a bundle may be written to `path`.
+
+    Raises:
+      ConfigError: it holds files that may not be overwritten, or is none of a directory's paths.
+    """
+    if path.exists() and not path.is_dir():
+        raise errors.ConfigError(f"--output_dir={path} is a file; needs a directory that is new or empty")
+    if path.is_dir() and any(path.iterdir()) and not overwrite:
+        raise errors.ConfigError(
+            f"--output_dir={path} has files in it; give a new directory, or --overwrite to replace them"
+        )
+
+
+def write_bundle(path: pathlib.Path, contents: Mapping[str, bytes | str], overwrite: bool) -> None:
+    """Writes all files to a new directory beside `path`, then puts it in the place of `path`.
+
+    Args:
+      path: of the bundle.
+      contents: of each file, by name.
+      overwrite: whether a directory with files in it is replaced, with all that is in it.
+
+    Raises:
+      ConfigError: `path` holds files that may not be overwritten.
+      StorageError: a file can't be written; what was at `path` is untouched.
+    """
+    check_output_dir(path, overwrite)
+    path = path.absolute()
+    with files.storage_errors(f"writing the bundle {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            os.chmod(temporary, 0o755)
+            new = temporary / "new"
+            new.mkdir()
+            for name, content in contents.items():
+                files.write_atomically(new / name, content)
+            if path.exists():
+                path.rename(temporary / "old")
+            new.rename(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        files.sync_directory(path.parent)

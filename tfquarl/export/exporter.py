@@ -1,0 +1,161 @@
+"""From a candidate to a verified bundle."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import hashlib
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tfquarl.export import bundle
+from tfquarl.export import candidate as candidate_lib
+from tfquarl.export import compilers
+from tfquarl.export import description
+from tfquarl.export import device_source
+from tfquarl.export import edge_model
+from tfquarl.export import golden_vectors
+from tfquarl.export import latency
+from tfquarl.export import model_card
+from tfquarl.export import observation_layout
+from tfquarl.export import verification
+from tfquarl.metrics import machine
+from tfquarl.runtime import model_runner
+from tfquarl.runtime import trial
+
+MICRO = trial.Runtime("tflite-micro", "reference")
+MAX_COMPARED = 256  # observations that go through every runtime
+MAX_GOLDEN = 64
+
+PlayEpisodes = Callable[[edge_model.EdgeModel], Sequence[Mapping[str, Any]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """How a bundle is made.
+
+    Attributes:
+      output_dir: the bundle's directory.
+      overwrite: whether one with files in it is replaced.
+      limits: how far results may differ.
+      observations_source: what the candidate's observations came from, for the card.
+      units: names and units of observation elements, of `observation_layout.read_units`.
+      latency_rounds: of the latency report.
+    """
+
+    output_dir: pathlib.Path
+    overwrite: bool = False
+    limits: verification.VerificationConfig = dataclasses.field(default_factory=verification.VerificationConfig)
+    observations_source: str = "real observations"
+    units: Mapping[str, list[Mapping[str, str]]] | None = None
+    latency_rounds: int = latency.ROUNDS
+
+
+def export(
+    policy: candidate_lib.PolicyCandidate,
+    config: ExportConfig,
+    runtimes: Sequence[trial.Runtime],
+    skipped: Sequence[Mapping[str, Any]] = (),
+    play: PlayEpisodes | None = None,
+) -> dict[str, Any]:
+    """Makes, verifies and writes the bundle of `policy`.
+
+    Args:
+      policy: what is exported.
+      config: how.
+      runtimes: that the model is verified on; the first is what the others are compared with.
+      skipped: rows for runtimes that were asked for and can't be had: 'runtime', 'version', 'status', 'reason'.
+      play: plays the exported model and the float one; rows of `model_card.CardFacts.returns`.
+
+    Returns:
+      The content of parity.json, with 'returns' and 'latency'.
+
+    Raises:
+      ConfigError: the output directory may not be written.
+      ConversionError: the model can't be made, run or compiled.
+      ParityError: it acts otherwise on some runtime, or unlike the float policy.
+    """
+    bundle.check_output_dir(config.output_dir, config.overwrite)
+    layout = observation_layout.observation_layout(policy.spec, config.units)
+    model = edge_model.make_edge_model(
+        policy.models[policy.recipe.name], policy.recipe.io, policy.output_name, description.metadata(policy)
+    )
+    observations = policy.observations[:MAX_COMPARED]
+    trials = verification.run_trials(model, model.encode(observations), runtimes)
+    tolerance = config.limits.tolerance(model)
+    rows = verification.compare(model, trials, tolerance)
+    outputs = verification.outputs_of(trials[0])
+    expected = model_runner.ModelRunner(policy.models[candidate_lib.REFERENCE]).run(observations)
+    figures = verification.float_figures(policy.spec, model.decode(outputs), expected)
+    verification.check(rows, figures, config.limits, tolerance)
+    refusal, arena_bytes = _micro_verdict(trials)
+    vectors = golden_vectors.make_golden_vectors(model, observations[:MAX_GOLDEN], outputs[:MAX_GOLDEN], tolerance)
+    sources = {
+        "policy_model_data.h": device_source.model_data_header(model, policy.spec, arena_bytes),
+        "policy_model_data.cc": device_source.model_data_source(model, policy.spec),
+        "policy_op_resolver.h": device_source.op_resolver_header(model, refusal),
+        "golden_vectors.h": vectors.to_header(),
+        "main.cc": device_source.template("main.cc"),
+        "run_policy.py": device_source.template("run_policy.py"),
+    }
+    parity = {
+        "model_sha256": hashlib.sha256(model.model).hexdigest(),
+        "observations": {
+            "count": len(observations),
+            "source": config.observations_source,
+            "sha256": _digest(observations),
+        },
+        "tolerance_steps": tolerance,
+        "output_step": model.output_step(model.decode(outputs)).tolist(),
+        "runtimes": [*rows, *skipped],
+        "float": {"max_error_share": config.limits.max_error_share, "figures": figures},
+        "compilers": compilers.compile_sources(sources, model.model),
+    }
+    returns = list(play(model)) if play else []
+    report = latency.latency_report(
+        policy.models, policy.observations, _arenas(policy, observations), config.latency_rounds
+    )
+    card = model_card.write_card(
+        model_card.CardFacts(
+            policy, model, parity, returns, report, machine.describe_machine(), config.observations_source
+        )
+    )
+    versions = machine.package_versions((*machine.PACKAGES, "tflite-micro"))
+    described = description.describe(policy, model, layout, arena_bytes, versions)
+    contents: dict[str, bytes | str] = {
+        "policy.tflite": model.model,
+        **sources,
+        "golden_vectors.npz": vectors.to_npz(),
+        "parity.json": _json({**parity, "returns": returns, "latency": report}),
+        "MODEL_CARD.md": card,
+    }
+    described["sha256"] = {name: hashlib.sha256(_bytes(content)).hexdigest() for name, content in contents.items()}
+    bundle.write_bundle(config.output_dir, {**contents, "policy.json": _json(described)}, config.overwrite)
+    return {**parity, "returns": returns, "latency": report}
+
+
+def _micro_verdict(trials: Sequence[trial.Trial]) -> tuple[str, int | None]:
+    """Why TensorFlow Lite Micro does not run the model, or '' and the bytes of its arena, a multiple of 16."""
+    for item in trials:
+        if item.runtime == MICRO.name:
+            return item.refusal, None if item.arena_bytes is None else -(-item.arena_bytes // 16) * 16
+    return "it was not tried", None
+
+
+def _arenas(policy: candidate_lib.PolicyCandidate, observations: np.ndarray) -> dict[str, int | None]:
+    return {name: trial.run(MICRO, model, observations[:1]).arena_bytes for name, model in policy.models.items()}
+
+
+def _digest(observations: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(observations, "<f4").tobytes()).hexdigest()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
+
+
+def _bytes(content: bytes | str) -> bytes:
+    return content.encode() if isinstance(content, str) else content

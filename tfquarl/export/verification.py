@@ -1,0 +1,149 @@
+"""Whether a model acts alike on every runtime that may run it, and like the float policy: figures and verdicts."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.export import edge_model
+from tfquarl.quantization import parity
+from tfquarl.runtime import trial
+
+# Steps of an output by which two runtimes may differ. int8: their kernels round differently, each layer by up to a step. int16:
+# steps are 256 times smaller, differences about 0.02 int8 steps. No integer output: of 1/255 of the output's range.
+TOLERANCE_STEPS = {"int8": 2.0, "int16": 16.0, None: 0.5}
+
+
+@dataclasses.dataclass(frozen=True)
+class VerificationConfig:
+    """What is checked and how far results may differ.
+
+    Attributes:
+      tolerance_steps: output steps by which runtimes may differ; None for `TOLERANCE_STEPS`.
+      max_error_share: how far the policy may be from the float one: mean action error as a share of the range, or the value that its
+        choices give away as a share of the spread of q_values.
+    """
+
+    tolerance_steps: float | None = None
+    max_error_share: float = 0.05
+
+    def tolerance(self, model: edge_model.EdgeModel) -> float:
+        """Tolerance in output steps for `model`."""
+        if self.tolerance_steps is not None:
+            return self.tolerance_steps
+        return TOLERANCE_STEPS[model.core.dtype if model.core else None]
+
+
+def local_runtimes() -> list[trial.Runtime]:
+    """The runtimes that are installed here; the first one is what the others are compared with."""
+    return [
+        trial.Runtime("ai-edge-litert", "xnnpack"),
+        trial.Runtime("ai-edge-litert", "builtin"),
+        trial.Runtime("tensorflow", "xnnpack"),
+        trial.Runtime("tensorflow", "builtin"),
+        trial.Runtime("tflite-micro", "reference"),
+    ]
+
+
+def run_trials(
+    model: edge_model.EdgeModel,
+    inputs: np.ndarray,
+    runtimes: Sequence[trial.Runtime],
+    run: Callable[[trial.Runtime, bytes, np.ndarray], trial.Trial] = trial.run,
+) -> list[trial.Trial]:
+    """Runs `model` on each runtime.
+
+    Raises:
+      ConversionError: the first runtime, which the others are compared with, refuses the model.
+    """
+    trials = [run(runtimes[0], model.model, inputs)]
+    outputs_of(trials[0])
+    return trials + [run(runtime, model.model, inputs) for runtime in runtimes[1:]]
+
+
+def outputs_of(item: trial.Trial) -> np.ndarray:
+    """Outputs [N, O] of a trial that must have some; raises `ConversionError` where it has none."""
+    if item.outputs is None:
+        raise errors.ConversionError(f"{item.runtime} does not run the exported model: {item.refusal}")
+    return item.outputs
+
+
+def compare(model: edge_model.EdgeModel, trials: Sequence[trial.Trial], tolerance_steps: float) -> list[dict[str, Any]]:
+    """One row of figures for each trial, against the first one.
+
+    Returns:
+      By key: 'runtime', 'version'; 'status': 'passed', 'failed' or 'refused' (with 'reason'); 'max_steps', 'mean_steps';
+      'differing_share' of outputs, by more than half a step; 'max_difference' in units of q_values or actions; 'greedy_changed_share' of observations, None
+      for continuous actions; 'arena_bytes'.
+    """
+    reference = outputs_of(trials[0])
+    return [_compare_one(model, reference, item, tolerance_steps) for item in trials]
+
+
+def float_figures(spec: environment_spec.EnvironmentSpec, got: np.ndarray, expected: np.ndarray) -> dict[str, float]:
+    """Figures of `quantization.parity` for outputs [N, O] of the exported and of the float policy."""
+    if spec.is_discrete:
+        figures = parity.q_figures(got, expected)
+    else:
+        low, high = spec.action_bounds
+        figures = parity.action_figures(got, expected, low, high)
+    ratio = parity.sqnr_db(got, expected)
+    return {**figures, "sqnr_db": ratio} if np.isfinite(ratio) else figures  # JSON has no infinity
+
+
+def check(
+    rows: Sequence[dict[str, Any]], figures: dict[str, float], config: VerificationConfig, tolerance: float
+) -> None:
+    """Refuses a model that acts otherwise somewhere.
+
+    Args:
+      rows: of `compare`.
+      figures: of `float_figures`.
+      config: what is allowed.
+      tolerance: in output steps.
+
+    Raises:
+      ParityError: with the runtime and by how much.
+    """
+    for row in rows:
+        if row["status"] == "failed":
+            raise errors.ParityError(
+                f"{row['runtime']} differs by {row['max_steps']:.4g} output steps ({row['max_difference']:.4g} in the output's "
+                f"units), {tolerance:g} are allowed; raise --tolerance_steps if your task bears it"
+            )
+    key = "regret_share" if "regret_share" in figures else "action_error_mean_share"
+    if not figures[key] <= config.max_error_share:
+        raise errors.ParityError(
+            f"the exported policy is off the float one: {key} is {figures[key]:.4g}, {config.max_error_share:g} is allowed; use "
+            "more calibration observations, another recipe, or raise --max_error_share"
+        )
+
+
+def _compare_one(
+    model: edge_model.EdgeModel, reference: np.ndarray, item: trial.Trial, tolerance_steps: float
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"runtime": item.runtime, "version": item.version}
+    if item.outputs is None:
+        return {**row, "status": "refused", "reason": item.refusal}
+    if item.outputs.shape != reference.shape:
+        shape = list(item.outputs.shape)
+        return {**row, "status": "refused", "reason": f"gave outputs of shape {shape}, needs {list(reference.shape)}"}
+    expected, got = model.decode(reference), model.decode(item.outputs)
+    difference = np.abs(got.astype(np.float64) - expected)
+    steps = difference / model.output_step(expected)
+    is_q = model.output_name == "q_values"
+    passed = bool(np.all(steps <= tolerance_steps + 1e-3))  # not-a-numbers fail
+    return {
+        **row,
+        "status": "passed" if passed else "failed",
+        "max_steps": float(steps.max()),
+        "mean_steps": float(steps.mean()),
+        "differing_share": float(np.mean(steps > 0.5)),
+        "max_difference": float(difference.max()),
+        "greedy_changed_share": float(np.mean(got.argmax(1) != expected.argmax(1))) if is_q else None,
+        "arena_bytes": item.arena_bytes,
+    }

@@ -1,0 +1,65 @@
+"""Runs a model on one runtime, in a process of its own: other runtimes may be large, may crash, and say things on stderr.
+
+    python -m tfquarl.runtime.trial_main RUNTIME KERNELS MODEL INPUTS.npy OUTPUTS.npy
+
+The last line of stdout is a JSON object: 'version' of the runtime, or 'refused' with the reason. TensorFlow Lite Micro tells on
+stderr how much of its arena it used.
+"""
+
+from collections.abc import Callable
+import importlib
+import importlib.metadata
+import json
+import pathlib
+import platform
+import sys
+from typing import Any
+
+import numpy as np
+
+from tfquarl.core import errors
+
+PACKAGES = {"ai-edge-litert": "ai_edge_litert", "tensorflow": "tensorflow", "tflite-micro": "tflite_micro"}
+
+# Imported by name: nothing else of this package may load what collectors do without.
+_LIBRARIES = {"ai-edge-litert": "ai_edge_litert.interpreter", "tensorflow": "tensorflow.lite.python.interpreter"}
+
+
+def main(arguments: list[str]) -> None:
+    """Runs the trial that the arguments describe; the module's docstring tells how."""
+    runtime, kernels, model_file, inputs_file, outputs_file = arguments
+    model, inputs = pathlib.Path(model_file).read_bytes(), np.load(inputs_file, allow_pickle=False)
+    report: dict[str, Any] = {"version": importlib.metadata.version(runtime), "machine": platform.machine()}
+    try:
+        run = _run_micro if runtime == "tflite-micro" else _tflite_runner(runtime, kernels)
+        np.save(outputs_file, run(model, inputs))
+    except errors.ArtifactError as error:
+        report["refused"] = str(error)
+    sys.stdout.write("\n" + json.dumps(report) + "\n")
+
+
+def _tflite_runner(runtime: str, kernels: str) -> Callable[[bytes, np.ndarray], np.ndarray]:
+    from tfquarl.runtime import model_runner
+
+    library = importlib.import_module(_LIBRARIES[runtime])
+    return lambda model, inputs: model_runner.ModelRunner(model, kernels, library).run(inputs)
+
+
+def _run_micro(model: bytes, inputs: np.ndarray) -> np.ndarray:
+    from tflite_micro import runtime
+
+    try:
+        interpreter = runtime.Interpreter.from_bytes(model)
+        outputs = []
+        for row in inputs:
+            interpreter.set_input(row[np.newaxis], 0)
+            interpreter.invoke()
+            outputs.append(interpreter.get_output(0).copy())
+    except (RuntimeError, ValueError) as error:
+        raise errors.ArtifactError(str(error)) from error
+    interpreter.print_allocations()
+    return np.concatenate(outputs)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
