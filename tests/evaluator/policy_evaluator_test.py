@@ -1,0 +1,148 @@
+"""Tests of evaluator/policy_evaluator.py."""
+
+import threading
+
+import numpy as np
+
+from tfquarl.core import errors
+from tfquarl.core import interfaces
+from tfquarl.core import records
+from tfquarl.evaluator import config as config_lib
+from tfquarl.evaluator import episodes
+from tfquarl.evaluator import evaluation
+from tfquarl.evaluator import policy_evaluator
+from tfquarl.testing import memory_metrics
+
+
+class _Pairs:
+    def __init__(self, *items) -> None:
+        self.items = list(items)
+
+    def poll(self):
+        item = self.items.pop(0) if self.items else None
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+
+class _Judge:
+    """Knows what each policy earns: (in a first look, on fresh episodes), by its flatbuffer. `tape` has what it was asked."""
+
+    def __init__(self, stop_at: int = -1) -> None:
+        self.earns = {b"8": (8.0, 7.0), b"9": (9.0, 6.0), b"7.5": (7.5, 7.5), b"float": (9.5, 9.0)}
+        self.tape: list[tuple[bytes, int, int]] = []
+        self._stop_at = stop_at
+
+    def estimate(
+        self,
+        artifact: records.PolicyArtifact,
+        num_episodes: int,
+        series: int,
+        stop: interfaces.StopSignal | None = None,
+    ) -> evaluation.ReturnEstimate | None:
+        self.tape.append((artifact.model, num_episodes, series))
+        if len(self.tape) == self._stop_at:
+            return None
+        earned = self.earns[artifact.model][min(series, 1)]
+        return evaluation.ReturnEstimate.of(
+            episodes.EpisodeResults(np.full(num_episodes, earned), np.ones(num_episodes, np.int64))
+        )
+
+
+class _Archive:
+    def __init__(self) -> None:
+        self.saved: list[tuple[int, bytes, float]] = []
+
+    def save(self, quantized, reference, evaluation) -> None:
+        self.saved.append((quantized.version, reference.model, evaluation.quantized.mean_return))
+
+
+def _pair(version: int, model: bytes) -> tuple[records.PolicyArtifact, records.PolicyArtifact]:
+    return (
+        records.PolicyArtifact(version, 100 * version, "static_wi8_ai8", model, {}),
+        records.PolicyArtifact(version, 100 * version, "float32", b"float", {}),
+    )
+
+
+class _Rig:
+    def __init__(self, *items, stop_at: int = -1) -> None:
+        self.judge, self.archive = _Judge(stop_at), _Archive()
+        self.metrics = memory_metrics.MemoryMetrics()
+        config = config_lib.EvaluatorConfig(num_episodes=3, num_confirm_episodes=5, poll_interval_sec=0.001)
+        self.evaluator = policy_evaluator.PolicyEvaluator(
+            _Pairs(*items),
+            self.judge,  # pyright: ignore[reportArgumentType]
+            self.archive,
+            self.metrics,
+            config,
+        )
+
+
+def test_the_best_so_far_is_confirmed_on_fresh_episodes_of_both_policies() -> None:
+    rig = _Rig(_pair(1, b"8"))
+    verdict = rig.evaluator.step()
+    assert verdict is not None and verdict.confirmed
+    assert (verdict.version, verdict.train_step, verdict.recipe) == (1, 100, "static_wi8_ai8")
+    assert (verdict.quantized.mean_return, verdict.quantized.episodes, verdict.float32.mean_return) == (7.0, 5, 9.0)
+    assert rig.judge.tape == [(b"8", 3, 0), (b"float", 3, 0), (b"8", 5, 1), (b"float", 5, 1)]
+    assert rig.evaluator.step() is None
+
+
+def test_what_is_best_goes_by_confirmed_returns_alone() -> None:
+    """A lucky first look costs a confirmation and does not raise the bar."""
+    rig = _Rig(_pair(1, b"8"), _pair(2, b"9"), _pair(3, b"7.5"), _pair(4, b"7.5"))
+    verdicts = [rig.evaluator.step() for _ in range(4)]
+    got = [(verdict.confirmed, verdict.quantized.mean_return) for verdict in verdicts if verdict is not None]
+    assert got == [(True, 7.0), (True, 6.0), (True, 7.5), (False, 7.5)]
+    fresh = [series for _, num_episodes, series in rig.judge.tape if num_episodes == 5]
+    assert fresh == [1, 1, 2, 2, 3, 3]  # never the same episodes twice
+
+
+def test_verdicts_are_reported_and_kept() -> None:
+    rig = _Rig(_pair(1, b"8"), _pair(2, b"7.5"))
+    rig.evaluator.step()
+    rig.evaluator.step()
+    assert rig.archive.saved == [(1, b"float", 7.0), (2, b"float", 7.5)]
+    assert rig.metrics.rows[0] == (
+        "eval",
+        100,
+        {
+            "Metrics/AverageReturn": 7.0,
+            "Metrics/AverageEpisodeLength": 1.0,
+            "Metrics/Float32AverageReturn": 9.0,
+            "Policy/version": 1,
+        },
+    )
+
+
+def test_a_damaged_policy_is_passed_over() -> None:
+    rig = _Rig(errors.ArtifactError("digest"), _pair(2, b"8"))
+    assert rig.evaluator.step() is None and not rig.archive.saved
+    assert rig.evaluator.step() is not None
+
+
+def test_a_verdict_that_is_broken_off_leaves_no_trace() -> None:
+    for stop_at in (1, 2, 3, 4):
+        rig = _Rig(_pair(1, b"8"), stop_at=stop_at)
+        assert rig.evaluator.step() is None
+        assert not rig.archive.saved and not rig.metrics.rows
+
+
+def test_evaluate_takes_fresh_episodes_and_keeps_nothing() -> None:
+    rig = _Rig()
+    verdicts = [rig.evaluator.evaluate(_pair(3, b"8"), 20) for _ in range(2)]
+    assert [verdict.quantized.episodes for verdict in verdicts if verdict is not None and verdict.confirmed] == [20, 20]
+    assert {series for _, _, series in rig.judge.tape} == {1, 2}
+    assert not rig.archive.saved and not rig.metrics.rows
+
+
+def test_run_judges_until_it_is_stopped() -> None:
+    rig, stop, versions = _Rig(_pair(1, b"8"), _pair(2, b"9")), threading.Event(), []
+
+    def on_evaluation(verdict: evaluation.Evaluation) -> None:
+        versions.append(verdict.version)
+        if verdict.version == 2:
+            stop.set()
+
+    rig.evaluator.run(stop, on_evaluation)
+    assert versions == [1, 2]

@@ -1,0 +1,27 @@
+"""Settings of the evaluator."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluatorConfig:
+    """How policies are judged.
+
+    Attributes:
+      num_episodes: episodes of each policy in a first look.
+      num_confirm_episodes: fresh episodes of each policy when its first look is better than the best policy so far.
+      num_environments: environments that are stepped together, with one batched inference.
+      poll_interval_sec: seconds between looks for a newer policy.
+    """
+
+    num_episodes: int = 10
+    num_confirm_episodes: int = 100
+    num_environments: int = 1
+    poll_interval_sec: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("num_episodes", "num_confirm_episodes", "num_environments"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, needs 1 or more")
+        if not self.poll_interval_sec > 0:
+            raise ValueError(f"poll_interval_sec is {self.poll_interval_sec}, needs more than 0")

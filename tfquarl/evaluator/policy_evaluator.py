@@ -1,0 +1,148 @@
+"""The evaluator: plays the newest policy, quantized and float, and keeps it with its verdict."""
+
+from collections.abc import Callable
+import itertools
+import math
+from typing import Protocol
+
+from absl import logging
+
+from tfquarl.core import errors
+from tfquarl.core import interfaces
+from tfquarl.core import records
+from tfquarl.evaluator import config as config_lib
+from tfquarl.evaluator import evaluation as evaluation_lib
+from tfquarl.evaluator import judge as judge_lib
+from tfquarl.metrics import names
+
+# Number of the series of episodes that all first looks share, so that they can be compared.
+_FIRST_LOOKS = 0
+
+Pair = tuple[records.PolicyArtifact, records.PolicyArtifact]
+"""The quantized policy and the float one of the same snapshot."""
+
+
+class PairSource(Protocol):
+    """Where the newest quantized artifact is found together with the float one of the same snapshot."""
+
+    def poll(self) -> Pair | None:
+        """(quantized, float32) if newer than the last ones given, else None. Does not wait.
+
+        Raises:
+          ArtifactError: the published bytes do not verify.
+        """
+        ...
+
+
+class Archive(Protocol):
+    """Keeps policies with their verdicts."""
+
+    def save(
+        self,
+        quantized: records.PolicyArtifact,
+        reference: records.PolicyArtifact,
+        evaluation: evaluation_lib.Evaluation,
+    ) -> object:
+        """Keeps one; called for each policy that was judged."""
+        ...
+
+
+class PolicyEvaluator:
+    """Judges policies one after another: a first look, and fresh episodes for one that looks better than the best so far."""
+
+    def __init__(
+        self,
+        source: PairSource,
+        judge: judge_lib.Judge,
+        archive: Archive,
+        metrics: interfaces.MetricsSink,
+        config: config_lib.EvaluatorConfig,
+    ) -> None:
+        """Stores its parts.
+
+        Args:
+          source: of policies.
+          judge: plays them.
+          archive: where judged policies are kept.
+          metrics: where returns are reported, at the train step of the policy.
+          config: settings.
+        """
+        self._source = source
+        self._judge = judge
+        self._archive = archive
+        self._metrics = metrics
+        self._config = config
+        self._fresh_series = itertools.count(_FIRST_LOOKS + 1)
+        self._best_return = -math.inf
+
+    def run(
+        self,
+        stop: interfaces.StopSignal,
+        on_evaluation: Callable[[evaluation_lib.Evaluation], None] | None = None,
+    ) -> None:
+        """Judges the newest policy again and again, until `stop`; each verdict goes to `on_evaluation`."""
+        while not stop.is_set():
+            verdict = self.step(stop)
+            if verdict is None:
+                stop.wait(self._config.poll_interval_sec)
+            elif on_evaluation is not None:
+                on_evaluation(verdict)
+
+    def step(self, stop: interfaces.StopSignal | None = None) -> evaluation_lib.Evaluation | None:
+        """Judges the newest policy, reports it and keeps it.
+
+        Returns:
+          The verdict; None if there is no newer policy, if it is damaged, or if `stop` broke it off.
+        """
+        try:
+            pair = self._source.poll()
+            verdict = None if pair is None else self._look(pair, stop)
+        except errors.ArtifactError as error:
+            logging.error("a published policy could not be judged: %s", error)
+            return None
+        if pair is not None and verdict is not None:
+            self._report(verdict)
+            self._archive.save(*pair, verdict)
+        return verdict
+
+    def evaluate(
+        self, pair: Pair, num_episodes: int, stop: interfaces.StopSignal | None = None
+    ) -> evaluation_lib.Evaluation | None:
+        """A verdict on (quantized, float32) over fresh episodes; it is neither reported nor kept. None if `stop` broke it off.
+
+        Raises:
+          ArtifactError: an artifact that can't be run.
+        """
+        return self._play(pair, num_episodes, next(self._fresh_series), stop)
+
+    def _look(self, pair: Pair, stop: interfaces.StopSignal | None) -> evaluation_lib.Evaluation | None:
+        verdict = self._play(pair, self._config.num_episodes, _FIRST_LOOKS, stop)
+        if verdict is None or verdict.quantized.mean_return <= self._best_return:
+            return verdict
+        verdict = self.evaluate(pair, self._config.num_confirm_episodes, stop)
+        if verdict is not None:
+            self._best_return = max(self._best_return, verdict.quantized.mean_return)
+        return verdict
+
+    def _play(
+        self, pair: Pair, num_episodes: int, series: int, stop: interfaces.StopSignal | None
+    ) -> evaluation_lib.Evaluation | None:
+        estimates = []
+        for artifact in pair:
+            estimate = self._judge.estimate(artifact, num_episodes, series, stop)
+            if estimate is None:
+                return None
+            estimates.append(estimate)
+        quantized = pair[0]
+        return evaluation_lib.Evaluation(
+            quantized.version, quantized.train_step, quantized.recipe, *estimates, confirmed=series != _FIRST_LOOKS
+        )
+
+    def _report(self, verdict: evaluation_lib.Evaluation) -> None:
+        values = {
+            names.AVERAGE_RETURN: verdict.quantized.mean_return,
+            names.AVERAGE_EPISODE_LENGTH: verdict.quantized.mean_length,
+            names.FLOAT32_AVERAGE_RETURN: verdict.float32.mean_return,
+            names.POLICY_VERSION: verdict.version,
+        }
+        self._metrics.write(names.EVAL, verdict.train_step, values)
