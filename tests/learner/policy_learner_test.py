@@ -97,7 +97,7 @@ def test_statistics_are_those_of_all_observations() -> None:
     "field", ["steps_per_call", "snapshot_interval_steps", "max_train_steps", "checkpoint_period_sec"]
 )
 def test_config_refuses_what_can_not_be(field: str) -> None:
-    with pytest.raises(ValueError, match=f"{field} is -1"):
+    with pytest.raises(errors.ConfigError, match=f"{field} is -1"):
         learner_config.LearnerConfig(**{field: -1})
 
 

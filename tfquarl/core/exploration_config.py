@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from tfquarl.core import errors
+
 EPSILON_GREEDY = "epsilon_greedy"
 GAUSSIAN = "gaussian"
 KINDS = (EPSILON_GREEDY, GAUSSIAN)
@@ -28,12 +30,14 @@ class ExplorationConfig:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"exploration kind is '{self.kind}', needs one of {', '.join(KINDS)}")
+            raise errors.ConfigError(f"exploration kind is '{self.kind}', needs one of {', '.join(KINDS)}")
         limit = 1.0 if self.kind == EPSILON_GREEDY else math.inf
         if not (0 <= self.start <= limit and 0 <= self.end <= limit and math.isfinite(self.start + self.end)):
-            raise ValueError(f"{self.kind} needs start and end in [0, {limit}], got {self.start} and {self.end}")
+            raise errors.ConfigError(
+                f"{self.kind} needs start and end in [0, {limit}], got {self.start} and {self.end}"
+            )
         if self.decay_steps < 0:
-            raise ValueError(f"decay_steps is {self.decay_steps}, needs 0 or more")
+            raise errors.ConfigError(f"decay_steps is {self.decay_steps}, needs 0 or more")
 
     def strength(self, step: int) -> float:
         """Epsilon or sigma at environment step `step` (from 0) of this collector."""

@@ -87,6 +87,6 @@ class _JsonState(tf.train.experimental.PythonState):
         del string_value  # Compared before anything is restored.
 
 
-def variable_shapes(module: tf.Module) -> dict[str, tuple[int, ...]]:
+def variable_shapes(module: tf.Module) -> dict[str, list[int | None]]:
     """Shape of each variable of `module` by its name, for `Checkpointing`; counters are left out."""
-    return {variable.name: tuple(variable.shape) for variable in module.variables if variable.dtype.is_floating}
+    return {variable.name: variable.shape.as_list() for variable in module.variables if variable.dtype.is_floating}

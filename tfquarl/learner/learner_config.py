@@ -2,12 +2,15 @@
 
 import dataclasses
 
+from tfquarl.core import errors
+
 
 @dataclasses.dataclass(frozen=True)
 class LearnerConfig:
     """How the learner trains, and when it gives something away.
 
     Attributes:
+      batch_size: transitions of one train step.
       max_train_steps: train steps after which the learner ends; None trains until it is told to stop.
       steps_per_call: train steps made by one call into TensorFlow; stop signals, snapshots and metrics wait for its end.
       snapshot_interval_steps: train steps between policy snapshots.
@@ -25,6 +28,7 @@ class LearnerConfig:
       inter_op_threads: TensorFlow operations that may run at once; 0 lets TensorFlow choose.
     """
 
+    batch_size: int = 64
     max_train_steps: int | None = None
     steps_per_call: int = 32
     snapshot_interval_steps: int = 200
@@ -41,13 +45,13 @@ class LearnerConfig:
     inter_op_threads: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps_per_call", "snapshot_interval_steps", "max_checkpoints"):
+        for name in ("batch_size", "steps_per_call", "snapshot_interval_steps", "max_checkpoints"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, needs 1 or more")
+                raise errors.ConfigError(f"{name} is {getattr(self, name)}, needs 1 or more")
         for name in ("max_train_steps", "scaling_train_steps"):
             value = getattr(self, name)
             if value is not None and value < 0:
-                raise ValueError(f"{name} is {value}, needs 0 or more, or None")
+                raise errors.ConfigError(f"{name} is {value}, needs 0 or more, or None")
         for name in (
             "min_snapshot_period_sec",
             "max_snapshot_period_sec",
@@ -58,4 +62,4 @@ class LearnerConfig:
             "inter_op_threads",
         ):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, needs 0 or more")
+                raise errors.ConfigError(f"{name} is {getattr(self, name)}, needs 0 or more")

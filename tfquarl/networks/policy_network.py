@@ -78,28 +78,42 @@ class PolicyNetwork(network.Network):
         for name, variable in self.policy_variables.items():
             variable.assign(values[name])
 
+    def scale_observation(self, observation: tf.Tensor) -> tf.Tensor:
+        """What the first layer gets of observations [B, D]: float32 [B, D]."""
+        return (observation - self._named["observation_scaling/offset"]) * self._named["observation_scaling/scale"]
+
     def call(
         self, observation: tf.Tensor, step_type: Any = None, network_state: Any = (), training: bool = False
     ) -> tuple[tf.Tensor, Any]:
         """q_values [B, num_actions] or actions [B, A], float32, of observations [B, D]."""
         del step_type, training
-        x = (observation - self._named["observation_scaling/offset"]) * self._named["observation_scaling/scale"]
-        for name in self._architecture.layer_names:
-            x = dense(x, self._named[f"{name}/kernel"], self._named[f"{name}/bias"], self._compute_dtype_name)
-            if name != "head":
-                x = tf.nn.relu(x) if self._architecture.activation == "relu" else tf.tanh(x)
+        x = layers(self._architecture, self._named, self.scale_observation(observation), self._compute_dtype_name)
         if self._architecture.head == "action":
             middle, half_range = self._architecture.action_scaling()
             x = middle + half_range * tf.tanh(x)
         return x, network_state
 
 
-def dense(x: tf.Tensor, kernel: tf.Variable, bias: tf.Variable, compute_dtype: str) -> tf.Tensor:
-    """x @ kernel + bias as float32 [B, units]; the product in `compute_dtype`."""
-    if compute_dtype == "float32":
-        return tf.matmul(x, kernel) + bias
-    product = tf.matmul(tf.cast(x, compute_dtype), tf.cast(kernel, compute_dtype))
-    return tf.cast(product, tf.float32) + bias
+def layers(
+    architecture: architecture_lib.PolicyArchitecture, variables: Mapping[str, tf.Variable], x: tf.Tensor, dtype: str
+) -> tf.Tensor:
+    """The dense layers, from scaled inputs to the head before its tanh.
+
+    Args:
+      architecture: tells layers and activation.
+      variables: kernels and biases by name.
+      x: float32 [B, inputs].
+      dtype: of the matrix products and of what passes between the hidden layers.
+
+    Returns:
+      float32 [B, output_size].
+    """
+    x = tf.cast(x, dtype)
+    for name in architecture.layer_names:
+        x = tf.matmul(x, tf.cast(variables[f"{name}/kernel"], dtype)) + tf.cast(variables[f"{name}/bias"], dtype)
+        if name != "head":
+            x = tf.nn.relu(x) if architecture.activation == "relu" else tf.tanh(x)
+    return tf.cast(x, tf.float32)
 
 
 def policy_variables(policy_network: PolicyNetwork) -> dict[str, tf.Variable]:

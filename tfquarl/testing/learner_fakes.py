@@ -28,7 +28,7 @@ class FakeTrainer:
 
     def __init__(self, observation_size: int = 2) -> None:
         """Head/bias starts at 0."""
-        self.agent = tf.Module("fake_agent")
+        self.agent: Any = tf.Module("fake_agent")
         self.agent.step = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="train_step")
         self.agent.bias = tf.Variable(tf.zeros([1]), name="head/bias")
         self.agent.offset = tf.Variable(tf.zeros([observation_size]), trainable=False, name="offset")

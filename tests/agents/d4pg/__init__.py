@@ -1,0 +1,1 @@
+"""Tests of tfquarl/agents/d4pg."""

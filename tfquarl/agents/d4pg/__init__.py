@@ -1,0 +1,1 @@
+"""Distributed distributional deterministic policy gradients (D4PG, arXiv 1804.08617)."""
