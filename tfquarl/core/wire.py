@@ -130,5 +130,5 @@ class _malformed_header:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (KeyError, TypeError, ValueError, AttributeError, RecursionError)):
+        if isinstance(error, (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)):
             raise errors.ArtifactError(f"malformed header: {kind.__name__}: {error}") from error
