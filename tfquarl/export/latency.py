@@ -49,11 +49,11 @@ def count_operations(model: bytes) -> dict[str, int]:
     return {name: names.count(name) for name in sorted(set(names))}
 
 
-def _round(runner: model_runner.ModelRunner, observations: np.ndarray, number: int) -> np.ndarray:
+def _round(runner: model_runner.ModelRunner, inputs: np.ndarray, number: int) -> np.ndarray:
     clock = time.perf_counter_ns
     durations = np.empty(CALLS_PER_ROUND)
     for i in range(CALLS_PER_ROUND):
-        row = observations[(number * CALLS_PER_ROUND + i) % len(observations)][np.newaxis]
+        row = inputs[(number * CALLS_PER_ROUND + i) % len(inputs)][np.newaxis]
         start = clock()
         runner(row)
         durations[i] = clock() - start

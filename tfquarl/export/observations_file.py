@@ -1,6 +1,7 @@
 """Observations in .npz and .npy files."""
 
 import pathlib
+from typing import Any
 import zipfile
 
 import numpy as np
@@ -32,7 +33,7 @@ def read_observations(path: pathlib.Path, size: int) -> np.ndarray:
     return observations
 
 
-def _only_array(archive: "np.lib.npyio.NpzFile", path: pathlib.Path) -> np.ndarray:
+def _only_array(archive: Any, path: pathlib.Path) -> np.ndarray:
     if KEY in archive.files:
         return archive[KEY]
     if len(archive.files) == 1:

@@ -1,0 +1,93 @@
+"""Small policies with known behaviour, and run directories that hold them."""
+
+from collections.abc import Mapping
+import dataclasses
+import hashlib
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from tfquarl.converter import policy_converter
+from tfquarl.core import environment_spec
+from tfquarl.core import records
+from tfquarl.environments import registry
+from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import initial_variables
+from tfquarl.quantization import recipe as recipe_lib
+
+ARM_SPEC = environment_spec.EnvironmentSpec(
+    "lab:arm",
+    (environment_spec.ObservationField("joints", (2,), 0), environment_spec.ObservationField("grip", (), 2)),
+    action_low=(-2.0, -1.0),
+    action_high=(2.0, 3.0),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class TinyPolicy:
+    """A float policy with observations."""
+
+    spec: environment_spec.EnvironmentSpec
+    architecture: architecture_lib.PolicyArchitecture
+    variables: Mapping[str, np.ndarray]
+    observations: np.ndarray
+
+    def model(self, recipe: str = "static_wi8_ai8") -> bytes:
+        """Its flatbuffer with float input and output."""
+        converter = policy_converter.PolicyConverter(self.architecture, recipe_lib.from_name(recipe))
+        return converter.convert(records.PolicySnapshot(1, 1, self.variables), self.observations)
+
+
+def arm_policy() -> TinyPolicy:
+    """Random weights, three features of different ranges, two bounded actions."""
+    generator = np.random.default_rng(0)
+    architecture = architecture_lib.action_architecture(ARM_SPEC, (16, 16))
+    variables = {
+        name: (value + 0.3 * generator.standard_normal(value.shape)).astype(np.float32)
+        for name, value in initial_variables.initial_variables(architecture, 0).items()
+    }
+    variables["observation_scaling/offset"] = np.float32([0.5, -1, 10])
+    variables["observation_scaling/scale"] = np.float32([1, 2, 0.1])
+    observations = generator.standard_normal((256, 3)) * [1, 0.5, 10] + [0.5, -1, 10]
+    return TinyPolicy(ARM_SPEC, architecture, variables, observations.astype(np.float32))
+
+
+def cartpole_policy() -> TinyPolicy:
+    """Balances the pole for ever: q_values are plus and minus a weighted sum of the four features."""
+    spec = registry.spec("gym:CartPole-v1")
+    architecture = architecture_lib.q_architecture(spec, (8, 8))
+    variables = {name: np.zeros(shape, np.float32) for name, shape in architecture.variable_shapes().items()}
+    variables["observation_scaling/scale"][:] = 1
+    weights = np.float32([0.1, 0.3, 2, 1])
+    variables["dense_0/kernel"][:, 0], variables["dense_0/kernel"][:, 1] = weights, -weights
+    variables["dense_1/kernel"][0, 0] = variables["dense_1/kernel"][1, 1] = 1
+    variables["head/kernel"][:2] = [[-1, 1], [1, -1]]
+    observations = np.random.default_rng(0).uniform(-0.3, 0.3, (256, 4)).astype(np.float32)
+    return TinyPolicy(spec, architecture, variables, observations)
+
+
+def write_run(policy: TinyPolicy, run_dir: pathlib.Path, version: int = 3) -> None:
+    """Writes the run directory of a policy that was trained by 'static_wi8_ai8'."""
+    from tfquarl.program import archive
+
+    class Verdict:
+        """What the archive keeps of an evaluation."""
+
+        def to_json(self) -> dict[str, Any]:
+            return {"quantized": {"mean_return": 1.0}, "confirmed": True}
+
+    artifacts = []
+    for recipe in ("static_wi8_ai8", "float32"):
+        model = policy.model(recipe)
+        manifest = {
+            "environment": policy.spec.to_json(),
+            "architecture": policy.architecture.to_json(),
+            "io": "float32",
+            "digest": hashlib.sha256(model).hexdigest(),
+            "calibration": None,
+            "parity": None,
+            "versions": {},
+        }
+        artifacts.append(records.PolicyArtifact(version, 10 * version, recipe, model, manifest))
+    archive.PolicyArchive(run_dir).save(artifacts[0], artifacts[1], Verdict())

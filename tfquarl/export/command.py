@@ -1,0 +1,156 @@
+"""What the command lines of export and quantize share: flags, the runtimes that were asked for, and what is told at the end."""
+
+from collections.abc import Mapping
+import dataclasses
+import pathlib
+import sys
+from typing import Any
+
+from absl import flags
+
+from tfquarl.core import errors
+from tfquarl.export import acting
+from tfquarl.export import arm64
+from tfquarl.export import bundle
+from tfquarl.export import candidate as candidate_lib
+from tfquarl.export import edge_model
+from tfquarl.export import exporter
+from tfquarl.export import observation_layout
+from tfquarl.export import verification
+from tfquarl.quantization import recipe as recipe_lib
+from tfquarl.runtime import trial
+
+EXTRA_RUNTIMES = ("arm64",)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportFlags:
+    """The values of the flags that `define_flags` defined.
+
+    Attributes:
+      output_dir: of the bundle.
+      overwrite: whether files in it are replaced.
+      io: type of the model's input and output.
+      verify: runtimes beyond the installed ones.
+      episodes: to play, of the exported and of the float policy; 0 for none.
+      tolerance_steps: output steps by which runtimes may differ; None for the default.
+      max_error_share: how far the policy may be from the float one.
+      units: file with names and units of observation elements, or None.
+      seed: of episodes and collected observations.
+    """
+
+    output_dir: str | None
+    overwrite: bool
+    io: str
+    verify: tuple[str, ...]
+    episodes: int
+    tolerance_steps: float | None
+    max_error_share: float
+    units: str | None
+    seed: int
+
+    def config(self, observations_source: str) -> exporter.ExportConfig:
+        """How the bundle is made."""
+        limits = verification.VerificationConfig(self.tolerance_steps, self.max_error_share)
+        units = observation_layout.read_units(pathlib.Path(self.units)) if self.units else None
+        return exporter.ExportConfig(self.checked_output_dir(), self.overwrite, limits, observations_source, units)
+
+    def checked_output_dir(self) -> pathlib.Path:
+        """The bundle's directory.
+
+        Raises:
+          ConfigError: none was given, or it has files in it.
+        """
+        if not self.output_dir:
+            raise errors.ConfigError("--output_dir is needed, the directory that the bundle becomes")
+        path = pathlib.Path(self.output_dir)
+        bundle.check_output_dir(path, self.overwrite)
+        return path
+
+    def recipe(self, name: str) -> recipe_lib.Recipe:
+        """The recipe called `name` with the input and output that were asked for."""
+        return recipe_lib.from_name(name, self.io)
+
+
+def define_flags() -> None:
+    """Defines the flags; a tool calls it before it parses the command line."""
+    flags.DEFINE_string("output_dir", None, "The directory that the bundle becomes: new, empty, or with --overwrite.")
+    flags.DEFINE_bool("overwrite", False, "Replace an --output_dir that has files in it, with all of them.")
+    flags.DEFINE_enum("io", "float32", recipe_lib.IO_TYPES, "Type of the model's input and output.")
+    flags.DEFINE_list("verify", [], f"Runtimes to verify on beside the installed ones: {', '.join(EXTRA_RUNTIMES)}.")
+    flags.DEFINE_integer("episodes", 0, "Episodes to play, of the exported and the float policy.", lower_bound=0)
+    flags.DEFINE_float("tolerance_steps", None, "Output steps by which runtimes may differ. Default: by the model.")
+    flags.DEFINE_float(
+        "max_error_share", 0.05, "How far the policy may be from the float one; 0.05 is 5 % of the range."
+    )
+    flags.DEFINE_string("units", None, 'A JSON file, {"field": [{"name": "arm angle", "unit": "rad"}]}.')
+    flags.DEFINE_integer("seed", 0, "Of episodes and of collected observations.")
+
+
+def parsed_flags() -> ExportFlags:
+    """The values of the flags.
+
+    Raises:
+      ConfigError: a runtime that nobody knows.
+    """
+    values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(ExportFlags)}
+    unknown = [name for name in values["verify"] if name not in EXTRA_RUNTIMES]
+    if unknown:
+        raise errors.ConfigError(f"--verify names '{unknown[0]}', needs some of {', '.join(EXTRA_RUNTIMES)}")
+    return ExportFlags(**{**values, "verify": tuple(values["verify"])})
+
+
+def run(
+    policy: candidate_lib.PolicyCandidate, given: ExportFlags, observations_source: str, task: acting.Task | None
+) -> int:
+    """Exports `policy` and tells what came of it; the exit code.
+
+    Args:
+      policy: what is exported.
+      given: the flags.
+      observations_source: what its observations came from.
+      task: where it acts; None where it has no environment here.
+
+    Raises:
+      ConfigError: `--episodes` without an environment, and as `exporter.export` raises.
+    """
+    if given.episodes and task is None:
+        raise errors.ConfigError("--episodes needs an environment; give --environment")
+    runtimes, skipped = _runtimes(given.verify)
+
+    def play(model: edge_model.EdgeModel) -> list[dict[str, Any]]:
+        if task is None:
+            raise ValueError("nothing to play in")
+        return acting.play(task, model, policy.models[candidate_lib.REFERENCE], given.episodes)
+
+    result = exporter.export(
+        policy, given.config(observations_source), runtimes, skipped, play if given.episodes else None
+    )
+    sys.stdout.write(summary(result, str(given.output_dir)))
+    return 0
+
+
+def summary(result: Mapping[str, Any], output_dir: str) -> str:
+    """What a person wants to know right after an export."""
+    lines = []
+    for row in result["runtimes"]:
+        if row["status"] in ("refused", "skipped"):
+            lines.append(f"{row['runtime']}: {row['status']}, {row['reason']}")
+        else:
+            lines.append(f"{row['runtime']}: {row['status']}, at most {row['max_steps']:.3g} output steps off")
+    for row in result["returns"]:
+        ends = "" if row["low"] is None else f" ({row['low']:.1f} to {row['high']:.1f})"
+        lines.append(f"return of the {row['policy']} policy: {row['mean']:.1f}{ends} over {row['episodes']} episodes")
+    return "\n".join([*lines, f"{output_dir} is ready; read MODEL_CARD.md in it", ""])
+
+
+def _runtimes(extra: tuple[str, ...]) -> tuple[list[trial.Runtime], list[dict[str, Any]]]:
+    runtimes, skipped = verification.local_runtimes(), []
+    if "arm64" in extra:
+        try:
+            runtimes += arm64.runtimes()
+        except arm64.UnavailableError as error:
+            skipped.append(
+                {"runtime": "ai-edge-litert arm64", "version": "", "status": "skipped", "reason": str(error)}
+            )
+    return runtimes, skipped

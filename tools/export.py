@@ -1,0 +1,53 @@
+"""Exports a policy of a run as a bundle for edge devices, with proof that it acts there as it did here.
+
+    ./bazelw run //tools:export -- --run_dir=runs/a --io=int8 --episodes=20 --output_dir=/tmp/walker_policy
+
+The bundle's MODEL_CARD.md tells what the policy earns, costs and needs; docs/export_guide.md leads from it to a robot.
+"""
+
+import pathlib
+
+from absl import flags
+
+from tfquarl.export import acting
+from tfquarl.export import command
+from tfquarl.export import observations_file
+from tfquarl.export import run_source
+from tfquarl.program import archive
+from tfquarl.program import command_line
+
+_RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.")
+_POLICY = flags.DEFINE_string("policy", "best", "Which of its policies: 'best', 'latest' or a version.")
+_RECIPE = flags.DEFINE_string("recipe", None, "Quantization recipe. Default: the one that the run trained with.")
+_OBSERVATIONS = flags.DEFINE_string(
+    "observations", None, "An .npz of real observations [N, D]. Default: collected by acting in the run's environment."
+)
+_NUM_OBSERVATIONS = flags.DEFINE_integer(
+    "num_observations", 1000, "Calibration observations to collect.", lower_bound=64
+)
+command.define_flags()
+
+
+def main() -> int:
+    """Exports, and gives the exit code."""
+    if not _RUN_DIR.value:
+        return command_line.fail("--run_dir is needed, the directory of a run")
+    given = command.parsed_flags()
+    given.checked_output_dir()
+    run_dir = pathlib.Path(_RUN_DIR.value)
+    policy_dir = archive.find_model(run_dir, _POLICY.value).parent
+    policy = run_source.open_policy(archive.load(policy_dir), archive.load_reference(policy_dir))
+    recipe = given.recipe(_RECIPE.value or policy.artifact.recipe)
+    task = acting.Task(policy.spec.name, run_source.action_repeat_of(run_dir), given.seed)
+    if _OBSERVATIONS.value:
+        path = pathlib.Path(_OBSERVATIONS.value)
+        observations = acting.split(observations_file.read_observations(path, policy.spec.observation_size), str(path))
+    else:
+        observations = acting.collect(task, policy.reference.model, _NUM_OBSERVATIONS.value)
+    facts = run_source.training_facts(run_dir, policy, policy_dir)
+    chosen = run_source.make_candidate(policy, recipe, observations, facts)
+    return command.run(chosen, given, observations.source, task)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
