@@ -92,7 +92,7 @@ def _pip_install(ctx, python, lock):
     Nor does pip judge by "Requires-Python": the lock was resolved for this Python by uv, which takes no notice of the
     upper bounds that some packages declare, and pip would refuse what uv has chosen.
     """
-    options = ["--require-hashes", "--no-deps", "--no-build-isolation", "--ignore-requires-python", "--no-compile"]
+    options = ["--require-hashes", "--no-deps", "--no-build-isolation", "--no-compile"]
     _run(
         ctx,
         "pip install",

@@ -11,8 +11,10 @@ At the end the run directory holds policies/best/policy.tflite and summary.json;
 
 from absl import flags
 
+from tfquarl.program import budget as budget_lib
 from tfquarl.program import command_line
 from tfquarl.program import gin_loading
+from tfquarl.program import summary as summary_lib
 from tfquarl.program import training
 
 _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "A gin file; may be given several times, later ones win.")
@@ -27,9 +29,13 @@ _ROOT_DIR = flags.DEFINE_string(
 def main() -> int:
     """Loads the experiment, trains, and gives the exit code."""
     if not _GIN_FILE.value:
-        return command_line.fail("--gin_file is needed, for example --gin_file=configs/gin/experiments/dqn_cartpole_int8.gin")
+        return command_line.fail(
+            "--gin_file is needed, for example --gin_file=configs/gin/experiments/dqn_cartpole_int8.gin"
+        )
     loaded = gin_loading.load(_GIN_FILE.value, _GIN_BINDINGS.value)
-    return training.run(loaded, _ROOT_DIR.value)
+    result = training.run(loaded, _ROOT_DIR.value)
+    print(summary_lib.describe(result.summary, result.directory))
+    return 130 if result.status is budget_lib.Status.INTERRUPTED else 0
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from tfquarl.core import errors
+from tfquarl.program import budget as budget_lib
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import node_process
 from tfquarl.program import supervisor as supervisor_lib
@@ -33,9 +34,11 @@ class _Run:
     def __init__(self, tmp_path, specs, num_env_steps=_UNREACHABLE, stop_at_return=None, interrupted=lambda: False):
         os.makedirs(tmp_path / "logs")
         self.metrics = _Metrics()
-        self.launcher = launcher_lib.LocalLauncher({"name": "test"}, str(tmp_path))
-        budget = supervisor_lib.Budget(num_env_steps, stop_at_return, final_evaluation_sec=20.0)
-        self.supervisor = supervisor_lib.Supervisor(self.launcher, specs, budget, self.metrics, interrupted)
+        self.launcher = launcher_lib.LocalLauncher(None, None, str(tmp_path))
+        budget = budget_lib.Budget(num_env_steps, stop_at_return, final_evaluation_sec=20.0)
+        self.supervisor = supervisor_lib.Supervisor(
+            self.launcher, specs, budget, budget_lib.Progress(), self.metrics, interrupted
+        )
 
     def processes_left(self):
         return [node.spec.name for node in self.launcher.nodes if psutil.pid_exists(node.process.pid)]
@@ -43,7 +46,7 @@ class _Run:
 
 def test_ends_at_the_step_budget_with_the_last_policy_judged(tmp_path):
     run = _Run(tmp_path, [_SERVER, _LEARNER, _COLLECTOR, _SECOND_COLLECTOR, _EVALUATOR], num_env_steps=200)
-    assert run.supervisor.run() is supervisor_lib.Status.COMPLETED
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
     progress = run.supervisor.progress
     assert progress.total_env_steps >= 200
     assert set(progress.env_steps) == {0, 1}
@@ -56,8 +59,8 @@ def test_ends_at_the_step_budget_with_the_last_policy_judged(tmp_path):
 @pytest.mark.parametrize(
     ("stop_at_return", "status"),
     [
-        pytest.param(475.0, supervisor_lib.Status.TARGET_REACHED, id="reached"),
-        pytest.param(490.0, supervisor_lib.Status.COMPLETED, id="not_reached"),
+        pytest.param(475.0, budget_lib.Status.TARGET_REACHED, id="reached"),
+        pytest.param(490.0, budget_lib.Status.COMPLETED, id="not_reached"),
     ],
 )
 def test_stop_at_return(tmp_path, stop_at_return, status):
@@ -70,7 +73,7 @@ def test_an_interrupt_ends_it_even_when_a_node_does_not_listen(tmp_path):
     stubborn = node_process.NodeSpec("server", nodes.stubborn)
     calls = iter([False] * 4)
     run = _Run(tmp_path, [stubborn, _LEARNER], interrupted=lambda: next(calls, True))
-    assert run.supervisor.run() is supervisor_lib.Status.INTERRUPTED
+    assert run.supervisor.run() is budget_lib.Status.INTERRUPTED
     assert run.supervisor.progress.final_version == 7
     assert run.processes_left() == []
 

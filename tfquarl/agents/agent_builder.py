@@ -7,12 +7,14 @@ imports TensorFlow inside its methods only.
 from collections.abc import Mapping
 from typing import Any
 from typing import Protocol
+from typing import runtime_checkable
 
 from tfquarl.core import environment_spec
 from tfquarl.core import exploration_config
 from tfquarl.networks import architecture
 
 
+@runtime_checkable
 class AgentBuilder(Protocol):
     """Makes the parts of one algorithm. B is the batch size.
 

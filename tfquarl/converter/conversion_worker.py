@@ -19,6 +19,7 @@ from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.core import records
 from tfquarl.networks import architecture as architecture_lib
+from tfquarl.quantization import recipe as recipe_lib
 
 _PACKAGES = ("tensorflow", "ai-edge-litert", "numpy")
 
@@ -32,14 +33,23 @@ class EvaluationSink(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class ConversionConfig:
+class ConverterConfig:
     """How the station works.
 
     Attributes:
+      recipe: name of the quantization recipe.
+      num_calibration_observations: newest observations that ranges are calibrated on, and as many others for parity.
       poll_interval_sec: time between two looks for a newer snapshot.
     """
 
+    recipe: str = "static_wi8_ai8"
+    num_calibration_observations: int = 256
     poll_interval_sec: float = 0.02
+
+    def __post_init__(self) -> None:
+        recipe_lib.from_name(self.recipe)
+        if self.num_calibration_observations < 1:
+            raise ValueError(f"num_calibration_observations is {self.num_calibration_observations}, needs 1 or more")
 
 
 class ConversionWorker:
@@ -56,7 +66,7 @@ class ConversionWorker:
         evaluation_policies: EvaluationSink,
         metrics: interfaces.MetricsSink,
         spec: environment_spec.EnvironmentSpec,
-        config: ConversionConfig,
+        config: ConverterConfig,
     ) -> None:
         """Stores the arguments.
 
@@ -192,9 +202,7 @@ def make_manifest(
     return {
         "environment": spec.to_json(),
         "architecture": architecture.to_json(),
-        "recipe": converter.recipe.name,
         "io": converter.recipe.io,
-        "digest": hashlib.sha256(model).hexdigest(),
         "calibration": _calibration_json(calibration),
         "parity": None if report is None else report.to_json(),
         "versions": _versions(),

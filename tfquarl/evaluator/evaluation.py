@@ -64,6 +64,8 @@ class Evaluation:
       float32: what the float policy earns.
       confirmed: whether the episodes are fresh ones, played after a first look said that this is the best policy so far. The mean of a
         first look that was picked for being high is too high.
+      quantized_bytes: size of the quantized model.
+      float32_bytes: size of the float model.
     """
 
     version: int
@@ -72,6 +74,8 @@ class Evaluation:
     quantized: ReturnEstimate
     float32: ReturnEstimate
     confirmed: bool
+    quantized_bytes: int
+    float32_bytes: int
 
     def to_json(self) -> dict[str, Any]:
         """The evaluation as plain JSON values."""
@@ -82,6 +86,7 @@ class Evaluation:
             "confirmed": self.confirmed,
             "quantized": self.quantized.to_json(),
             "float32": self.float32.to_json(),
+            "size_bytes": {"quantized": self.quantized_bytes, "float32": self.float32_bytes},
         }
 
 

@@ -135,7 +135,13 @@ class PolicyEvaluator:
             estimates.append(estimate)
         quantized = pair[0]
         return evaluation_lib.Evaluation(
-            quantized.version, quantized.train_step, quantized.recipe, *estimates, confirmed=series != _FIRST_LOOKS
+            quantized.version,
+            quantized.train_step,
+            quantized.recipe,
+            *estimates,
+            confirmed=series != _FIRST_LOOKS,
+            quantized_bytes=len(quantized.model),
+            float32_bytes=len(pair[1].model),
         )
 
     def _report(self, verdict: evaluation_lib.Evaluation) -> None:

@@ -35,7 +35,7 @@ def run(main: Callable[[], int | None]) -> None:
 def fail(message: str) -> int:
     """Prints the error line of a tool and gives its exit code."""
     one_line = " ".join(message.split())
-    print(f"error: {one_line}", file=sys.stderr)
+    sys.stderr.write(f"error: {one_line}\n")
     return 1
 
 

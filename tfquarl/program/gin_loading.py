@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import importlib.util  # gin 0.5.0 uses it without importing it
 import os
+import re
 import tokenize
 import types
 import typing
 from typing import Any
 
 import gin
+from gin import config as gin_config
 from gin import config_parser
 
 from tfquarl.core import errors
 from tfquarl.program import configurables
 from tfquarl.program import experiment as experiment_lib
 
+_BY_NAME = {cls.__name__: cls for cls in configurables.CLASSES}
 _CONFIGURABLES = {cls.__name__: gin.external_configurable(cls, module="tfquarl") for cls in configurables.CLASSES}
 _BINDINGS = "--gin_bindings"
 
@@ -56,13 +58,21 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> LoadedEx
         and line.
     """
     gin.clear_config()
-    gin.config._LOCATION_PREFIXES[:] = search_paths()  # gin can only append; a second load must not see the first's
+    gin_config._LOCATION_PREFIXES[:] = search_paths()  # gin can only append; a second load must not see the first's
     given = "".join(f"# {path}\n{_read(path)}\n" for path in gin_files) + "\n".join(gin_bindings)
     places = _binding_places(gin_files, gin_bindings)
     try:
         gin.parse_config_files_and_bindings(list(gin_files), list(gin_bindings), finalize_config=True)
-        experiment = _CONFIGURABLES["Experiment"]()
-    except (ValueError, TypeError, OSError, SyntaxError, ImportError, tokenize.TokenError) as error:
+        experiment: Any = _CONFIGURABLES["Experiment"]()
+    except (
+        errors.TfquarlError,
+        ValueError,
+        TypeError,
+        OSError,
+        SyntaxError,
+        ImportError,
+        tokenize.TokenError,
+    ) as error:
         raise errors.ConfigError(_one_line(error, places)) from error
     _check_types(experiment, places)
     operative = gin.operative_config_str()
@@ -82,10 +92,10 @@ def _read(path: str) -> str:
 class _Names(config_parser.ParserDelegate):
     """Reads values as text: only the places of bindings are wanted."""
 
-    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> str:
+    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Any:
         return "@" + scoped_configurable_name
 
-    def macro(self, macro_name: str) -> str:
+    def macro(self, macro_name: str) -> Any:
         return "%" + macro_name
 
 
@@ -124,17 +134,33 @@ def _one_line(error: Exception, places: Mapping[tuple[str, str], str]) -> str:
     first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()]
     for line in rest:
         if line.startswith(("In file", "In bindings")):
-            where = line.removeprefix("In file ").replace('"', "").replace(", line ", ":").replace("bindings string line ", "")
+            where = (
+                line.removeprefix("In file ")
+                .replace('"', "")
+                .replace(", line ", ":")
+                .replace("bindings string line ", "")
+            )
             return f"{where.replace('In ', _BINDINGS + ':')}: {first}"
         if line.startswith("In call to configurable"):
-            return f"{_place_of(line.split(chr(39))[1], first, places)}{first}"
+            return _misfit(line.split("'")[1], places) or _place_of(line.split("'")[1], first, places) + first
     return first
+
+
+def _misfit(class_name: str, places: Mapping[tuple[str, str], str]) -> str | None:
+    """What is wrong with the first binding of `class_name` whose value is of another type than its annotation says."""
+    hints = typing.get_type_hints(_BY_NAME[class_name]) if class_name in _BY_NAME else {}
+    for (selector, parameter), place in places.items():
+        if selector == class_name and parameter in hints:
+            value = gin.query_parameter(f"{selector}.{parameter}")
+            if not isinstance(value, gin_config.ConfigurableReference) and not _fits(value, hints[parameter]):
+                return f"{place}: {class_name}.{parameter}: got {value!r}, needs {_describe(hints[parameter])}"
+    return None
 
 
 def _place_of(class_name: str, message: str, places: Mapping[tuple[str, str], str]) -> str:
     """'file:line: Class.parameter: ' for the bound parameter of `class_name` that the message names, else 'Class: '."""
     for (selector, parameter), place in places.items():
-        if selector == class_name and parameter in message:
+        if selector == class_name and re.search(rf"\b{parameter}\b", message):
             return f"{place}: {class_name}.{parameter}: "
     return f"{class_name}: "
 
@@ -146,10 +172,13 @@ def _check_types(value: Any, places: Mapping[tuple[str, str], str]) -> None:
         item, hint = getattr(value, field.name), hints[field.name]
         if not _fits(item, hint):
             where = _place_of(type(value).__name__, field.name, places)
-            needs = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
-            raise errors.ConfigError(f"{where}got {item!r}, needs {needs}")
+            raise errors.ConfigError(f"{where}got {item!r}, needs {_describe(hint)}")
         if dataclasses.is_dataclass(item):
             _check_types(item, places)
+
+
+def _describe(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
 
 
 def _fits(item: Any, hint: Any) -> bool:
@@ -164,13 +193,13 @@ def _fits(item: Any, hint: Any) -> bool:
         return isinstance(item, int) and not isinstance(item, bool)
     if isinstance(hint, type) and not getattr(hint, "_is_protocol", False):
         return isinstance(item, hint)
-    return hint is not None and item is not None or item is None and hint in (None, type(None))
+    return (hint is not None and item is not None) or (item is None and hint in (None, type(None)))
 
 
 def _unused(places: Mapping[tuple[str, str], str]) -> Iterator[str]:
     used = {
         (selector.rsplit(".", 1)[-1], parameter)
-        for (_, selector), parameters in gin.config._OPERATIVE_CONFIG.items()
+        for (_, selector), parameters in gin_config._OPERATIVE_CONFIG.items()
         for parameter in parameters
     }
     for (selector, parameter), place in places.items():

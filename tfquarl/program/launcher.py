@@ -10,11 +10,22 @@ import dataclasses
 import multiprocessing
 from multiprocessing import connection as connection_lib
 from multiprocessing import process as process_lib
+import os
+import secrets
 import time
 from typing import Any
 
 from tfquarl.program import channel
 from tfquarl.program import node_process
+
+# Of every node, before the fork server imports anything: numpy's threads would compete with the other nodes, and a fork
+# would not take them along.
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "1",
+    "CUDA_VISIBLE_DEVICES": "-1",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +53,17 @@ class LocalLauncher:
 
     Args:
       experiment: sent to every node; must be picklable.
+      spec: of the experiment's environment.
       run_dir: the run's directory.
       preload: modules that the fork server imports, once for all nodes.
     """
 
-    def __init__(self, experiment: Any, run_dir: str, preload: Sequence[str] = ()) -> None:
+    def __init__(self, experiment: Any, spec: Any, run_dir: str, preload: Sequence[str] = ()) -> None:
         self._experiment = experiment
+        self._spec = spec
         self._run_dir = run_dir
+        self._key = secrets.token_bytes(32)
+        os.environ.update(_ENVIRONMENT)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self.nodes: list[RunningNode] = []
@@ -58,7 +73,7 @@ class LocalLauncher:
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=node_process.main,
-            args=(spec, self._experiment, server_address, self._run_dir, theirs),
+            args=(spec, self._experiment, self._spec, server_address, self._key, self._run_dir, theirs),
             name=spec.name,
             daemon=False,
         )

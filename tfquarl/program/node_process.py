@@ -27,13 +27,11 @@ class NodeSpec:
       name: unique in the run, e.g. 'collector_2'; also the name of its log file.
       run: the node's function; takes a `NodeContext`.
       index: of this node among its kind.
-      environment_variables: set in the process before `run`.
     """
 
     name: str
     run: Callable[["NodeContext"], None]
     index: int = 0
-    environment_variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,35 +39,44 @@ class NodeContext:
     """What every node gets.
 
     Attributes:
-      experiment: the whole configuration.
+      experiment: the whole configuration, an `Experiment`.
+      spec: of its environment, an `EnvironmentSpec`.
       index: of this node among its kind.
       server_address: 'host:port' of the Reverb server; '' for the server itself.
+      key: that the run's publications are signed with.
       run_dir: the run's directory.
       sender: the way to the launcher.
       stop: set when the node should end; a `StopSignal`.
     """
 
     experiment: Any
+    spec: Any
     index: int
     server_address: str
+    key: bytes
     run_dir: str
     sender: channel.Sender
     stop: threading.Event
 
 
 def main(
-    spec: NodeSpec, experiment: Any, server_address: str, run_dir: str, connection: connection_lib.Connection
+    node: NodeSpec,
+    experiment: Any,
+    spec: Any,
+    server_address: str,
+    key: bytes,
+    run_dir: str,
+    connection: connection_lib.Connection,
 ) -> None:
     """Runs one node to its end; the target of its process. Exit code 0, or 1 after an 'error' message."""
-    os.environ.update(spec.environment_variables)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher alone answers it
-    _log_to(os.path.join(run_dir, "logs", f"{spec.name}.log"))
+    _log_to(os.path.join(run_dir, "logs", f"{node.name}.log"))
     _end_with_parent()
     sender = channel.Sender(connection)
     try:
-        spec.run(NodeContext(experiment, spec.index, server_address, run_dir, sender, stop))
+        node.run(NodeContext(experiment, spec, node.index, server_address, key, run_dir, sender, stop))
     except Exception as error:  # the border of the process: whatever it was, the launcher is told in one line
         traceback.print_exc()
         known = isinstance(error, errors.TfquarlError)

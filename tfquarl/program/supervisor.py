@@ -1,81 +1,22 @@
 """Watches a run from start to end: counts its steps, decides when it ends, and ends it in order.
 
-    start:  server -> the others, once the server has said its address
-    end:    collectors -> learner (checkpoint, last snapshot) -> converter and evaluator judge that snapshot -> server
+start:  server -> the others, once the server has said its address
+end:    collectors -> learner (checkpoint, last snapshot) -> converter and evaluator judge that snapshot -> server
 """
 
 from collections.abc import Callable
 from collections.abc import Sequence
-import dataclasses
-import enum
 import time
-from typing import Any
 
 from tfquarl.core import errors
 from tfquarl.core import interfaces
+from tfquarl.program import budget as budget_lib
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import node_process
 
 _TICK_SEC = 0.25
 _SERVER_START_SEC = 90.0
 _INTERRUPTED_SEC = 8.0  # a user's Ctrl-C is answered within 10 s, whatever a node does
-
-
-class Status(enum.StrEnum):
-    """How a run ended."""
-
-    COMPLETED = "completed"  # the budget of environment steps was used
-    TARGET_REACHED = "target_reached"  # the int8 policy reached stop_at_return
-    INTERRUPTED = "interrupted"  # Ctrl-C or SIGTERM
-    FAILED = "failed"  # a node died
-
-
-@dataclasses.dataclass
-class Progress:
-    """What is known of a run while it goes on.
-
-    Attributes:
-      env_steps: environment steps by collector.
-      train_steps: of the learner.
-      evaluations: every result that the evaluator sent, in order.
-      final_version: version of the learner's last snapshot, once it has ended.
-    """
-
-    env_steps: dict[int, int] = dataclasses.field(default_factory=dict)
-    train_steps: int = 0
-    evaluations: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    final_version: int | None = None
-
-    @property
-    def total_env_steps(self) -> int:
-        """Environment steps of all collectors."""
-        return sum(self.env_steps.values())
-
-    def target_reached(self, stop_at_return: float | None) -> bool:
-        """Whether a confirmed evaluation of the quantized policy has reached `stop_at_return`."""
-        return stop_at_return is not None and any(
-            evaluation["confirmed"] and evaluation["quantized"]["mean_return"] >= stop_at_return
-            for evaluation in self.evaluations
-        )
-
-    def is_judged(self, version: int | None) -> bool:
-        """Whether the policy of `version`, or a newer one, has been evaluated."""
-        return version is not None and any(evaluation["version"] >= version for evaluation in self.evaluations)
-
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """When a run ends.
-
-    Attributes:
-      num_env_steps: environment steps of all collectors together.
-      stop_at_return: ends earlier when the int8 policy's confirmed mean return reaches it; None never.
-      final_evaluation_sec: how long the end waits for the verdict on the last policy.
-    """
-
-    num_env_steps: int
-    stop_at_return: float | None
-    final_evaluation_sec: float
 
 
 class Supervisor:
@@ -85,29 +26,34 @@ class Supervisor:
       launcher: starts and ends processes.
       nodes: of the run; the first one is the server, which says 'ready' with its address.
       budget: when the run ends.
+      progress: filled as the run goes on; the caller has it even if the run fails.
       metrics: where the nodes' figures go.
       interrupted: whether the user has asked to end the run.
+      on_tick: called a few times a second, for a display.
     """
 
     def __init__(
         self,
         launcher: launcher_lib.LocalLauncher,
         nodes: Sequence[node_process.NodeSpec],
-        budget: Budget,
+        budget: budget_lib.Budget,
+        progress: budget_lib.Progress,
         metrics: interfaces.MetricsSink,
         interrupted: Callable[[], bool],
+        on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._launcher = launcher
         self._nodes = nodes
         self._budget = budget
         self._metrics = metrics
         self._interrupted = interrupted
+        self._on_tick = on_tick
         self._address = ""
         self._errors: dict[str, str] = {}
         self._ending: set[str] = set()
-        self.progress = Progress()
+        self.progress = progress
 
-    def run(self) -> Status:
+    def run(self) -> budget_lib.Status:
         """Runs to the end; no process is left when it returns or raises.
 
         Raises:
@@ -121,34 +67,36 @@ class Supervisor:
             self._handle_messages()
         return status
 
-    def _train(self) -> Status:
+    def _train(self) -> budget_lib.Status:
         server, *others = self._nodes
         self._launcher.start(server)
         if not self._tick_until(lambda: bool(self._address), _SERVER_START_SEC):
             raise errors.NodeFailedError(f"{server.name}: gave no address within {_SERVER_START_SEC:.0f} s")
         if self._interrupted():
-            return Status.INTERRUPTED
+            return budget_lib.Status.INTERRUPTED
         for spec in others:
             self._launcher.start(spec, self._address)
         while True:
             if self._interrupted():
-                return Status.INTERRUPTED
+                return budget_lib.Status.INTERRUPTED
             if self.progress.target_reached(self._budget.stop_at_return):
-                return Status.TARGET_REACHED
+                return budget_lib.Status.TARGET_REACHED
             if self.progress.total_env_steps >= self._budget.num_env_steps:
-                return Status.COMPLETED
+                return budget_lib.Status.COMPLETED
             self._tick()
 
-    def _end(self, status: Status) -> None:
+    def _end(self, status: budget_lib.Status) -> None:
         started = time.perf_counter()
-        patience_sec = _INTERRUPTED_SEC if status is Status.INTERRUPTED else self._budget.final_evaluation_sec
+        patience_sec = (
+            _INTERRUPTED_SEC if status is budget_lib.Status.INTERRUPTED else self._budget.final_evaluation_sec
+        )
 
         def remaining_sec() -> float:
             return max(0.0, patience_sec - (time.perf_counter() - started))
 
         self._stop_and_wait("collector", remaining_sec() / 2)
         self._stop_and_wait("learner", remaining_sec())
-        if status is Status.COMPLETED:
+        if status is budget_lib.Status.COMPLETED:
             version = self.progress.final_version
             self._tick_until(lambda: self.progress.is_judged(version), remaining_sec())
         for kind in ("converter", "evaluator"):
@@ -173,6 +121,7 @@ class Supervisor:
     def _tick(self) -> None:
         self._launcher.wait(_TICK_SEC)
         self._handle_messages()
+        self._on_tick()
         for node in self._launcher.nodes:
             name = node.spec.name
             if node.is_alive or (name in self._ending and name not in self._errors):

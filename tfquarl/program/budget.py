@@ -1,0 +1,62 @@
+"""What a run may use, what it has used, and how it ended."""
+
+import dataclasses
+import enum
+from typing import Any
+
+
+class Status(enum.StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "completed"  # the budget of environment steps was used
+    TARGET_REACHED = "target_reached"  # the int8 policy reached stop_at_return
+    INTERRUPTED = "interrupted"  # Ctrl-C or SIGTERM
+    FAILED = "failed"  # a node died
+
+
+@dataclasses.dataclass
+class Progress:
+    """What is known of a run while it goes on.
+
+    Attributes:
+      env_steps: environment steps by collector.
+      train_steps: of the learner.
+      evaluations: every result that the evaluator sent, in order.
+      final_version: version of the learner's last snapshot, once it has ended.
+    """
+
+    env_steps: dict[int, int] = dataclasses.field(default_factory=dict)
+    train_steps: int = 0
+    evaluations: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    final_version: int | None = None
+
+    @property
+    def total_env_steps(self) -> int:
+        """Environment steps of all collectors."""
+        return sum(self.env_steps.values())
+
+    def target_reached(self, stop_at_return: float | None) -> bool:
+        """Whether a confirmed evaluation of the quantized policy has reached `stop_at_return`."""
+        return stop_at_return is not None and any(
+            evaluation["confirmed"] and evaluation["quantized"]["mean_return"] >= stop_at_return
+            for evaluation in self.evaluations
+        )
+
+    def is_judged(self, version: int | None) -> bool:
+        """Whether the policy of `version`, or a newer one, has been evaluated."""
+        return version is not None and any(evaluation["version"] >= version for evaluation in self.evaluations)
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """When a run ends.
+
+    Attributes:
+      num_env_steps: environment steps of all collectors together.
+      stop_at_return: ends earlier when the int8 policy's confirmed mean return reaches it; None never.
+      final_evaluation_sec: how long the end waits for the verdict on the last policy.
+    """
+
+    num_env_steps: int
+    stop_at_return: float | None
+    final_evaluation_sec: float

@@ -1,0 +1,23 @@
+"""Every class that a gin file may name."""
+
+from tfquarl.agents.dqn import builder as dqn_builder
+from tfquarl.collector import config as collector_config
+from tfquarl.converter import conversion_worker
+from tfquarl.converter import parity_gate
+from tfquarl.evaluator import config as evaluator_config
+from tfquarl.learner import learner_config
+from tfquarl.program import experiment
+from tfquarl.replay import replay_config
+
+CLASSES = (
+    experiment.Experiment,
+    experiment.EnvironmentConfig,
+    experiment.ScaleConfig,
+    dqn_builder.DqnBuilder,
+    replay_config.ReplayConfig,
+    learner_config.LearnerConfig,
+    conversion_worker.ConverterConfig,
+    parity_gate.ParityConfig,
+    collector_config.CollectorConfig,
+    evaluator_config.EvaluatorConfig,
+)

@@ -1,0 +1,95 @@
+"""One experiment as a value: everything that a run is made of, and nothing that happens at run time."""
+
+import dataclasses
+
+from tfquarl.agents import agent_builder
+from tfquarl.collector import config as collector_config
+from tfquarl.converter import conversion_worker
+from tfquarl.converter import parity_gate
+from tfquarl.evaluator import config as evaluator_config
+from tfquarl.learner import learner_config
+from tfquarl.replay import replay_config
+
+
+@dataclasses.dataclass(frozen=True)
+class EnvironmentConfig:
+    """Which task.
+
+    Attributes:
+      name: 'gym:CartPole-v1', 'dm_control:walker-stand', 'gymnasium:Pendulum-v1', ...
+      action_repeat: times that each action is applied; one env step is one action.
+    """
+
+    name: str
+    action_repeat: int = 1
+
+    def __post_init__(self) -> None:
+        if self.action_repeat < 1:
+            raise ValueError(f"action_repeat is {self.action_repeat}, needs 1 or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class ScaleConfig:
+    """How much of the machine a run takes.
+
+    Attributes:
+      num_collectors: collector processes.
+      environments_per_collector: environments that each steps together, with one batched inference.
+      learner_threads: threads of one TensorFlow operation of the learner; more pays only for wide networks.
+      in_process: all stations one after another in a single process: same seed, same result, steppable in a debugger.
+    """
+
+    num_collectors: int = 2
+    environments_per_collector: int = 1
+    learner_threads: int = 1
+    in_process: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("num_collectors", "environments_per_collector", "learner_threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, needs 1 or more")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A whole run.
+
+    Attributes:
+      name: names the run directory.
+      environment: the task.
+      agent: the algorithm.
+      replay: tables and flow control.
+      learner: training.
+      converter: snapshots to policies, by a quantization recipe.
+      parity: what a quantized policy may differ from the float one.
+      collector: collection.
+      evaluator: judgement of the int8 policy, with the float one beside it.
+      scale: processes and threads.
+      num_env_steps: environment steps of all collectors, after which the run ends.
+      stop_at_return: ends the run earlier, when a confirmed mean return of the quantized policy reaches it.
+      final_evaluation_sec: how long the end of a run waits for the verdict on its last policy.
+      seed: of everything that draws random numbers.
+    """
+
+    name: str
+    environment: EnvironmentConfig
+    agent: agent_builder.AgentBuilder
+    replay: replay_config.ReplayConfig
+    learner: learner_config.LearnerConfig
+    converter: conversion_worker.ConverterConfig
+    parity: parity_gate.ParityConfig
+    collector: collector_config.CollectorConfig
+    evaluator: evaluator_config.EvaluatorConfig
+    scale: ScaleConfig
+    num_env_steps: int
+    stop_at_return: float | None = None
+    final_evaluation_sec: float = 120.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_env_steps < 1:
+            raise ValueError(f"num_env_steps is {self.num_env_steps}, needs 1 or more")
+        if not self.name or any(character in self.name for character in "/\\ \0"):
+            raise ValueError(
+                f"name is '{self.name}', needs a word without spaces and slashes: it names the run directory"
+            )

@@ -1,0 +1,110 @@
+"""All stations one after another in this process: same seed, same result, steppable in a debugger.
+
+    each round:  collectors -> replay -> learner -> converter -> (every so often) evaluator
+
+Flow control is arithmetic here: the learner makes the train steps that `samples_per_insert` allows.
+"""
+
+from collections.abc import Callable
+import threading
+
+from tfquarl.core import environment_spec
+from tfquarl.core import interfaces
+from tfquarl.program import budget as budget_lib
+from tfquarl.program import experiment as experiment_lib
+from tfquarl.program import run_directory
+from tfquarl.program import stations
+from tfquarl.program import transport as transport_lib
+
+_ROUND_STEPS = 64  # environment steps of each collector in a round
+
+
+class InProcessProgram:
+    """The single-process counterpart of `Supervisor` and its nodes.
+
+    Args:
+      experiment: the configuration; its scale's num_collectors are stepped in turn.
+      spec: of its environment.
+      directory: of the run.
+      metrics: where figures go.
+    """
+
+    def __init__(
+        self,
+        experiment: experiment_lib.Experiment,
+        spec: environment_spec.EnvironmentSpec,
+        directory: run_directory.RunDirectory,
+        metrics: interfaces.MetricsSink,
+    ) -> None:
+        _make_deterministic(experiment)
+        transport = transport_lib.LocalTransport(experiment, spec)
+        self._experiment = experiment
+        self._replay = transport.replay
+        self._collectors = [
+            stations.make_collector(experiment, spec, transport, metrics, index)
+            for index in range(experiment.scale.num_collectors)
+        ]
+        # An evaluation of every n-th policy, by count and not by the clock, keeps runs of one seed alike.
+        self._evaluator = stations.make_evaluator(experiment, transport, directory.path, metrics)
+        self._converter = stations.make_converter(experiment, spec, transport, metrics)
+        self._learner = stations.make_learner(experiment, spec, transport, directory.checkpoints, metrics)
+        self._never = threading.Event()
+
+    def run(
+        self,
+        budget: budget_lib.Budget,
+        progress: budget_lib.Progress,
+        interrupted: Callable[[], bool],
+        on_round: Callable[[], None] = lambda: None,
+    ) -> budget_lib.Status:
+        """Runs to the end of `budget`, and fills `progress`."""
+        self._learner.start()
+        status = None
+        while status is None:
+            self._round(progress)
+            on_round()
+            if interrupted():
+                status = budget_lib.Status.INTERRUPTED
+            elif progress.target_reached(budget.stop_at_return):
+                status = budget_lib.Status.TARGET_REACHED
+            elif progress.total_env_steps >= budget.num_env_steps:
+                status = budget_lib.Status.COMPLETED
+        progress.final_version = self._learner.finish()
+        progress.train_steps = self._learner.train_step
+        if status is budget_lib.Status.COMPLETED:
+            self._convert_and_judge(progress)
+        for loop, _ in self._collectors:
+            loop.report()
+        return status
+
+    def _round(self, progress: budget_lib.Progress) -> None:
+        for index, (loop, slot) in enumerate(self._collectors):
+            slot.poll_now()
+            loop.run(_ROUND_STEPS, self._never)
+            progress.env_steps[index] = loop.num_steps
+        self._learner.step(self._train_steps_due())
+        progress.train_steps = self._learner.train_step
+        self._convert_and_judge(progress)
+
+    def _convert_and_judge(self, progress: budget_lib.Progress) -> None:
+        if self._converter.step():
+            evaluation = self._evaluator.step()
+            if evaluation is not None:
+                progress.evaluations.append(evaluation.to_json())
+
+    def _train_steps_due(self) -> int:
+        """Train steps that bring the samples taken to `samples_per_insert` times the transitions inserted."""
+        config, batch_size = self._experiment.replay, self._experiment.learner.batch_size
+        num_inserted = self._replay.num_inserted
+        if num_inserted < config.min_size_to_sample:
+            return 0
+        samples_per_insert = config.samples_per_insert or 1.0
+        due = int((num_inserted - config.min_size_to_sample) * samples_per_insert / batch_size)
+        return max(0, due - self._learner.train_step)
+
+
+def _make_deterministic(experiment: experiment_lib.Experiment) -> None:
+    import tensorflow as tf
+
+    tf.keras.utils.set_random_seed(experiment.seed)
+    tf.config.experimental.enable_op_determinism()

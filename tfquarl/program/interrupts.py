@@ -1,0 +1,30 @@
+"""Ctrl-C and SIGTERM as a question that can be asked, instead of an exception in the middle of something."""
+
+import signal
+import types
+
+
+class Interrupts:
+    """While it is open, counts the signals with which a user ends a run. A third one ends the program at once."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> "Interrupts":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def __call__(self) -> bool:
+        """Whether such a signal has come."""
+        return self._count > 0
+
+    def _handle(self, number: int, frame: types.FrameType | None) -> None:
+        self._count += 1
+        if self._count > 2:
+            signal.default_int_handler(number, frame)

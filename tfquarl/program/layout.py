@@ -1,0 +1,27 @@
+"""The topology of a run on one screen, in the order in which data flows.
+
+    server       Reverb: experience, observations, snapshots, policies
+    learner      experience -> train steps -> snapshots
+    converter    snapshots + observations -> verified quantized policies
+    collector_i  policies -> environment steps -> experience, observations
+    evaluator    policies, quantized and float side by side -> returns, policies/ in the run directory
+
+Stations never import one another: they meet here, and in Reverb.
+"""
+
+from tfquarl.program import experiment as experiment_lib
+from tfquarl.program import node_process
+from tfquarl.program import nodes
+
+PRELOAD = ("tfquarl.program.nodes", "reverb", "tfquarl.runtime.interpreter")
+
+
+def make_nodes(scale: experiment_lib.ScaleConfig) -> list[node_process.NodeSpec]:
+    """Every process of a run; the first one is the server, whose address the others need."""
+    return [
+        node_process.NodeSpec("server", nodes.serve),
+        node_process.NodeSpec("learner", nodes.learn),
+        node_process.NodeSpec("converter", nodes.convert),
+        *(node_process.NodeSpec(f"collector_{index}", nodes.collect, index) for index in range(scale.num_collectors)),
+        node_process.NodeSpec("evaluator", nodes.evaluate),
+    ]

@@ -1,0 +1,81 @@
+"""What each process of a run does: makes its station over Reverb and runs it until it is told to stop.
+
+Reverb brings TensorFlow, so it is imported inside the functions: the launcher names them without running them.
+"""
+
+import pathlib
+from typing import TYPE_CHECKING
+
+from tfquarl.core import deadline
+from tfquarl.program import node_process
+from tfquarl.program import stations
+
+if TYPE_CHECKING:
+    from tfquarl.program import transport as transport_lib
+
+# A collector reports at least this often however its environments behave, so many steps at a time.
+_COLLECT_STEPS = 1_000_000_000
+
+
+def serve(context: node_process.NodeContext) -> None:
+    """The Reverb server: replay, flow control and publication."""
+    import reverb
+
+    from tfquarl.publication import publication_tables
+    from tfquarl.replay import tables
+    from tfquarl.replay import transition
+
+    layout = transition.TransitionLayout.from_spec(context.spec)
+    server = reverb.Server(
+        tables.make_tables(context.experiment.replay, layout) + publication_tables.make_publication_tables(), port=None
+    )
+    context.sender.send("ready", address=f"localhost:{server.port}")
+    context.stop.wait()
+    server.stop()
+
+
+def learn(context: node_process.NodeContext) -> None:
+    """The learner; at its end it says which snapshot was its last."""
+    from tfquarl.learner import tensorflow_runtime
+
+    tensorflow_runtime.configure(context.experiment.learner)
+    transport = _transport(context)
+    checkpoints = pathlib.Path(context.run_dir) / "checkpoints"
+    learner = stations.make_learner(context.experiment, context.spec, transport, checkpoints, context.sender)
+    version = learner.run(context.stop)
+    context.sender.send("finished", version=version, train_step=learner.train_step)
+
+
+def convert(context: node_process.NodeContext) -> None:
+    """The converter."""
+    converter = stations.make_converter(context.experiment, context.spec, _transport(context), context.sender)
+    try:
+        converter.run(context.stop)
+    except deadline.StoppedError:
+        return  # it waited for observations that don't come any more
+
+
+def collect(context: node_process.NodeContext) -> None:
+    """One collector; at its end the last of its transitions are in the replay."""
+    transport = _transport(context)
+    loop, slot = stations.make_collector(context.experiment, context.spec, transport, context.sender, context.index)
+    with slot:
+        loop.run(_COLLECT_STEPS, context.stop)
+    transport.close()
+    loop.report()
+
+
+def evaluate(context: node_process.NodeContext) -> None:
+    """The evaluator; every verdict goes to the launcher too."""
+    evaluator = stations.make_evaluator(
+        context.experiment, _transport(context), pathlib.Path(context.run_dir), context.sender
+    )
+    evaluator.run(context.stop, lambda evaluation: context.sender.send("evaluation", **evaluation.to_json()))
+
+
+def _transport(context: node_process.NodeContext) -> "transport_lib.ReverbTransport":
+    from tfquarl.program import transport as transport_lib
+
+    return transport_lib.ReverbTransport(
+        context.experiment, context.spec, context.server_address, context.key, context.stop
+    )

@@ -1,0 +1,123 @@
+"""The main job: an experiment in, a run directory with a judged quantized policy out."""
+
+from collections.abc import Mapping
+import dataclasses
+import sys
+import time
+from typing import Any
+
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.environments import registry
+from tfquarl.metrics import logger
+from tfquarl.metrics import progress as progress_lib
+from tfquarl.program import budget as budget_lib
+from tfquarl.program import experiment as experiment_lib
+from tfquarl.program import gin_loading
+from tfquarl.program import interrupts
+from tfquarl.program import launcher as launcher_lib
+from tfquarl.program import layout
+from tfquarl.program import run_directory
+from tfquarl.program import summary as summary_lib
+from tfquarl.program import supervisor as supervisor_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended.
+
+    Attributes:
+      status: why it ended.
+      directory: of the run.
+      summary: what summary.json holds.
+    """
+
+    status: budget_lib.Status
+    directory: run_directory.RunDirectory
+    summary: Mapping[str, Any]
+
+
+def run(loaded: gin_loading.LoadedExperiment, root_dir: str | None) -> "TrainingResult":
+    """Trains, and leaves a run directory that explains itself.
+
+    Args:
+      loaded: the experiment and its text.
+      root_dir: of the run; None makes one below runs/.
+
+    Returns:
+      How it ended.
+
+    Raises:
+      TfquarlError: the experiment can't be run, or a node died; a summary that says so has been written by then.
+    """
+    experiment = loaded.experiment
+    spec = registry.spec(experiment.environment.name, experiment.environment.action_repeat)
+    experiment.agent.architecture(spec)  # refuses a task that the algorithm can't act in, before anything is made
+    directory = run_directory.RunDirectory(root_dir or run_directory.default_path(experiment.name))
+    if directory.summary_file.exists() or directory.metrics_file.exists():
+        raise errors.ConfigError(f"{directory.path} holds a run already; give another --root_dir, or remove it")
+    directory.create()
+    with directory.lock(), interrupts.Interrupts() as interrupted:
+        directory.write_configs(loaded.given, loaded.operative)
+        directory.write_versions(experiment.seed, sys.argv)
+        with _Sinks(experiment, directory) as sinks:
+            for unused in loaded.unused:
+                sinks.display.message(f"warning: {unused} is bound, but nothing uses it")
+            status = _run(experiment, spec, directory, sinks, interrupted)
+    return TrainingResult(status, directory, directory.read_summary())
+
+
+class _Sinks:
+    """Metrics files and the display, fed together."""
+
+    def __init__(self, experiment: experiment_lib.Experiment, directory: run_directory.RunDirectory) -> None:
+        self.metrics = logger.RunMetrics(directory.path)
+        self.display = progress_lib.ProgressDisplay(experiment.name, experiment.num_env_steps)
+
+    def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        self.metrics.write(group, step, values)
+        self.display.update(group, step, values)
+
+    def __enter__(self) -> "_Sinks":
+        self.display.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.display.__exit__(*error)  # type: ignore[arg-type]
+        self.metrics.close()
+
+
+def _run(
+    experiment: experiment_lib.Experiment,
+    spec: environment_spec.EnvironmentSpec,
+    directory: run_directory.RunDirectory,
+    sinks: _Sinks,
+    interrupted: interrupts.Interrupts,
+) -> budget_lib.Status:
+    """Runs the stations, as processes or in this one, and writes the summary however it ends."""
+    started = time.perf_counter()
+    budget = budget_lib.Budget(experiment.num_env_steps, experiment.stop_at_return, experiment.final_evaluation_sec)
+    progress = budget_lib.Progress()
+    status = budget_lib.Status.FAILED
+    reason = None
+    try:
+        if experiment.scale.in_process:
+            from tfquarl.program import in_process  # TensorFlow
+
+            program = in_process.InProcessProgram(experiment, spec, directory, sinks)
+            status = program.run(budget, progress, interrupted, sinks.display.tick)
+        else:
+            launcher = launcher_lib.LocalLauncher(experiment, spec, str(directory.path), layout.PRELOAD)
+            nodes = layout.make_nodes(experiment.scale)
+            supervisor = supervisor_lib.Supervisor(
+                launcher, nodes, budget, progress, sinks, interrupted, sinks.display.tick
+            )
+            status = supervisor.run()
+    except errors.TfquarlError as error:
+        reason = str(error)
+        raise
+    finally:
+        directory.write_summary(
+            summary_lib.make_summary(experiment, progress, status, reason, time.perf_counter() - started)
+        )
+    return status
