@@ -21,7 +21,7 @@ class ReplayConfig:
       priority_exponent: alpha of prioritised replay (arXiv 1511.05952, eq. 1); None samples uniformly.
       initial_priority: of a new transition; best about the largest that the learner gives, so that each is soon seen.
       max_in_flight: transitions that a collector may have written and the replay not yet taken; more is faster, fewer keep
-        `samples_per_insert` more exactly.
+        `samples_per_insert` more exactly; above 50 Reverb fills the log with warnings.
       observation_every: steps of a collector between two observations that it gives for calibration and parity.
       observation_block: observations that are sent together.
       observation_blocks: newest blocks kept.
@@ -34,7 +34,7 @@ class ReplayConfig:
     n_step: int = 1
     priority_exponent: float | None = None
     initial_priority: float = 1.0
-    max_in_flight: int = 64
+    max_in_flight: int = 48
     observation_every: int = 8
     observation_block: int = 16
     observation_blocks: int = 64

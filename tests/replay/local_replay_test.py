@@ -1,0 +1,116 @@
+"""Tests of tfquarl.replay.local_replay."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tfquarl.replay import local_replay
+from tfquarl.replay import replay_config
+from tfquarl.replay import transition
+
+LAYOUT = transition.TransitionLayout(1, 1)
+
+
+def make(seed: int = 0, **settings: Any) -> local_replay.LocalReplay:
+    config = replay_config.ReplayConfig(**{"max_size": 4, "min_size_to_sample": 1, **settings})
+    return local_replay.LocalReplay(LAYOUT, config, discount=0.5, seed=seed)
+
+
+def write(replay: local_replay.LocalReplay, num_steps: int) -> None:
+    """Rewards 0, 1, 2, ..."""
+    sink = replay.sink()
+    sink.start(np.float32([0]))
+    for t in range(num_steps):
+        sink.add(0, float(t), np.float32([t + 1]), False, False)
+
+
+def test_sinks_share_the_ring_and_the_oldest_goes_first():
+    replay = make()
+    write(replay, 2)
+    write(replay, 3)
+    assert (replay.size, replay.num_inserted) == (4, 5)
+    rewards = set(replay.sample(200).reward.tolist())
+    assert rewards == {1.0, 0.0, 2.0}
+    assert set(replay.sample(200).keys.tolist()) == {1, 2, 3, 4}
+
+
+def test_windows_are_the_config_s():
+    replay = make(n_step=2)
+    write(replay, 3)
+    assert replay.size == 2
+    batch = replay.sample(100)
+    assert set(zip(batch.observation[:, 0].tolist(), batch.reward.tolist())) == {(0, 0.5), (1, 2.0)}
+    assert set(batch.discount.tolist()) == {0.5}
+
+
+@pytest.mark.parametrize("exponent", [None, 1.0], ids=["uniform", "prioritised"])
+def test_same_seed_same_samples(exponent: float | None):
+    batches = []
+    for seed in (1, 1, 2):
+        replay = make(seed, priority_exponent=exponent)
+        write(replay, 4)
+        batches.append(np.concatenate([replay.sample(8).reward for _ in range(4)]).tolist())
+    assert batches[0] == batches[1] != batches[2]
+
+
+def test_fields():
+    replay = make()
+    write(replay, 4)
+    batch = replay.sample(3)
+    assert batch.observation.shape == (3, 1) and batch.reward.shape == (3,) and batch.keys.dtype == np.uint64
+    np.testing.assert_array_equal(batch.probability, [0.25] * 3)
+
+
+def test_priorities_decide():
+    replay = make(priority_exponent=0.5)
+    write(replay, 4)
+    replay.update(np.uint64([0, 1, 2, 3]), np.float64([0, 1, 4, 0]))
+    batch = replay.sample(3000)
+    # Square roots 0, 1, 2, 0: probabilities 1/3 and 2/3.
+    assert set(batch.reward.tolist()) == {1.0, 2.0}
+    assert np.mean(batch.reward == 2) == pytest.approx(2 / 3, abs=0.05)
+    np.testing.assert_allclose(batch.probability, np.where(batch.reward == 2, 2 / 3, 1 / 3))
+
+
+def test_priority_of_a_row_that_is_gone_is_passed_over():
+    replay = make(priority_exponent=1.0)
+    write(replay, 5)
+    replay.update(np.uint64([0, 3]), np.float64([100, 1]))
+    assert set(replay.sample(200).reward.tolist()) == {1.0, 2.0, 3.0, 4.0}
+
+
+def test_sample_of_nothing():
+    with pytest.raises(ValueError, match="the replay is empty"):
+        make().sample(1)
+
+
+def observations(num_steps: int, **settings: Any) -> local_replay.LocalObservations:
+    config = replay_config.ReplayConfig(**{"observation_every": 2, "observation_block": 2, **settings})
+    pool = local_replay.LocalObservations(config, num_observations=3)
+    for t in range(num_steps):
+        pool.add(np.float32([t]))
+    return pool
+
+
+def test_observations_go_to_one_purpose_each():
+    pool = observations(10)
+    # 0, 1 | 2, 3 at first, then every second one: 4, 6 | 8.
+    assert pool.calibration().tolist() == [[1], [4], [6]]
+    assert pool.held_out().tolist() == [[2], [3], [8]]
+
+
+def test_observations_are_copied():
+    config = replay_config.ReplayConfig(observation_block=1)
+    pool = local_replay.LocalObservations(config)
+    observation = np.float32([1])
+    pool.add(observation)
+    observation[:] = 2
+    assert pool.calibration().tolist() == [[1]]
+
+
+def test_no_observations():
+    with pytest.raises(ValueError, match="no observations yet"):
+        observations(0).calibration()
+    with pytest.raises(ValueError, match="no observations yet"):
+        observations(2).held_out()
