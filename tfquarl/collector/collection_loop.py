@@ -115,12 +115,13 @@ class CollectionLoop:
         adds = [sink.add for sink in self._sinks]
         observe, is_discrete = self._observations.add, self._is_discrete
         explore, explore_initially = self._exploration, self._initial_exploration
-        policy = self._policy
+        policy, environments = self._policy, range(len(steps))
         for number in range(self._num_rounds, self._num_rounds + num_rounds):
             actions: Any = explore_initially(batch) if policy is None else explore(policy(batch))
             if is_discrete:
                 actions = actions.tolist()
-            for k, action in enumerate(actions):
+            for k in environments:
+                action = actions[k]
                 observation, reward, terminated, truncated = steps[k](action)
                 adds[k](action, reward, observation, terminated, truncated)
                 batch[k] = observation

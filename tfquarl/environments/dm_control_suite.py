@@ -10,7 +10,6 @@ from typing import Any
 
 from dm_control import suite
 from dm_control.rl import control
-import dm_env
 import numpy as np
 
 from tfquarl.core import environment_spec
@@ -44,11 +43,14 @@ class DmControlEnvironment:
 
     def __init__(self, name: str, environment: control.Environment) -> None:
         self._environment = environment
-        environment.physics.step = physics_stepping.bind_step(environment.physics)
         self._spec = _make_spec(name, environment)
         self._flattener = flattening.MappingFlattener(self._spec)
         self._flatten = self._flattener.flatten
-        self._step = environment.step
+        self._task, self._physics = environment.task, environment.physics
+        self._physics.step = self._advance = physics_stepping.bind_step(self._physics)
+        self._num_substeps = round(environment.control_timestep() / self._physics.timestep())
+        self._max_steps = math.inf if self._spec.max_episode_steps is None else self._spec.max_episode_steps
+        self._num_steps = 0
 
     @property
     def spec(self) -> environment_spec.EnvironmentSpec:
@@ -61,6 +63,7 @@ class DmControlEnvironment:
 
     def reset(self) -> np.ndarray:
         """Starts an episode; the first observation, float32 [D]."""
+        self._num_steps = 0
         observation = self._environment.reset().observation
         self._flattener.check(observation)
         flat = self._flatten(observation)
@@ -74,14 +77,23 @@ class DmControlEnvironment:
           TaskError: the simulation diverged.
           NumericalError: the observation or the reward has a NaN or an infinity.
         """
+        # What dm_control's Environment.step does, in its order, without the TimeStep around it.
+        task, physics = self._task, self._physics
         try:
-            step_type, reward, discount, observation = self._step(action)
+            task.before_step(action, physics)
+            self._advance(self._num_substeps)
+            task.after_step(physics)
         except control.PhysicsError as error:
             raise errors.TaskError(f"{self._spec.name}: its simulation diverged: {error}") from error
-        flat, reward = self._flatten(observation), float(reward)
+        reward = float(task.get_reward(physics))
+        flat = self._flatten(task.get_observation(physics))
         if not math.isfinite(flat.dot(flat)) or not math.isfinite(reward):
             border.check_finite(self._spec, flat, reward)
-        if step_type is not dm_env.StepType.LAST:
+        self._num_steps += 1
+        if self._num_steps >= self._max_steps:
+            return flat, reward, False, True
+        discount = task.get_termination(physics)
+        if discount is None:
             return flat, reward, False, False
         return flat, reward, discount == 0.0, discount != 0.0
 
