@@ -87,11 +87,7 @@ def _run(ctx, what, arguments, **kwargs):
     return result.stdout.strip()
 
 def _pip_install(ctx, python, lock):
-    """Installs what the lock names, and nothing that it does not: no resolver, no unlocked build requirements.
-
-    Nor does pip judge by "Requires-Python": the lock was resolved for this Python by uv, which takes no notice of the
-    upper bounds that some packages declare, and pip would refuse what uv has chosen.
-    """
+    """Installs what the lock names, and nothing that it does not: no resolver, no unlocked build requirements."""
     options = ["--require-hashes", "--no-deps", "--no-build-isolation", "--no-compile"]
     _run(
         ctx,

@@ -191,9 +191,7 @@ def _fits(item: Any, hint: Any) -> bool:
         return isinstance(item, (int, float)) and not isinstance(item, bool)
     if hint is int:
         return isinstance(item, int) and not isinstance(item, bool)
-    if isinstance(hint, type) and not getattr(hint, "_is_protocol", False):
-        return isinstance(item, hint)
-    return (hint is not None and item is not None) or (item is None and hint in (None, type(None)))
+    return item is None if hint is None else isinstance(item, hint)
 
 
 def _unused(places: Mapping[tuple[str, str], str]) -> Iterator[str]:
