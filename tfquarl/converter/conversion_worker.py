@@ -19,6 +19,7 @@ from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.core import records
 from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import q_centering
 from tfquarl.quantization import recipe as recipe_lib
 
 _PACKAGES = ("tensorflow", "ai-edge-litert", "numpy")
@@ -38,11 +39,14 @@ class ConverterConfig:
 
     Attributes:
       recipe: name of the quantization recipe.
+      center_q_values: whether q_values are given relative to their mean over the actions (`networks.q_centering`): the same greedy
+        policy with finer steps. Without it the model gives the learner's own q_values.
       num_calibration_observations: newest observations that ranges are calibrated on, and as many others for parity.
       poll_interval_sec: time between two looks for a newer snapshot.
     """
 
     recipe: str = "static_wi8_ai8"
+    center_q_values: bool = True
     num_calibration_observations: int = 256
     poll_interval_sec: float = 0.02
 
@@ -109,6 +113,9 @@ class ConversionWorker:
         snapshot = self._snapshots.poll()
         if snapshot is None:
             return False
+        if self._config.center_q_values:
+            variables = q_centering.center(self._converter.architecture, snapshot.variables)
+            snapshot = dataclasses.replace(snapshot, variables=variables)
         start = time.perf_counter()
         try:
             self._convert(snapshot, start)
