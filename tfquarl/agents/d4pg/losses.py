@@ -34,10 +34,19 @@ def project(probabilities: tf.Tensor, r_t: tf.Tensor, discount_t: tf.Tensor, z: 
       Probabilities [B, N], each row summing to 1.
     """
     _check_ranks(probabilities=(probabilities, 2), r_t=(r_t, 1), discount_t=(discount_t, 1), z=(z, 1))
-    step = (z[-1] - z[0]) / tf.cast(tf.shape(z)[0] - 1, z.dtype)
+    batch_size, last = tf.shape(probabilities)[0], tf.shape(z)[0] - 1
+    step = (z[-1] - z[0]) / tf.cast(last, z.dtype)
     moved = tf.clip_by_value(r_t[:, None] + discount_t[:, None] * z[None, :], z[0], z[-1])
-    distance = tf.abs(moved[:, None, :] - z[None, :, None]) / step
-    return tf.linalg.matvec(tf.maximum(1.0 - distance, 0.0), probabilities)
+    place = (moved - z[0]) / step
+    lower = tf.minimum(tf.cast(place, tf.int32), last)
+    share = place - tf.cast(lower, z.dtype)
+    # Each mass is added at its lower neighbour's place and, in a row shifted by one, at the upper one's. The last atom's upper
+    # neighbour, which gets nothing, falls into the column that is cut off.
+    places = lower + tf.range(batch_size)[:, None] * (last + 2)
+    masses = tf.stack([probabilities * (1.0 - share), probabilities * share])
+    size = batch_size * (last + 2)
+    sums = tf.math.unsorted_segment_sum(masses, tf.stack([places, places + 1]), size)
+    return tf.reshape(sums, [batch_size, last + 2])[:, : last + 1]
 
 
 def critic_loss(logits_tm1: tf.Tensor, target_probabilities: tf.Tensor) -> tf.Tensor:
