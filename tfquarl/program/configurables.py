@@ -1,5 +1,6 @@
 """Every class that a gin file may name."""
 
+from tfquarl.agents.d4pg import builder as d4pg_builder
 from tfquarl.agents.dqn import builder as dqn_builder
 from tfquarl.collector import config as collector_config
 from tfquarl.converter import conversion_worker
@@ -14,6 +15,7 @@ CLASSES = (
     experiment.EnvironmentConfig,
     experiment.ScaleConfig,
     dqn_builder.DqnBuilder,
+    d4pg_builder.D4pgBuilder,
     replay_config.ReplayConfig,
     learner_config.LearnerConfig,
     conversion_worker.ConverterConfig,

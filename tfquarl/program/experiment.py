@@ -35,17 +35,15 @@ class ScaleConfig:
     Attributes:
       num_collectors: collector processes.
       environments_per_collector: environments that each steps together, with one batched inference.
-      learner_threads: threads of one TensorFlow operation of the learner; more pays only for wide networks.
       in_process: all stations one after another in a single process: same seed, same result, steppable in a debugger.
     """
 
     num_collectors: int = 2
     environments_per_collector: int = 1
-    learner_threads: int = 1
     in_process: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("num_collectors", "environments_per_collector", "learner_threads"):
+        for name in ("num_collectors", "environments_per_collector"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, needs 1 or more")
 
