@@ -1,25 +1,37 @@
-"""Snapshots to flatbuffers by one recipe."""
+"""Snapshots to flatbuffers by one recipe: a template of the reference path, rewritten for each snapshot."""
 
 from collections.abc import Mapping
 
+from absl import logging
 import numpy as np
 
+from tfquarl.converter import reference_frames
+from tfquarl.converter import reference_process
 from tfquarl.converter import scaling_ops
+from tfquarl.converter import template as template_lib
 from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import model_info
 
+_TEMPLATE_OBSERVATIONS = 16
+
 
 class PolicyConverter:
-    """Turns snapshots of one architecture into policies of one recipe."""
+    """Turns snapshots of one architecture into policies of one recipe.
+
+    TFLiteConverter compiles one policy of the architecture, in a process of its own. Each snapshot's constants are then written
+    into a copy of that file: byte for byte what TFLiteConverter gives for the same snapshot and observations. What can't be done
+    like this goes to TFLiteConverter, and a warning says so once.
+    """
 
     def __init__(
         self,
         architecture: architecture_lib.PolicyArchitecture,
         recipe: recipe_lib.Recipe,
         scale_observations: bool = True,
+        reference: reference_process.ReferenceProcess | None = None,
     ) -> None:
         """Stores the arguments.
 
@@ -27,10 +39,15 @@ class PolicyConverter:
           architecture: of the policy.
           recipe: in force.
           scale_observations: whether snapshots may have an observation scaling other than the identity.
+          reference: TFLiteConverter's process, shared with other converters; None for one of its own.
         """
         self._architecture = architecture
         self._recipe = recipe
         self._scale_observations = scale_observations
+        self._reference = reference or reference_process.ReferenceProcess()
+        self._is_prepared = False
+        self._template: template_lib.Template | None = None
+        self._has_warned = False
 
     @property
     def architecture(self) -> architecture_lib.PolicyArchitecture:
@@ -43,7 +60,25 @@ class PolicyConverter:
         return self._recipe
 
     def prepare(self) -> None:
-        """Does ahead what doesn't depend on a snapshot; `convert` does it otherwise when it is first called."""
+        """Compiles the template, which takes 3 to 8 s; `convert` does it otherwise when it is first called.
+
+        Raises:
+          ConversionError: TFLiteConverter refuses the architecture.
+        """
+        if self._is_prepared:
+            return
+        if self._recipe.io == "int8" and scaling_ops.has_action_scaling(self._architecture):
+            self._warn("integer outputs with action bounds other than [-1, 1]")
+        else:
+            variables, observations = self._template_inputs()
+            model = self._convert_by_reference(variables, observations)
+            template = template_lib.Template(model, self._architecture, self._recipe)
+            # The files agree on every machine that we know; where kernels round differently, this one tells.
+            if template.write(variables, observations) == model:
+                self._template = template
+            else:
+                self._warn("TensorFlow's kernels round in another way on this machine")
+        self._is_prepared = True
 
     def convert(self, snapshot: records.PolicySnapshot, observations: np.ndarray | None = None) -> bytes:
         """The snapshot's policy as a flatbuffer.
@@ -60,13 +95,43 @@ class PolicyConverter:
         source = f"snapshot {snapshot.version}"
         self._check_variables(source, snapshot.variables)
         observations = self._check_observations(source, observations) if self._recipe.needs_calibration else None
-        from tfquarl.converter import reference_path  # TensorFlow
+        self.prepare()
+        if self._template is not None:
+            try:
+                return self._template.write(snapshot.variables, observations)
+            except OverflowError as error:
+                self._warn(str(error))
+            except errors.NumericalError as error:
+                raise errors.NumericalError(f"{source}: {error}") from error
+        return self._convert_by_reference(snapshot.variables, observations)
 
-        model = reference_path.convert(
-            self._architecture, self._recipe, snapshot.variables, observations, self._scale_observations
+    def _convert_by_reference(self, variables: Mapping[str, np.ndarray], observations: np.ndarray | None) -> bytes:
+        request = reference_frames.ConversionRequest(
+            self._architecture, self._recipe, variables, observations, self._scale_observations
         )
-        model_info.check_model(model, self._recipe)
+        model = self._reference.convert(request)
+        try:
+            model_info.check_model(model, self._recipe)
+        except errors.ArtifactError as error:
+            raise errors.ConversionError(f"recipe '{self._recipe.name}': {error}") from error
         return model
+
+    def _template_inputs(self) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """Variables and observations like those of a trained policy; biases of zero would leave no place for others."""
+        generator = np.random.default_rng(0)
+        variables = {}
+        for name, shape in self._architecture.variable_shapes().items():
+            value = generator.standard_normal(shape, np.float32)
+            variables[name] = value / np.float32(np.sqrt(shape[0])) if name.endswith("/kernel") else value
+        scale, offset = variables[scaling_ops.SCALE], variables[scaling_ops.OFFSET]
+        scale[...], offset[...] = (np.exp(scale), offset) if self._scale_observations else (1, 0)
+        shape = (_TEMPLATE_OBSERVATIONS, self._architecture.observation_size)
+        return variables, generator.standard_normal(shape, np.float32) if self._recipe.needs_calibration else None
+
+    def _warn(self, reason: str) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            logging.warning("Recipe '%s': %s; such snapshots take TFLiteConverter's time", self._recipe.name, reason)
 
     def _check_variables(self, source: str, variables: Mapping[str, np.ndarray]) -> None:
         try:
@@ -74,7 +139,7 @@ class PolicyConverter:
         except ValueError as error:
             raise errors.ConversionError(str(error)) from error
         for name, value in variables.items():
-            if not np.all(np.isfinite(value)):
+            if not (np.isfinite(value.min()) and np.isfinite(value.max())):
                 raise errors.NumericalError(
                     f"{source}: variable '{name}' has {np.count_nonzero(~np.isfinite(value))} values that are not finite"
                 )

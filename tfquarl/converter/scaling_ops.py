@@ -59,7 +59,8 @@ def add_scaling(
       scale_observations: whether the policy scales its observations.
     """
     editor = model_editor.ModelEditor(model)
-    _name_tensors(editor, architecture, recipe)
+    editor.separate_constants()
+    _name_tensors(editor, architecture)
     _add_missing_biases(editor, recipe)
     if recipe.io == "float32":
         editor.tensor(editor.input).name = "scaled_observation" if scale_observations else "observation"
@@ -74,9 +75,7 @@ def add_scaling(
     return editor.pack()
 
 
-def _name_tensors(
-    editor: model_editor.ModelEditor, architecture: architecture_lib.PolicyArchitecture, recipe: recipe_lib.Recipe
-) -> None:
+def _name_tensors(editor: model_editor.ModelEditor, architecture: architecture_lib.PolicyArchitecture) -> None:
     producers = {int(operator.outputs[0]): operator for _, operator in editor.operators}
     layers = iter(architecture.layer_names)
     name = "observation"

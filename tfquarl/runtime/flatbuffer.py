@@ -36,8 +36,6 @@ class Tensor:
       data_start: position of its constant's first byte; 0 for a tensor that is computed.
       scale_start: position of its first scale; 0 where it has none.
       zero_point_start: position of its first zero point; 0 where it has none.
-      min_start: position of the recorded minimum; 0 where it has none.
-      max_start: position of the recorded maximum; 0 where it has none.
     """
 
     index: int
@@ -49,8 +47,6 @@ class Tensor:
     data_start: int
     scale_start: int = 0
     zero_point_start: int = 0
-    min_start: int = 0
-    max_start: int = 0
 
     @property
     def num_bytes(self) -> int:
@@ -63,7 +59,7 @@ class Tensor:
         return self.data_start > 0
 
     def values(self, model: bytes | bytearray | memoryview) -> np.ndarray:
-        """A constant's values, a view of the flatbuffer `model`."""
+        """A constant's values, a view of the flatbuffer `model`; it can be written to where `model` is a bytearray."""
         if not self.is_constant:
             raise ValueError(f"tensor '{self.name}' is computed; it has no values in the file")
         return np.frombuffer(model, self.dtype, math.prod(self.shape), self.data_start).reshape(self.shape)
@@ -192,8 +188,6 @@ def _read_quantization(table: table_reader.TableReader, what: str) -> dict:
     return {
         "scales": scales,
         "zero_points": zero_points,
-        "min_start": quantization.vector(0, 4)[0],
-        "max_start": quantization.vector(1, 4)[0],
         "scale_start": quantization.vector(2, 4)[0],
         "zero_point_start": quantization.vector(3, 8)[0],
     }

@@ -5,6 +5,7 @@ differently from recipe to recipe. `pack` writes the same graph always in the sa
 """
 
 from collections.abc import Sequence
+import copy
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
@@ -68,6 +69,28 @@ class ModelEditor:
             self._model.buffers.append(buffer)
             tensor.buffer = len(self._model.buffers) - 1
         self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
+
+    def separate_constants(self) -> None:
+        """Gives each operator its own copy of a constant that several share, as equal biases do in some files and not in others."""
+        producers = {int(operator.outputs[0]): operator for operator in self._graph.operators}
+        used: set[int] = set()
+        for operator in list(self._graph.operators):
+            operator.inputs = [int(index) for index in operator.inputs]
+            for position, index in enumerate(operator.inputs):
+                if index in used and index >= 0:
+                    operator.inputs[position] = self._copy_constant(index, producers.get(index))
+                used.add(index)
+
+    def _copy_constant(self, index: int, producer: Any) -> int:
+        """A copy of a constant, or of what widens one; `index` itself where it is computed from the input."""
+        if producer is not None:
+            source = int(producer.inputs[0])
+            copied = self._copy_constant(source, None)
+            return index if copied == source else self.add_dequantize(copied, "")
+        if self._model.buffers[self.tensor(index).buffer].data is None:
+            return index
+        self._graph.tensors.append(copy.copy(self.tensor(index)))
         return len(self._graph.tensors) - 1
 
     def set_scale(self, index: int, scale: float) -> None:
@@ -168,7 +191,7 @@ class ModelEditor:
         for operator in self._graph.operators:
             for index in (*operator.inputs, *operator.outputs):
                 order.setdefault(int(index), len(order))
-        self._graph.tensors = [self._graph.tensors[index] for index in order]
+        self._graph.tensors = [_canonical_tensor(self._graph.tensors[index]) for index in order]
         for operator in self._graph.operators:
             operator.inputs = [order[int(index)] for index in operator.inputs]
             operator.outputs = [order[int(index)] for index in operator.outputs]
@@ -188,3 +211,16 @@ class ModelEditor:
                 user.buffer = len(buffers)
                 buffers.append(buffer)
         self._model.buffers = buffers
+
+
+def _canonical_tensor(tensor: Any) -> Any:
+    """The same tensor without what depends on how it came to be: empty tables, and ranges that its scale already tells."""
+    result: Any = schema.TensorT()
+    result.name, result.shape, result.type, result.buffer = tensor.name, list(tensor.shape), tensor.type, tensor.buffer
+    result.hasRank = True
+    old = tensor.quantization
+    if old is not None and old.scale is not None and len(old.scale):
+        quantization: Any = schema.QuantizationParametersT()
+        quantization.scale, quantization.zeroPoint = list(old.scale), list(old.zeroPoint)
+        result.quantization = quantization
+    return result

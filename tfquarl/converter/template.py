@@ -1,0 +1,180 @@
+"""A compiled policy of one architecture and recipe, whose constants are rewritten for each snapshot."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import math
+
+import numpy as np
+
+from tfquarl.converter import scaling_ops
+from tfquarl.core import errors
+from tfquarl.networks import architecture as architecture_lib
+from tfquarl.quantization import affine
+from tfquarl.quantization import calibration
+from tfquarl.quantization import recipe as recipe_lib
+from tfquarl.runtime import flatbuffer
+
+_MIN_SCALE = 1e-30
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layer:
+    """Where one layer's parts lie in the file."""
+
+    name: str
+    kernel: flatbuffer.Tensor
+    bias: flatbuffer.Tensor
+    output: flatbuffer.Tensor
+    tanh: flatbuffer.Tensor | None
+
+
+class Template:
+    """Writes snapshots into a copy of a flatbuffer: weights, biases, scales and zero points at known positions."""
+
+    def __init__(
+        self, model: bytes, architecture: architecture_lib.PolicyArchitecture, recipe: recipe_lib.Recipe
+    ) -> None:
+        """Finds the positions.
+
+        Args:
+          model: a policy of this architecture and recipe by the reference path.
+          architecture: of the policy.
+          recipe: of the policy.
+        """
+        self._model = model
+        self._architecture = architecture
+        self._recipe = recipe
+        layout = flatbuffer.read_layout(model)
+        self._scaling = {t.name: t for t in layout.tensors if t.name in (scaling_ops.OFFSET, scaling_ops.SCALE)}
+        self._layers = _find_layers(layout, architecture)
+        quantized = [o.outputs[0] for o in layout.operators if o.name == "QUANTIZE"]
+        self._input = layout.tensors[quantized[0] if quantized else layout.input]
+
+    def write(self, variables: Mapping[str, np.ndarray], observations: np.ndarray | None) -> bytes:
+        """The flatbuffer of a snapshot.
+
+        Args:
+          variables: of the policy, float32 by name.
+          observations: for calibration, float32 [N, D]; None where the recipe needs none.
+
+        Raises:
+          NumericalError: a value that the recipe's types can't hold, by name.
+          OverflowError: what only the reference path can do.
+        """
+        model = bytearray(self._model)
+        for name, tensor in self._scaling.items():
+            _write(model, tensor, variables[name])
+        core = scaling_ops.core_variables(self._recipe, variables, bool(self._scaling) or self._recipe.io == "int8")
+        if self._recipe.is_static:
+            if observations is None:
+                raise ValueError(f"recipe '{self._recipe.name}' needs observations for calibration")
+            if self._scaling:
+                observations = (observations - variables[scaling_ops.OFFSET]) * variables[scaling_ops.SCALE]
+            self._write_static(model, core, observations)
+        elif self._recipe.weight_type == "int8":
+            self._write_dynamic(model, core)
+        else:
+            self._write_float(model, core)
+        return bytes(model)
+
+    def _write_float(self, model: bytearray, core: Mapping[str, np.ndarray]) -> None:
+        for layer in self._layers:
+            for tensor, part in ((layer.kernel, "kernel"), (layer.bias, "bias")):
+                with np.errstate(over="ignore"):
+                    value = core[f"{layer.name}/{part}"].astype(tensor.dtype)
+                if tensor.dtype == "float16" and not np.isfinite(value).all():
+                    raise errors.NumericalError(
+                        f"variable '{layer.name}/{part}' has values beyond float16's 65504; use another recipe"
+                    )
+                _write(model, tensor, value.T)
+
+    def _write_dynamic(self, model: bytearray, core: Mapping[str, np.ndarray]) -> None:
+        for layer in self._layers:
+            kernel = core[f"{layer.name}/kernel"]
+            _write(model, layer.bias, core[f"{layer.name}/bias"])
+            if layer.kernel.dtype == "float32":
+                _write(model, layer.kernel, kernel.T)
+                continue
+            scale = affine.dynamic_kernel_scale(float(_largest(kernel)))
+            affine.quantize_dynamic_kernel(kernel, scale, layer.kernel.values(model))
+            _write_scale(model, layer.kernel, scale)
+
+    def _write_static(self, model: bytearray, core: Mapping[str, np.ndarray], observations: np.ndarray) -> None:
+        activation_type = self._recipe.activation_type
+        quantize = affine.int8_activation if activation_type == "int8" else affine.int16_activation
+        low, high = calibration.observation_range(observations)
+        source = quantize(low, high)
+        _write_scale(model, self._input, source.scale, source.zero_point)
+        ranges = self._ranges(core, observations)
+        for layer, output_range in zip(self._layers, ranges):
+            largest = _largest(core[f"{layer.name}/kernel"])
+            scales = self._layer_scales(layer, core, source.scale, max(-low, high), largest)
+            affine.quantize_kernel(core[f"{layer.name}/kernel"], largest, scales.kernel, layer.kernel.values(model))
+            _write_scale(model, layer.kernel, scales.kernel)
+            bias = affine.quantize_bias(core[f"{layer.name}/bias"], scales.bias, layer.bias.dtype)
+            _write(model, layer.bias, bias)
+            _write_scale(model, layer.bias, scales.bias)
+            low, high = output_range
+            source = quantize(low, high)
+            _write_scale(model, layer.output, source.scale, source.zero_point)
+            if layer.tanh is not None:
+                source = affine.Quantization(affine.TANH_SCALES[activation_type])
+                low, high = math.tanh(low), math.tanh(high)
+
+    def _layer_scales(
+        self,
+        layer: _Layer,
+        core: Mapping[str, np.ndarray],
+        input_scale: np.float32,
+        largest_input: float,
+        largest_weight: np.float32,
+    ) -> affine.LayerScales:
+        largest_bias = float(_largest(core[f"{layer.name}/bias"]))
+        if self._recipe.activation_type == "int8":
+            return affine.layer_scales(input_scale, float(largest_weight), largest_bias)
+        if not affine.int16_bias_fits(largest_input, float(largest_weight), largest_bias):
+            raise OverflowError(f"layer '{layer.name}' has a bias far beyond its weights")
+        return affine.int16_layer_scales(input_scale, largest_weight)
+
+    def _ranges(self, core: Mapping[str, np.ndarray], observations: np.ndarray) -> Sequence[tuple[float, float]]:
+        activations = [self._architecture.activation] * len(self._architecture.hidden_sizes) + ["none"]
+        layers = [
+            calibration.DenseLayer(core[f"{layer.name}/kernel"], core[f"{layer.name}/bias"], activation)
+            for layer, activation in zip(self._layers, activations)
+        ]
+        try:
+            return calibration.output_ranges(layers, observations)
+        except OverflowError as error:
+            name = self._layers[error.args[0]].name
+            raise errors.NumericalError(f"layer '{name}' overflows on the calibration observations") from error
+
+
+def _find_layers(
+    layout: flatbuffer.ModelLayout, architecture: architecture_lib.PolicyArchitecture
+) -> tuple[_Layer, ...]:
+    widened = {o.outputs[0]: o.inputs[0] for o in layout.operators if o.name == "DEQUANTIZE"}
+    tanhs = {o.inputs[0]: layout.tensors[o.outputs[0]] for o in layout.operators if o.name == "TANH"}
+    layers = []
+    dense = [operator for operator in layout.operators if operator.name == "FULLY_CONNECTED"]
+    for name, operator in zip(architecture.layer_names, dense, strict=True):
+        kernel, bias = (layout.tensors[widened.get(index, index)] for index in operator.inputs[1:])
+        output = operator.outputs[0]
+        layers.append(_Layer(name, kernel, bias, layout.tensors[output], tanhs.get(output)))
+    return tuple(layers)
+
+
+def _largest(values: np.ndarray) -> np.float32:
+    """Largest absolute value, float32."""
+    return max(values.max(), -values.min())
+
+
+def _write(model: bytearray, tensor: flatbuffer.Tensor, values: np.ndarray) -> None:
+    tensor.values(model)[...] = values
+
+
+def _write_scale(model: bytearray, tensor: flatbuffer.Tensor, scale: float | np.float32, zero_point: int = 0) -> None:
+    if not _MIN_SCALE < scale < 1 / _MIN_SCALE:
+        raise OverflowError(f"tensor '{tensor.name}' has a scale of {scale:.3g}")
+    np.frombuffer(model, np.float32, 1, tensor.scale_start)[0] = scale
+    np.frombuffer(model, np.int64, 1, tensor.zero_point_start)[0] = zero_point

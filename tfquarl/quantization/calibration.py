@@ -1,0 +1,104 @@
+"""The range that each layer's output takes over the calibration observations, as TensorFlow's calibrator records it, but fast.
+
+The calibrator runs the float policy on one observation after the other. Here one matrix product per layer finds the few observations
+that can hold a layer's minimum or maximum, and only these go through the calibrator's own arithmetic.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+
+from tfquarl.quantization import calibration_kernels
+
+# The calibrator starts its maxima with the smallest normal number instead of the smallest one.
+_FIRST_MAXIMUM = float(np.finfo(np.float32).tiny)
+_EPSILON = float(np.finfo(np.float32).eps)
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseLayer:
+    """One layer: activation(x @ kernel + bias).
+
+    Attributes:
+      kernel: float32 [inputs, units].
+      bias: float32 [units].
+      activation: 'relu' (part of the recorded output), 'tanh' (after it) or 'none'.
+    """
+
+    kernel: np.ndarray
+    bias: np.ndarray
+    activation: str
+
+
+def observation_range(observations: np.ndarray) -> tuple[float, float]:
+    """Minimum and maximum of the observations [N, D] as they enter the network."""
+    return float(observations.min()), max(float(observations.max()), _FIRST_MAXIMUM)
+
+
+def output_ranges(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[tuple[float, float]]:
+    """Minimum and maximum of each layer's output, after a relu and before a tanh.
+
+    Args:
+      layers: of the network.
+      observations: float32 [N, D] as they enter the network.
+
+    Raises:
+      OverflowError: with the index of the layer whose output is not finite.
+    """
+    wanted = _candidates(layers, observations)
+    needed = [np.unique(np.concatenate(wanted[i:])).astype(np.intp) for i in range(len(layers))]
+    rows, x = needed[0], observations[needed[0]]
+    ranges = []
+    for layer, own, following in zip(layers, wanted, [*needed[1:], np.empty(0, np.intp)]):
+        x = (
+            calibration_kernels.dense(x, layer.kernel, layer.bias)
+            if len(rows)
+            else np.empty((0, len(layer.bias)), np.float32)
+        )
+        if layer.activation == "relu":
+            x = np.maximum(x, np.float32(0))
+        values = x[np.isin(rows, own)]
+        # No candidate at all: a relu that is never positive.
+        low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+        ranges.append((low, max(high, _FIRST_MAXIMUM)))
+        x, rows = x[np.isin(rows, following)], following
+        if layer.activation == "tanh":
+            x = calibration_kernels.tanh(x)
+    return ranges
+
+
+def _candidates(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[np.ndarray]:
+    """Indices of the observations that can hold the extremes of each layer's output."""
+    x, error = observations, 0.0
+    indices = []
+    for number, layer in enumerate(layers):
+        size = np.sqrt(len(layer.kernel))
+        norm = np.sqrt(float(np.einsum("ij,ij->i", x, x).max()))
+        kernel_norm = np.sqrt(float(np.einsum("ij,ij->j", layer.kernel, layer.kernel).max()))
+        # Both results are float sums of the same terms in another order: each is off by a few epsilon times the root of their
+        # number, relative to the norms; and what the layers before are off adds up like independent errors. Both are taken wide.
+        error = 4 * _EPSILON * size * norm * kernel_norm + 2 * error * kernel_norm
+        x = x @ layer.kernel
+        x += layer.bias
+        low, high = x.min(axis=1), x.max(axis=1)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            raise OverflowError(number)
+        error += 4 * _EPSILON * max(float(high.max()), -float(low.min()))
+        indices.append(_extremes(low, high, float(error), layer.activation))
+        if layer.activation == "relu":
+            np.maximum(x, 0, out=x)
+        elif layer.activation == "tanh":
+            np.tanh(x, out=x)
+    return indices
+
+
+def _extremes(low: np.ndarray, high: np.ndarray, error: float, activation: str) -> np.ndarray:
+    """Indices of the observations whose `low` or `high` may be the extreme one, each known up to `error`."""
+    is_lowest, is_highest = low <= low.min() + 2 * error, high >= high.max() - 2 * error
+    if activation == "relu":
+        if low.min() < -error:  # certainly cut off at 0, by any observation below it
+            is_lowest = np.zeros_like(is_lowest)
+            is_lowest[low.argmin()] = True
+        is_highest &= high > -error
+    return np.nonzero(is_lowest | is_highest)[0]
