@@ -5,6 +5,7 @@
 The bundle's MODEL_CARD.md tells what the policy earns, costs and needs; docs/export_guide.md leads from it to a robot.
 """
 
+import os
 import pathlib
 
 from absl import flags
@@ -32,6 +33,7 @@ def main() -> int:
     """Exports, and gives the exit code."""
     if not _RUN_DIR.value:
         return command_line.fail("--run_dir is needed, the directory of a run")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes as an exception
     given = command.parsed_flags()
     given.checked_output_dir()
     run_dir = pathlib.Path(_RUN_DIR.value)

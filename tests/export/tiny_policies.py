@@ -47,8 +47,8 @@ def arm_policy() -> TinyPolicy:
         name: (value + 0.3 * generator.standard_normal(value.shape)).astype(np.float32)
         for name, value in initial_variables.initial_variables(architecture, 0).items()
     }
-    variables["observation_scaling/offset"] = np.float32([0.5, -1, 10])
-    variables["observation_scaling/scale"] = np.float32([1, 2, 0.1])
+    variables["observation_scaling/offset"] = np.asarray([0.5, -1, 10], np.float32)
+    variables["observation_scaling/scale"] = np.asarray([1, 2, 0.1], np.float32)
     observations = generator.standard_normal((256, 3)) * [1, 0.5, 10] + [0.5, -1, 10]
     return TinyPolicy(ARM_SPEC, architecture, variables, observations.astype(np.float32))
 
@@ -59,7 +59,7 @@ def cartpole_policy() -> TinyPolicy:
     architecture = architecture_lib.q_architecture(spec, (8, 8))
     variables = {name: np.zeros(shape, np.float32) for name, shape in architecture.variable_shapes().items()}
     variables["observation_scaling/scale"][:] = 1
-    weights = np.float32([0.1, 0.3, 2, 1])
+    weights = np.asarray([0.1, 0.3, 2, 1], np.float32)
     variables["dense_0/kernel"][:, 0], variables["dense_0/kernel"][:, 1] = weights, -weights
     variables["dense_1/kernel"][0, 0] = variables["dense_1/kernel"][1, 1] = 1
     variables["head/kernel"][:2] = [[-1, 1], [1, -1]]

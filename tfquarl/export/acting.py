@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.environments import registry
@@ -110,8 +111,8 @@ def play(task: Task, model: edge_model.EdgeModel, reference: bytes, num_episodes
     return rows
 
 
-def check_spec(task: Task, observation_size: int, output_size: int) -> None:
-    """Checks that a policy fits the environment.
+def checked_spec(task: Task, observation_size: int, output_size: int) -> environment_spec.EnvironmentSpec:
+    """The environment's boundary, if a policy of these sizes fits it.
 
     Raises:
       ConfigError: it doesn't.
@@ -123,6 +124,7 @@ def check_spec(task: Task, observation_size: int, output_size: int) -> None:
             f"the policy maps {observation_size} features to {output_size} outputs, {task.name} has {spec.observation_size} and "
             f"{width}; is it another task's policy?"
         )
+    return spec
 
 
 def _observations(

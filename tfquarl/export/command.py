@@ -7,7 +7,9 @@ import sys
 from typing import Any
 
 from absl import flags
+import numpy as np
 
+from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.export import acting
 from tfquarl.export import arm64
@@ -15,7 +17,9 @@ from tfquarl.export import bundle
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import edge_model
 from tfquarl.export import exporter
+from tfquarl.export import float_source
 from tfquarl.export import observation_layout
+from tfquarl.export import observations_file
 from tfquarl.export import verification
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import trial
@@ -128,6 +132,83 @@ def run(
     )
     sys.stdout.write(summary(result, str(given.output_dir)))
     return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizeRequest:
+    """What a user says of a policy that was not trained here.
+
+    Attributes:
+      environment: its task, or None.
+      action_repeat: environment steps that each action is held for.
+      head: 'q_values' or 'action'; None for the one that the environment asks for.
+      action_low: lower bounds of its actions, where it has no environment here.
+      action_high: upper bounds.
+      observations: file of real observations; None to act in the environment.
+      num_observations: calibration observations to collect.
+    """
+
+    environment: str | None
+    action_repeat: int
+    head: str | None
+    action_low: tuple[float, ...]
+    action_high: tuple[float, ...]
+    observations: str | None
+    num_observations: int
+
+    def __post_init__(self) -> None:
+        if self.environment is None and self.observations is None:
+            raise errors.ConfigError(
+                "--observations or --environment is needed: quantization is calibrated on what the policy meets"
+            )
+        if self.environment is None and self.head is None:
+            raise errors.ConfigError(
+                "--head is needed without --environment: does the policy give q_values or an action?"
+            )
+
+
+def quantize(
+    source: float_source.FloatSource, name: str, request: QuantizeRequest, recipe: recipe_lib.Recipe, given: ExportFlags
+) -> int:
+    """Exports a policy that was not trained here; the exit code.
+
+    Args:
+      source: the policy.
+      name: to call it where it has no environment.
+      request: what is said of it.
+      recipe: in force.
+      given: the flags.
+
+    Raises:
+      ConfigError: observations that can't be used, or a policy that does not fit its environment.
+    """
+    task = acting.Task(request.environment, request.action_repeat, given.seed) if request.environment else None
+    spec, head = _boundary(source, name, request, task)
+    if request.observations is not None:
+        path = pathlib.Path(request.observations)
+        observations = acting.split(observations_file.read_observations(path, spec.observation_size), str(path))
+    elif task is not None:
+        probe = np.zeros((1, spec.observation_size), np.float32)
+        observations = acting.collect(task, float_source.make_reference(source, probe), request.num_observations)
+    else:
+        raise ValueError("there are observations or an environment")
+    policy = float_source.make_candidate(source, spec, head, recipe, observations, {"file": name})
+    return run(policy, given, observations.source, task)
+
+
+def _boundary(
+    source: float_source.FloatSource, name: str, request: QuantizeRequest, task: acting.Task | None
+) -> tuple[environment_spec.EnvironmentSpec, str]:
+    """The environment's spec, or one made from the flags; and the head."""
+    if task is None:
+        if request.head is None:
+            raise ValueError("a request without environment has a head")
+        return float_source.make_spec(source, request.head, name, request.action_low, request.action_high), request.head
+    spec = acting.checked_spec(task, *source.sizes)
+    head = "q_values" if spec.is_discrete else "action"
+    if request.head not in (None, head):
+        raise errors.ConfigError(f"--head={request.head} does not fit {spec.name}, whose policies give {head}")
+    return spec, head
 
 
 def summary(result: Mapping[str, Any], output_dir: str) -> str:

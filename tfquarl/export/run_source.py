@@ -17,6 +17,7 @@ from tfquarl.core import records
 from tfquarl.export import acting
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import float_variables
+from tfquarl.export import native_output
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import recipe as recipe_lib
 
@@ -110,7 +111,8 @@ def make_models(
     for name in recipe_lib.NAMES:
         try:
             converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(name))
-            models[name] = ready[name] if name in ready else converter.convert(snapshot, calibration)
+            with native_output.captured():
+                models[name] = ready[name] if name in ready else converter.convert(snapshot, calibration)
         except (errors.ConversionError, errors.NumericalError) as error:
             missing[name] = str(error)
     return models, missing

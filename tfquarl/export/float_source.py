@@ -1,0 +1,181 @@
+"""Policies that were not trained here, from a float source to a candidate for export."""
+
+from collections.abc import Mapping
+import dataclasses
+import pathlib
+from typing import Any
+from typing import Protocol
+import zipfile
+
+import numpy as np
+
+from tfquarl.converter import policy_converter
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.core import files
+from tfquarl.core import records
+from tfquarl.export import acting
+from tfquarl.export import candidate as candidate_lib
+from tfquarl.export import native_output
+from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import numpy_policy
+from tfquarl.quantization import recipe as recipe_lib
+from tfquarl.runtime import model_runner
+
+TOLERANCE_SHARE = 1e-3
+
+
+class FloatSource(Protocol):
+    """A float policy that can be converted."""
+
+    @property
+    def kind(self) -> str:
+        """What it was read as, for people."""
+        ...
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Elements of its observation and of its output."""
+        ...
+
+    def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
+        """The policy as a flatbuffer with float input and output; raises `ConversionError` where that can't be."""
+        ...
+
+    def outputs(self, observations: np.ndarray) -> np.ndarray:
+        """What the source itself gives, float32 [N, O], for observations [N, D]."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Variables with the architecture that they belong to.
+
+    Attributes:
+      architecture: of the policy.
+      variables: float32 arrays by the names of `PolicyArchitecture.variable_shapes`.
+    """
+
+    architecture: architecture_lib.PolicyArchitecture
+    variables: Mapping[str, np.ndarray]
+
+    @property
+    def kind(self) -> str:
+        """What it was read as, for people."""
+        return "weights"
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Elements of its observation and of its output."""
+        return self.architecture.observation_size, self.architecture.output_size
+
+    def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
+        """The policy as a flatbuffer."""
+        converter = policy_converter.PolicyConverter(self.architecture, recipe)
+        with native_output.captured():
+            return converter.convert(records.PolicySnapshot(1, 1, self.variables), calibration)
+
+    def outputs(self, observations: np.ndarray) -> np.ndarray:
+        """What the network in numpy gives."""
+        return numpy_policy.forward(self.architecture, self.variables, observations)["output"]
+
+
+def read_weights(path: pathlib.Path, architecture: architecture_lib.PolicyArchitecture) -> Weights:
+    """Weights from an .npz with the names of `PolicyArchitecture.variable_shapes`; without observation scaling it is the identity.
+
+    Raises:
+      ConfigError: no .npz, or a variable that is missing, unknown, of another shape or not finite.
+    """
+    try:
+        with files.storage_errors(f"reading {path}"), np.load(path, allow_pickle=False) as archive:
+            variables = {name: np.asarray(archive[name]).astype(np.float32) for name in archive.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise errors.ConfigError(f"{path} is no readable .npz of numbers ({error}); write it by numpy.savez") from error
+    for name, shape in architecture.variable_shapes().items():
+        if name.startswith("observation_scaling/"):
+            variables.setdefault(name, np.full(shape, 1 if name.endswith("/scale") else 0, np.float32))
+    try:
+        architecture.check_variables(variables, str(path))
+    except ValueError as error:
+        raise errors.ConfigError(str(error)) from error
+    for name, value in variables.items():
+        if not np.all(np.isfinite(value)):
+            raise errors.ConfigError(
+                f"{path}: variable '{name}' has {np.sum(~np.isfinite(value))} values that are not finite"
+            )
+    return Weights(architecture, variables)
+
+
+def make_spec(
+    source: FloatSource, head: str, name: str, action_low: tuple[float, ...], action_high: tuple[float, ...]
+) -> environment_spec.EnvironmentSpec:
+    """The boundary of a policy that has no environment here.
+
+    Args:
+      source: the policy.
+      head: 'q_values' or 'action'.
+      name: to call it.
+      action_low: lower bounds of the actions, one or as many as there are; for head 'action'.
+      action_high: upper bounds.
+
+    Raises:
+      ConfigError: bounds that are no bounds.
+    """
+    size, output_size = source.sizes
+    fields = (environment_spec.ObservationField("observation", (size,), 0),)
+    if head == "q_values":
+        return environment_spec.EnvironmentSpec(name, fields, num_actions=output_size)
+    low, high = (bound * output_size if len(bound) == 1 else bound for bound in (action_low, action_high))
+    if len(low) != output_size or len(high) != output_size:
+        raise errors.ConfigError(
+            f"{len(low)} and {len(high)} action bounds for {output_size} actions; give one or {output_size} of each"
+        )
+    try:
+        return environment_spec.EnvironmentSpec(name, fields, action_low=low, action_high=high)
+    except ValueError as error:
+        raise errors.ConfigError(str(error)) from error
+
+
+def make_reference(source: FloatSource, observations: np.ndarray) -> bytes:
+    """The float32 flatbuffer of the source, checked to compute what the source computes.
+
+    Raises:
+      ConversionError: it can't be made, or computes something else.
+    """
+    model = source.convert(recipe_lib.float32(), observations)
+    expected, got = source.outputs(observations), model_runner.ModelRunner(model).run(observations)
+    error = float(np.abs(expected - got).max())
+    if not error <= TOLERANCE_SHARE * max(1.0, float(np.abs(expected).max())):
+        raise errors.ConversionError(
+            f"the float32 model's outputs are up to {error:.3g} off those of the {source.kind}"
+        )
+    return model
+
+
+def make_candidate(
+    source: FloatSource,
+    spec: environment_spec.EnvironmentSpec,
+    head: str,
+    recipe: recipe_lib.Recipe,
+    observations: acting.Observations,
+    facts: Mapping[str, Any],
+) -> candidate_lib.PolicyCandidate:
+    """The policy under every recipe.
+
+    Raises:
+      ConfigError: observations that can't be used.
+      ConversionError: `recipe` can't be made; with the operator and the remedy.
+    """
+    size = spec.observation_size
+    candidate_lib.check_observations(observations.calibration, size, "calibration observations")
+    candidate_lib.check_observations(observations.held_out, size, "held-out observations")
+    models, missing = {candidate_lib.REFERENCE: make_reference(source, observations.held_out)}, {}
+    for name in recipe_lib.NAMES:
+        if name not in models:
+            try:
+                models[name] = source.convert(recipe_lib.from_name(name), observations.calibration)
+            except (errors.ConversionError, errors.NumericalError) as error:
+                missing[name] = str(error)
+    return candidate_lib.PolicyCandidate(
+        spec.name, spec, head, recipe, models, missing, observations.held_out, {"source": source.kind, **facts}
+    )
