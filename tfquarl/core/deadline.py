@@ -1,5 +1,6 @@
 """Deadlines for calls that have none of their own, and for waits that a stop signal must end."""
 
+import atexit
 from collections.abc import Callable
 import queue
 import threading
@@ -7,11 +8,15 @@ import time
 from typing import Any
 from typing import Generic
 from typing import TypeVar
+import weakref
 
 from tfquarl.core import errors
 from tfquarl.core import interfaces
 
 STOP_POLL_SEC = 0.25
+
+# A call into C++ that comes back while the interpreter is being taken down aborts the process: its end waits so long for late ones.
+_EXIT_GRACE_SEC = 4.0
 
 _T = TypeVar("_T")
 
@@ -36,7 +41,7 @@ class Caller:
         """
         self._timeout_sec = timeout_sec
         self._stop = stop
-        self._calls: queue.SimpleQueue[_Call[Any]] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._late: _Call[Any] | None = None
 
@@ -60,6 +65,8 @@ class Caller:
         if self._thread is None:
             self._thread = threading.Thread(target=_serve, args=(self._calls,), name="deadline", daemon=True)
             self._thread.start()
+            weakref.finalize(self, self._calls.put, None).atexit = False
+        _open_calls.add(call)
         self._calls.put(call)
         self._late = call
         self._wait(call, what, end)
@@ -103,6 +110,7 @@ class _Call(Generic[_T]):
             # Whatever it is belongs to the thread that asked; this one goes on.
             self._error = error
         self.done.set()
+        _open_calls.discard(self)
 
     def outcome(self) -> _T:
         if self._error is not None:
@@ -110,6 +118,18 @@ class _Call(Generic[_T]):
         return self._result  # type: ignore[return-value]
 
 
-def _serve(calls: "queue.SimpleQueue[_Call[Any]]") -> None:
-    while True:
-        calls.get().run()
+def _serve(calls: "queue.SimpleQueue[_Call[Any] | None]") -> None:
+    while (call := calls.get()) is not None:
+        call.run()
+        # Its result may be large, and the next call far away.
+        del call
+
+
+_open_calls: set[_Call[Any]] = set()
+
+
+@atexit.register
+def _wait_for_open_calls() -> None:
+    end = time.perf_counter() + _EXIT_GRACE_SEC
+    for call in list(_open_calls):
+        call.done.wait(max(0.0, end - time.perf_counter()))

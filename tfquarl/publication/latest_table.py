@@ -13,7 +13,7 @@ from tfquarl.replay import bounded_writer
 from tfquarl.replay import server_calls
 from tfquarl.replay import tables
 
-_SERVER_INFO_SEC = 5
+_SERVER_INFO_SEC = 3
 
 
 def make_latest_tables(name: str) -> list[reverb.Table]:
