@@ -18,6 +18,7 @@ from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.core import records
+from tfquarl.metrics import names
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import q_centering
 from tfquarl.quantization import recipe as recipe_lib
@@ -122,7 +123,9 @@ class ConversionWorker:
         except errors.NumericalError as error:
             self._num_refused += 1
             logging.error("Not converted, the last good policy stays: %s", error)
-            self._metrics.write("convert", snapshot.train_step, {"RefusedSnapshots": self._num_refused})
+            self._metrics.write(
+                names.CONVERT, snapshot.train_step, {"Policy/num_refused_snapshots": float(self._num_refused)}
+            )
         return True
 
     def _convert(self, snapshot: records.PolicySnapshot, start: float) -> None:
@@ -140,19 +143,19 @@ class ConversionWorker:
         reference = self._artifact(snapshot, self._float_converter, reference_model, None, None)
         published = self._publish(quantized, reference, report)
         values = {
-            "PolicyVersion": float(snapshot.version),
-            "ConversionSec": converted - converting,
-            "ParityCheckSec": checked - checking,
-            "SnapshotToPublishedSec": time.perf_counter() - start,
-            "ModelBytes": float(len(model)),
-            "CalibrationObservations": float(len(calibration)),
-            "Published": float(published),
-            "ParityPassed": float(report.passed),
-            "ParityFailures": float(self._num_failed_parity),
-            "RefusedSnapshots": float(self._num_refused),
+            names.POLICY_VERSION: float(snapshot.version),
+            names.CONVERSION_SEC: converted - converting,
+            names.PARITY_CHECK_SEC: checked - checking,
+            names.SNAPSHOT_TO_PUBLISHED_SEC: time.perf_counter() - start,
+            "Policy/model_bytes": float(len(model)),
+            "Policy/calibration_observations": float(len(calibration)),
+            "Policy/is_published": float(published),
+            "Policy/num_refused_snapshots": float(self._num_refused),
+            "Parity/is_passed": float(report.passed),
+            "Parity/num_failures": float(self._num_failed_parity),
         }
-        values.update({_metric_name(name): value for name, value in report.figures.items()})
-        self._metrics.write("convert", snapshot.train_step, values)
+        values.update({f"Parity/{name}": value for name, value in report.figures.items()})
+        self._metrics.write(names.CONVERT, snapshot.train_step, values)
 
     def _publish(
         self, quantized: records.PolicyArtifact, reference: records.PolicyArtifact, report: parity_gate.ParityReport
@@ -225,7 +228,3 @@ def _calibration_json(calibration: np.ndarray | None) -> Mapping[str, Any] | Non
 
 def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _PACKAGES}}
-
-
-def _metric_name(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))

@@ -36,8 +36,10 @@ POLICY_AGE_SEC = "Policy/age_sec"
 # Groups 'collect/<i>' and 'train': share of the time, in [0, 1], for which the rate limiter made it wait.
 BLOCKED_SHARE = "RunTime/rate_limiter_blocked_share"
 
-# Group 'convert'.
+# Group 'convert'. From the moment the converter saw the snapshot, with conversion and parity check.
 CONVERSION_SEC = "RunTime/conversion_sec"
+PARITY_CHECK_SEC = "RunTime/parity_check_sec"
+SNAPSHOT_TO_PUBLISHED_SEC = "RunTime/snapshot_to_published_sec"
 
 
 def collect_group(collector: int) -> str:

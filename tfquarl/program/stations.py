@@ -112,16 +112,18 @@ def make_collector(
         config.poll_interval_sec,
         config.max_policy_age_sec,
     )
+    writer = transport.transition_writer()
     loop = collection_loop.CollectionLoop(
         environments,
         slot,
         exploration.make(exploration_config, spec),
         exploration.UniformRandom(spec, seed),
-        transport.transition_sinks(num_environments),
+        [writer.sink() for _ in environments],
         transport.observation_sink(),
         metrics,
         config,
         index,
+        lambda: writer.blocked_sec,
     )
     return loop, slot
 

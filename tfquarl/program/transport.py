@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
+class TransitionWriter(Protocol):
+    """Takes the steps of all environments of one collector."""
+
+    @property
+    def blocked_sec(self) -> float:
+        """Seconds for which the rate limiter has made the collector wait."""
+        ...
+
+    def sink(self) -> interfaces.TransitionSink:
+        """A new sink, for one environment."""
+        ...
+
+
 class Transport(Protocol):
     """What stations are connected by. Each method gives one end, for one station."""
 
@@ -59,8 +72,8 @@ class Transport(Protocol):
         """A collector's end of the policies."""
         ...
 
-    def transition_sinks(self, count: int) -> list[interfaces.TransitionSink]:
-        """A collector's end of the replay, for so many environments."""
+    def transition_writer(self) -> "TransitionWriter":
+        """A collector's end of the replay."""
         ...
 
     def observation_sink(self) -> interfaces.ObservationSink:
@@ -136,14 +149,14 @@ class ReverbTransport:
         """As `Transport`."""
         return policy_subscriber.PolicySubscriber(self._client, self._key, self._stop)
 
-    def transition_sinks(self, count: int) -> list[interfaces.TransitionSink]:
-        """As `Transport`; all write through one stream."""
+    def transition_writer(self) -> transition_writer.TransitionWriter:
+        """As `Transport`."""
         agent = self._experiment.agent
         writer = transition_writer.TransitionWriter(
             self._client, self._layout, _replay_config(self._experiment), agent.discount, self._stop
         )
         self._closers.append(writer)
-        return [writer.sink() for _ in range(count)]
+        return writer
 
     def observation_sink(self) -> interfaces.ObservationSink:
         """As `Transport`."""
@@ -226,9 +239,9 @@ class LocalTransport:
         """As `Transport`."""
         return self._policies.source()
 
-    def transition_sinks(self, count: int) -> list[interfaces.TransitionSink]:
+    def transition_writer(self) -> local_replay.LocalReplay:
         """As `Transport`."""
-        return [self.replay.sink() for _ in range(count)]
+        return self.replay
 
     def observation_sink(self) -> interfaces.ObservationSink:
         """As `Transport`."""

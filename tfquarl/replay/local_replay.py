@@ -41,6 +41,11 @@ class LocalReplay:
         """Transitions ever written."""
         return self._num_inserted
 
+    @property
+    def blocked_sec(self) -> float:
+        """No time: nothing makes a writer wait here."""
+        return 0.0
+
     def sink(self) -> transition_sink.TransitionSink:
         """A new sink, for one environment."""
         accumulator = n_step.NStepAccumulator(self._layout, self._config.n_step, self._discount)
