@@ -48,9 +48,9 @@ def test_the_whole_story_of_a_run(tmp_path: pathlib.Path) -> None:
     # version, train step, head/bias: one before the first step, one every two steps, one at the end.
     assert parts.pushed == [(1, 0, 0.0), (2, 2, 6.0), (3, 4, 7.5), (4, 5, 7.75)]
     ((group, step, values),) = parts.sink.named("write")
-    assert (group, step, values["snapshot_version"]) == ("train", 5, 4)
+    assert (group, step, values["Policy/snapshot_version"]) == ("train", 5, 4)
     assert values["Losses/loss"] == pytest.approx((8 + 4 + 2 + 1 + 0.5) / 5)
-    assert values["train_steps_per_sec"] > 0 and 0 <= values["data_wait_share"] <= 1
+    assert values["RunTime/train_steps_per_sec"] > 0 and 0 <= values["RunTime/rate_limiter_blocked_share"] <= 1
 
 
 def test_goes_on_after_a_restart(tmp_path: pathlib.Path) -> None:

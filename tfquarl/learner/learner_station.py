@@ -9,8 +9,7 @@ from tfquarl.learner import checkpointing
 from tfquarl.learner import learner_config
 from tfquarl.learner import policy_learner
 from tfquarl.learner import snapshot_trigger
-
-_METRICS_GROUP = "train"
+from tfquarl.metrics import names
 
 
 class LearnerStation:
@@ -96,7 +95,7 @@ class LearnerStation:
     def _report(self) -> None:
         values = self._window.metrics()
         if values:
-            self._metrics.write(_METRICS_GROUP, self.train_step, {**values, "snapshot_version": self._trigger.version})
+            self._metrics.write(names.TRAIN, self.train_step, {**values, names.SNAPSHOT_VERSION: self._trigger.version})
         self._window = _Window()
 
 
@@ -124,7 +123,7 @@ class _Window:
             return {}
         age = self.age_sec
         return {
-            "Losses/loss": self._loss_sum / self._num_steps,
-            "train_steps_per_sec": self._num_steps / age,
-            "data_wait_share": min(1.0, self._wait_sec / age),
+            names.LOSS: self._loss_sum / self._num_steps,
+            names.TRAIN_STEPS_PER_SEC: self._num_steps / age,
+            names.BLOCKED_SHARE: min(1.0, self._wait_sec / age),
         }

@@ -28,6 +28,7 @@ FLOAT32_AVERAGE_RETURN = "Metrics/Float32AverageReturn"
 # Group 'train'.
 LOSS = "Losses/loss"
 TRAIN_STEPS_PER_SEC = "RunTime/train_steps_per_sec"
+SNAPSHOT_VERSION = "Policy/snapshot_version"
 
 # Groups 'collect/<i>', 'eval' and 'convert': version of the policy (0: none yet), and seconds since a newer one was found.
 POLICY_VERSION = "Policy/version"
