@@ -5,7 +5,7 @@ import dataclasses
 import io
 import json
 import struct
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -82,14 +82,14 @@ def unpack_answer(data: bytes) -> bytes:
     return data[1:]
 
 
-def write_frame(target: BinaryIO, data: bytes) -> None:
+def write_frame(target: IO[bytes], data: bytes) -> None:
     """Writes one frame."""
     target.write(_LENGTH.pack(len(data)))
     target.write(data)
     target.flush()
 
 
-def read_frame(source: BinaryIO) -> bytes | None:
+def read_frame(source: IO[bytes]) -> bytes | None:
     """The next frame, or None where the other side has ended."""
     head = source.read(_LENGTH.size)
     if len(head) < _LENGTH.size:

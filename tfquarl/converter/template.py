@@ -69,9 +69,8 @@ class Template:
         if self._recipe.is_static:
             if observations is None:
                 raise ValueError(f"recipe '{self._recipe.name}' needs observations for calibration")
-            if self._scaling:
-                observations = (observations - variables[scaling_ops.OFFSET]) * variables[scaling_ops.SCALE]
-            self._write_static(model, core, observations)
+            offset, scale = variables[scaling_ops.OFFSET], variables[scaling_ops.SCALE]
+            self._write_static(model, core, (observations - offset) * scale if self._scaling else observations)
         elif self._recipe.weight_type == "int8":
             self._write_dynamic(model, core)
         else:

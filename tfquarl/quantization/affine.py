@@ -7,6 +7,7 @@ Halves are rounded away from zero in all of them.
 
 from collections.abc import Iterator
 import dataclasses
+import math
 
 import numpy as np
 
@@ -20,7 +21,7 @@ _NARROW_RANGE = 1e-6
 _BIAS_HALF = BIAS_LIMIT // 2
 # The quantizer measures a kernel's scale again, and takes its own where both are this close.
 _SCALE_TOLERANCE = 1e-3
-_BLOCK_ELEMENTS = 1 << 16
+_BLOCK_ELEMENTS = 1 << 15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,11 @@ def round_away(values: np.ndarray) -> np.ndarray:
     return np.where(np.abs(values) < limit, whole, values)
 
 
+def _nearest(value: np.float32) -> int:
+    """Nearest integer, halves away from zero; for small values, whose sum with one half is exact."""
+    return int(math.copysign(math.floor(abs(float(value)) + 0.5), value))
+
+
 def int8_activation(minimum: float, maximum: float) -> Quantization:
     """Scale and zero point of an int8 activation with values in [minimum, maximum]; the range is widened to hold 0."""
     low, high = min(float(minimum), 0.0), max(float(maximum), 0.0)
@@ -62,7 +68,7 @@ def int8_activation(minimum: float, maximum: float) -> Quantization:
         low, high = low - _NARROW_RANGE, high + _NARROW_RANGE
     scale = (np.float32(high) - np.float32(low)) / np.float32(255)
     zero_point = np.float32(-128 - low / float(scale))
-    return Quantization(scale, int(round_away(np.clip(zero_point, np.float32(-128), np.float32(127)))))
+    return Quantization(scale, _nearest(min(max(zero_point, np.float32(-128)), np.float32(127))))
 
 
 def int16_activation(minimum: float, maximum: float) -> Quantization:

@@ -46,21 +46,17 @@ def output_ranges(layers: Sequence[DenseLayer], observations: np.ndarray) -> lis
     Raises:
       OverflowError: with the index of the layer whose output is not finite.
     """
-    wanted = _candidates(layers, observations)
-    needed = [np.unique(np.concatenate(wanted[i:])).astype(np.intp) for i in range(len(layers))]
+    candidates = _candidates(layers, observations)
+    needed = [np.unique(np.concatenate([c.indices for c in candidates[i:]])) for i in range(len(layers))]
     rows, x = needed[0], observations[needed[0]]
     ranges = []
-    for layer, own, following in zip(layers, wanted, [*needed[1:], np.empty(0, np.intp)]):
-        x = (
-            calibration_kernels.dense(x, layer.kernel, layer.bias)
-            if len(rows)
-            else np.empty((0, len(layer.bias)), np.float32)
-        )
+    for layer, candidate, following in zip(layers, candidates, [*needed[1:], needed[0][:0]]):
+        x = calibration_kernels.dense(x, layer.kernel, layer.bias)
         if layer.activation == "relu":
             x = np.maximum(x, np.float32(0))
-        values = x[np.isin(rows, own)]
-        # No candidate at all: a relu that is never positive.
-        low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+        values = x[np.isin(rows, candidate.indices)]
+        low = 0.0 if candidate.is_cut_off else float(values.min())
+        high = float(values.max()) if values.size else 0.0
         ranges.append((low, max(high, _FIRST_MAXIMUM)))
         x, rows = x[np.isin(rows, following)], following
         if layer.activation == "tanh":
@@ -68,10 +64,23 @@ def output_ranges(layers: Sequence[DenseLayer], observations: np.ndarray) -> lis
     return ranges
 
 
-def _candidates(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[np.ndarray]:
-    """Indices of the observations that can hold the extremes of each layer's output."""
+@dataclasses.dataclass(frozen=True)
+class _Candidates:
+    """Which observations can hold the extremes of one layer's output.
+
+    Attributes:
+      indices: of the observations.
+      is_cut_off: whether a relu surely cuts some output off at 0, the minimum.
+    """
+
+    indices: np.ndarray
+    is_cut_off: bool
+
+
+def _candidates(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[_Candidates]:
+    """The candidates of each layer."""
     x, error = observations, 0.0
-    indices = []
+    candidates = []
     for number, layer in enumerate(layers):
         size = np.sqrt(len(layer.kernel))
         norm = np.sqrt(float(np.einsum("ij,ij->i", x, x).max()))
@@ -85,20 +94,19 @@ def _candidates(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise OverflowError(number)
         error += 4 * _EPSILON * max(float(high.max()), -float(low.min()))
-        indices.append(_extremes(low, high, float(error), layer.activation))
+        candidates.append(_extremes(low, high, float(error), layer.activation))
         if layer.activation == "relu":
             np.maximum(x, 0, out=x)
         elif layer.activation == "tanh":
             np.tanh(x, out=x)
-    return indices
+    return candidates
 
 
-def _extremes(low: np.ndarray, high: np.ndarray, error: float, activation: str) -> np.ndarray:
-    """Indices of the observations whose `low` or `high` may be the extreme one, each known up to `error`."""
+def _extremes(low: np.ndarray, high: np.ndarray, error: float, activation: str) -> _Candidates:
+    """The candidates by each observation's `low` and `high`, known up to `error`."""
     is_lowest, is_highest = low <= low.min() + 2 * error, high >= high.max() - 2 * error
+    is_cut_off = activation == "relu" and bool(low.min() < -error)
     if activation == "relu":
-        if low.min() < -error:  # certainly cut off at 0, by any observation below it
-            is_lowest = np.zeros_like(is_lowest)
-            is_lowest[low.argmin()] = True
-        is_highest &= high > -error
-    return np.nonzero(is_lowest | is_highest)[0]
+        is_highest &= high > -error  # nothing else can be above 0
+    chosen = is_highest if is_cut_off else is_lowest | is_highest
+    return _Candidates(np.nonzero(chosen)[0], is_cut_off)
