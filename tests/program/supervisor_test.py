@@ -29,19 +29,33 @@ class _Metrics:
 
 
 class _Run:
-    """A supervisor over real processes, and what it left behind."""
+    """A supervisor over real processes, and what it left behind.
 
-    def __init__(self, tmp_path, specs, num_env_steps=_UNREACHABLE, stop_at_return=None, interrupted=lambda: False):
+    Args:
+      interrupt_at: (name, state) of a node that Ctrl-C comes at; None for no Ctrl-C.
+    """
+
+    def __init__(self, tmp_path, specs, num_env_steps=_UNREACHABLE, stop_at_return=None, interrupt_at=None):
         os.makedirs(tmp_path / "logs")
         self.metrics = _Metrics()
-        self.launcher = launcher_lib.LocalLauncher(None, None, str(tmp_path))
+        self.states = []
+        self.launcher = launcher_lib.LocalLauncher(None, None, str(tmp_path), ["tfquarl.testing.nodes"])
         budget = budget_lib.Budget(num_env_steps, stop_at_return, final_evaluation_sec=20.0)
         self.supervisor = supervisor_lib.Supervisor(
-            self.launcher, specs, budget, budget_lib.Progress(), self.metrics, interrupted
+            self.launcher,
+            specs,
+            budget,
+            budget_lib.Progress(),
+            self.metrics,
+            lambda: interrupt_at in self.states,
+            on_state=lambda name, state: self.states.append((name, state)),
         )
 
     def processes_left(self):
-        return [node.spec.name for node in self.launcher.nodes if psutil.pid_exists(node.process.pid)]
+        return [node.spec.name for node in self.launcher.nodes if node.is_alive]
+
+    def states_of(self, name):
+        return [state for node, state in self.states if node == name]
 
 
 def test_ends_at_the_step_budget_with_the_last_policy_judged(tmp_path):
@@ -69,13 +83,67 @@ def test_stop_at_return(tmp_path, stop_at_return, status):
     assert run.supervisor.run() is status
 
 
-def test_an_interrupt_ends_it_even_when_a_node_does_not_listen(tmp_path):
-    stubborn = node_process.NodeSpec("server", nodes.stubborn)
-    calls = iter([False] * 4)
-    run = _Run(tmp_path, [stubborn, _LEARNER], interrupted=lambda: next(calls, True))
+def test_a_learner_that_has_made_its_last_step_ends_the_run(tmp_path):
+    finished = node_process.NodeSpec("learner", nodes.finished_learner)
+    run = _Run(tmp_path, [_SERVER, finished, _COLLECTOR, _EVALUATOR])
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    assert run.supervisor.progress.is_judged(7)
+
+
+def test_the_state_of_each_node_is_told(tmp_path):
+    run = _Run(tmp_path, [_SERVER, _LEARNER, _COLLECTOR, _EVALUATOR], num_env_steps=200)
+    run.supervisor.run()
+    assert run.states_of("learner") == ["starting", "running", "ending", "ended"]
+    assert run.states[0] == ("server", "starting")
+    assert run.states.index(("learner", "ended")) < run.states.index(("evaluator", "ending"))
+
+
+@pytest.mark.parametrize(
+    ("interrupt_at", "final_version"),
+    [
+        pytest.param(("server", "starting"), None, id="while_the_server_starts"),
+        pytest.param(("learner", "starting"), 7, id="before_the_learner_has_a_signal_handler"),
+        pytest.param(("learner", "running"), 7, id="while_it_trains"),
+    ],
+)
+def test_an_interrupt_ends_it_in_order(tmp_path, interrupt_at, final_version):
+    run = _Run(tmp_path, [_SERVER, _LEARNER, _COLLECTOR, _EVALUATOR], interrupt_at=interrupt_at)
+    assert run.supervisor.run() is budget_lib.Status.INTERRUPTED
+    assert run.supervisor.progress.final_version == final_version
+    assert run.processes_left() == []
+
+
+def test_an_interrupt_of_the_final_evaluation_ends_it(tmp_path):
+    specs = [_SERVER, _LEARNER, _COLLECTOR, node_process.NodeSpec("evaluator", nodes.idle)]
+    run = _Run(tmp_path, specs, num_env_steps=200, interrupt_at=("learner", "ended"))
+    assert run.supervisor.run() is budget_lib.Status.INTERRUPTED
+    assert run.supervisor.progress.final_version == 7
+
+
+@pytest.mark.parametrize("kind", ["server", "collector_0", "evaluator"])
+def test_an_interrupt_ends_it_even_when_a_node_does_not_listen(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(supervisor_lib, "_INTERRUPTED_SEC", 1.0)
+    specs = [_SERVER, _LEARNER, _COLLECTOR, _EVALUATOR]
+    specs = [node_process.NodeSpec(kind, nodes.stubborn) if spec.name == kind else spec for spec in specs]
+    run = _Run(tmp_path, specs, interrupt_at=("learner", "running"))
     assert run.supervisor.run() is budget_lib.Status.INTERRUPTED
     assert run.supervisor.progress.final_version == 7
     assert run.processes_left() == []
+
+
+def test_a_signal_that_reaches_every_process_is_an_interrupt_and_no_failure(tmp_path):
+    quitter = node_process.NodeSpec("collector_0", nodes.quitter)
+    run = _Run(tmp_path, [_SERVER, _LEARNER, quitter, _EVALUATOR], interrupt_at=("collector_0", "running"))
+    assert run.supervisor.run() is budget_lib.Status.INTERRUPTED
+    assert run.supervisor.progress.final_version == 7
+
+
+def test_what_a_node_leaves_behind_is_ended_with_it(tmp_path):
+    parent = node_process.NodeSpec("collector_0", nodes.parent)
+    run = _Run(tmp_path, [_SERVER, _LEARNER, parent, _EVALUATOR], num_env_steps=1)
+    run.supervisor.run()
+    child = next(values["child"] for _, _, values in run.metrics.rows if "child" in values)
+    assert not psutil.pid_exists(int(child)) or psutil.Process(int(child)).status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize(
@@ -83,6 +151,7 @@ def test_an_interrupt_ends_it_even_when_a_node_does_not_listen(tmp_path):
     [
         pytest.param(nodes.failing, "collector_0: environment 'x' has no action 'y'", id="error"),
         pytest.param(nodes.crashing, "collector_0: exit code -9", id="killed"),
+        pytest.param(nodes.quitter, "collector_0: exit code 0", id="gone_without_being_asked"),
     ],
 )
 def test_a_node_that_dies_ends_the_run_with_its_reason_and_log(tmp_path, node, message):
@@ -98,3 +167,26 @@ def test_the_traceback_of_an_error_is_in_the_nodes_log(tmp_path):
     with pytest.raises(errors.NodeFailedError):
         run.supervisor.run()
     assert "TaskError: environment 'x'" in (tmp_path / "logs" / "collector_0.log").read_text()
+
+
+def test_a_node_that_dies_while_it_ends_is_a_failure(tmp_path):
+    run = _Run(tmp_path, [_SERVER, node_process.NodeSpec("learner", nodes.dying_learner), _COLLECTOR], num_env_steps=1)
+    with pytest.raises(errors.NodeFailedError, match="learner: exit code 3"):
+        run.supervisor.run()
+
+
+def test_a_node_that_does_not_end_is_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor_lib, "_STOP_SEC", 0.5)
+    monkeypatch.setattr(supervisor_lib, "_FAILED_SEC", 0.5)
+    run = _Run(tmp_path, [_SERVER, node_process.NodeSpec("learner", nodes.stubborn), _COLLECTOR], num_env_steps=1)
+    with pytest.raises(errors.NodeFailedError, match="learner: did not end within"):
+        run.supervisor.run()
+    assert run.processes_left() == []
+
+
+def test_a_server_that_says_no_address_is_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor_lib, "_SERVER_START_SEC", 0.5)
+    run = _Run(tmp_path, [node_process.NodeSpec("server", nodes.idle), _LEARNER])
+    with pytest.raises(errors.NodeFailedError, match="server: gave no address"):
+        run.supervisor.run()
+    assert [node.spec.name for node in run.launcher.nodes] == ["server"]

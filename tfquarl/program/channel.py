@@ -16,8 +16,8 @@ class Message:
     """What a node tells the launcher.
 
     Attributes:
-      kind: 'metrics', 'ready', 'evaluation', 'finished' or 'error'.
-      body: plain JSON values; by kind: {'group', 'step', 'values'}; {'address'}; an evaluation; {'version', 'train_step'};
+      kind: 'running', 'metrics', 'ready', 'evaluation', 'finished' or 'error'.
+      body: plain JSON values; by kind: {}; {'group', 'step', 'values'}; {'address'}; an evaluation; {'version', 'train_step'};
         {'reason'}.
     """
 

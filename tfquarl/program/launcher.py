@@ -4,17 +4,24 @@ Processes come from a fork server that has imported what they share (Reverb and 
 interpreter), so that each starts in a fraction of a second and shares those pages.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import multiprocessing
 from multiprocessing import connection as connection_lib
+from multiprocessing import forkserver
 from multiprocessing import process as process_lib
+from multiprocessing import resource_tracker
 import os
 import secrets
+import signal
+import threading
 import time
 from typing import Any
 
+from tfquarl.core import errors
 from tfquarl.program import channel
 from tfquarl.program import node_process
 
@@ -26,6 +33,8 @@ _ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "-1",
 }
+
+_OPENING_TICK_SEC = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +75,44 @@ class LocalLauncher:
         os.environ.update(_ENVIRONMENT)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
+        self._preload = preload
+        self._opening: threading.Thread | None = None
+        self._failure: Exception | None = None
         self.nodes: list[RunningNode] = []
+
+    def open(self, wanted: Callable[[], bool] = lambda: True) -> bool:
+        """Starts the fork server and waits until it has imported what the nodes share, or until `wanted` says no.
+
+        Args:
+          wanted: asked a few times a second whether to go on waiting.
+
+        Returns:
+          Whether nodes can be started; if not, `close` ends what was begun.
+
+        Raises:
+          NodeFailedError: the fork server died.
+        """
+        resource_tracker.ensure_running()  # now, because starting it takes the signals' mask away
+        self._opening = threading.Thread(target=self._start_fork_server, name="fork-server", daemon=True)
+        self._opening.start()
+        while self._opening.is_alive():
+            if not wanted():
+                return False
+            self._opening.join(_OPENING_TICK_SEC)
+        if self._failure is not None:
+            raise errors.NodeFailedError(
+                f"the fork server died while it imported {', '.join(self._preload)}: {self._failure}; is there enough memory?"
+            )
+        return True
+
+    def _start_fork_server(self) -> None:
+        """Has the fork server make one empty process: it answers when it has imported everything."""
+        try:
+            process = self._context.Process(target=_do_nothing)
+            _start_with_signals_held(process)
+            process.join()
+        except (OSError, EOFError) as error:
+            self._failure = error
 
     def start(self, spec: node_process.NodeSpec, server_address: str = "") -> RunningNode:
         """Starts one node."""
@@ -77,7 +123,7 @@ class LocalLauncher:
             name=spec.name,
             daemon=False,
         )
-        process.start()
+        _start_with_signals_held(process)
         theirs.close()
         node = RunningNode(spec, process, ours)
         self.nodes.append(node)
@@ -109,7 +155,10 @@ class LocalLauncher:
                 node.process.terminate()
 
     def kill_all(self, timeout_sec: float) -> list[str]:
-        """Ends every node: asks, waits at most `timeout_sec` for all of them, then kills; the names of those killed."""
+        """Ends every node: asks, waits at most `timeout_sec` for all of them, then kills; the names of those killed.
+
+        Processes that a node started and left behind are killed too.
+        """
         self.stop(self.nodes)
         deadline = time.perf_counter() + timeout_sec
         killed = []
@@ -119,4 +168,38 @@ class LocalLauncher:
                 node.process.kill()
                 node.process.join()
                 killed.append(node.spec.name)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(node.process.pid, signal.SIGKILL)  # type: ignore[arg-type]
         return killed
+
+    def close(self) -> None:
+        """Ends the fork server and its tracker, after `kill_all`: when this returns nothing of the run is left."""
+        # They would end by themselves, but only after this program, and multiprocessing has no public way to ask them. The
+        # fork server may still be importing, and does not listen then. Neither has anything left to do.
+        _end_helper(forkserver._forkserver, "_forkserver_pid")  # type: ignore[attr-defined]
+        _end_helper(resource_tracker._resource_tracker, "_pid")  # type: ignore[attr-defined]
+        if self._opening is not None:
+            self._opening.join()
+
+
+def _start_with_signals_held(process: process_lib.BaseProcess) -> None:
+    """Starts a process, and the fork server with the first one, that gets no Ctrl-C or SIGTERM before it asks for them.
+
+    They wait until `node_process.main` has its handlers: a node that is told to end while it starts ends in order.
+    """
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, node_process.SIGNALS)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+def _end_helper(helper: Any, pid_name: str) -> None:
+    pid = getattr(helper, pid_name)
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)
+        helper._stop()
+
+
+def _do_nothing() -> None:
+    pass

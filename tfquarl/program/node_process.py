@@ -18,6 +18,9 @@ from absl import logging
 from tfquarl.core import errors
 from tfquarl.program import channel
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What a user ends a run with; a node starts with these held back."""
+
 
 @dataclasses.dataclass(frozen=True)
 class NodeSpec:
@@ -70,8 +73,10 @@ def main(
 ) -> None:
     """Runs one node to its end; the target of its process. Exit code 0, or 1 after an 'error' message."""
     stop = threading.Event()
+    os.setpgid(0, 0)  # Ctrl-C is the launcher's to answer; and what a node starts can be ended with it
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the launcher alone answers it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that came before
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the launcher held them back until now
     _log_to(os.path.join(run_dir, "logs", f"{node.name}.log"))
     _end_with_parent()
     sender = channel.Sender(connection)

@@ -29,6 +29,7 @@ def serve(context: node_process.NodeContext) -> None:
     server = reverb.Server(
         tables.make_tables(context.experiment.replay, layout) + publication_tables.make_publication_tables(), port=None
     )
+    context.sender.send("running")
     context.sender.send("ready", address=f"localhost:{server.port}")
     context.stop.wait()
     server.stop()
@@ -42,6 +43,7 @@ def learn(context: node_process.NodeContext) -> None:
     transport = _transport(context)
     checkpoints = pathlib.Path(context.run_dir) / "checkpoints"
     learner = stations.make_learner(context.experiment, context.spec, transport, checkpoints, context.sender)
+    context.sender.send("running")
     version = learner.run(context.stop)
     context.sender.send("finished", version=version, train_step=learner.train_step)
 
@@ -49,6 +51,7 @@ def learn(context: node_process.NodeContext) -> None:
 def convert(context: node_process.NodeContext) -> None:
     """The converter."""
     converter = stations.make_converter(context.experiment, context.spec, _transport(context), context.sender)
+    context.sender.send("running")
     try:
         converter.run(context.stop)
     except deadline.StoppedError:
@@ -59,6 +62,7 @@ def collect(context: node_process.NodeContext) -> None:
     """One collector; at its end the last of its transitions are in the replay."""
     transport = _transport(context)
     loop, slot = stations.make_collector(context.experiment, context.spec, transport, context.sender, context.index)
+    context.sender.send("running")
     with slot:
         loop.run(_COLLECT_STEPS, context.stop)
     transport.close()
@@ -70,6 +74,7 @@ def evaluate(context: node_process.NodeContext) -> None:
     evaluator = stations.make_evaluator(
         context.experiment, _transport(context), pathlib.Path(context.run_dir), context.sender
     )
+    context.sender.send("running")
     evaluator.run(context.stop, lambda evaluation: context.sender.send("evaluation", **evaluation.to_json()))
 
 

@@ -1,12 +1,15 @@
 """Watches a run from start to end: counts its steps, decides when it ends, and ends it in order.
 
 start:  server -> the others, once the server has said its address
-end:    collectors -> learner (checkpoint, last snapshot) -> converter and evaluator judge that snapshot -> server
+end:    collectors, learner (checkpoint, last snapshot) -> converter and evaluator judge that snapshot -> server
 """
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import math
 import time
+
+from absl import logging
 
 from tfquarl.core import errors
 from tfquarl.core import interfaces
@@ -16,7 +19,12 @@ from tfquarl.program import node_process
 
 _TICK_SEC = 0.25
 _SERVER_START_SEC = 90.0
-_INTERRUPTED_SEC = 8.0  # a user's Ctrl-C is answered within 10 s, whatever a node does
+# A user's Ctrl-C is answered within 10 s, whatever a node does: so long may nodes take to end in order, and then at once.
+_INTERRUPTED_SEC = 7.0
+_KILL_SEC = 1.0
+_STOP_SEC = 60.0
+# After a failure: the learner writes a checkpoint meanwhile.
+_FAILED_SEC = 5.0
 
 
 class Supervisor:
@@ -30,6 +38,7 @@ class Supervisor:
       metrics: where the nodes' figures go.
       interrupted: whether the user has asked to end the run.
       on_tick: called a few times a second, for a display.
+      on_state: told what each node does, by its name: 'starting', 'running', 'ending', 'ended'.
     """
 
     def __init__(
@@ -41,6 +50,7 @@ class Supervisor:
         metrics: interfaces.MetricsSink,
         interrupted: Callable[[], bool],
         on_tick: Callable[[], None] = lambda: None,
+        on_state: Callable[[str, str], None] = lambda name, state: None,
     ) -> None:
         self._launcher = launcher
         self._nodes = nodes
@@ -48,9 +58,12 @@ class Supervisor:
         self._metrics = metrics
         self._interrupted = interrupted
         self._on_tick = on_tick
+        self._on_state = on_state
         self._address = ""
         self._errors: dict[str, str] = {}
         self._ending: set[str] = set()
+        self._ended: set[str] = set()
+        self._interrupt_deadline = math.inf
         self.progress = progress
 
     def run(self) -> budget_lib.Status:
@@ -59,76 +72,119 @@ class Supervisor:
         Raises:
           NodeFailedError: a node died; every other one has been ended.
         """
+        patience_sec = _FAILED_SEC
         try:
-            status = self._train()
-            self._end(status)
+            status = self._end(self._train())
+            patience_sec = _KILL_SEC
         finally:
-            self._launcher.kill_all(timeout_sec=2.0)
+            self._launcher.kill_all(patience_sec)
+            self._launcher.close()
             self._handle_messages()
         return status
 
+    @property
+    def _is_interrupted(self) -> bool:
+        return self._interrupt_deadline < math.inf
+
+    def _notice_interrupt(self) -> None:
+        if not self._is_interrupted and self._interrupted():
+            self._interrupt_deadline = time.perf_counter() + _INTERRUPTED_SEC
+
     def _train(self) -> budget_lib.Status:
-        server, *others = self._nodes
-        self._launcher.start(server)
-        if not self._tick_until(lambda: bool(self._address), _SERVER_START_SEC):
-            raise errors.NodeFailedError(f"{server.name}: gave no address within {_SERVER_START_SEC:.0f} s")
-        if self._interrupted():
+        if not self._start():
             return budget_lib.Status.INTERRUPTED
-        for spec in others:
-            self._launcher.start(spec, self._address)
         while True:
-            if self._interrupted():
+            if self._is_interrupted:
                 return budget_lib.Status.INTERRUPTED
             if self.progress.target_reached(self._budget.stop_at_return):
                 return budget_lib.Status.TARGET_REACHED
-            if self.progress.total_env_steps >= self._budget.num_env_steps:
+            if self.progress.total_env_steps >= self._budget.num_env_steps or self.progress.final_version is not None:
                 return budget_lib.Status.COMPLETED
             self._tick()
 
-    def _end(self, status: budget_lib.Status) -> None:
-        started = time.perf_counter()
-        patience_sec = (
-            _INTERRUPTED_SEC if status is budget_lib.Status.INTERRUPTED else self._budget.final_evaluation_sec
-        )
+    def _start(self) -> bool:
+        """Starts all nodes, the server first; False if the user interrupted that."""
 
-        def remaining_sec() -> float:
-            return max(0.0, patience_sec - (time.perf_counter() - started))
+        def is_wanted() -> bool:
+            self._on_tick()
+            self._notice_interrupt()
+            return not self._is_interrupted
 
-        self._stop_and_wait("collector", remaining_sec() / 2)
-        self._stop_and_wait("learner", remaining_sec())
+        if not self._launcher.open(is_wanted):
+            return False
+        server, *others = self._nodes
+        self._launch(server)
+        self._tick_until(lambda: bool(self._address) or self._is_interrupted, _SERVER_START_SEC)
+        if self._is_interrupted:
+            return False
+        if not self._address:
+            raise errors.NodeFailedError(f"{server.name}: gave no address within {_SERVER_START_SEC:.0f} s")
+        for spec in others:
+            self._launch(spec)
+        return True
+
+    def _launch(self, spec: node_process.NodeSpec) -> None:
+        self._on_state(spec.name, "starting")
+        self._launcher.start(spec, self._address)
+
+    def _end(self, status: budget_lib.Status) -> budget_lib.Status:
+        """Ends all nodes but the server, in order; the status, which an interrupt of the final evaluation changes."""
+        last = ("converter", "evaluator")
+        slow = self._stop_and_wait(("collector", "learner", *(last if self._is_interrupted else ())))
+        if slow and not self._is_interrupted:
+            raise errors.NodeFailedError(f"{slow[0]}: did not end within {_STOP_SEC:.0f} s of being asked to")
         if status is budget_lib.Status.COMPLETED:
             version = self.progress.final_version
-            self._tick_until(lambda: self.progress.is_judged(version), remaining_sec())
-        for kind in ("converter", "evaluator"):
-            self._stop_and_wait(kind, remaining_sec())
+            self._tick_until(
+                lambda: self.progress.is_judged(version) or self._is_interrupted, self._budget.final_evaluation_sec
+            )
+            if self._is_interrupted and not self.progress.is_judged(version):
+                status = budget_lib.Status.INTERRUPTED
+        self._stop_and_wait(last)
+        return status
 
-    def _stop_and_wait(self, kind: str, timeout_sec: float) -> None:
-        nodes = [node for node in self._launcher.nodes if node.spec.name.split("_")[0] == kind]
-        self._ending |= {node.spec.name for node in nodes}
+    def _stop_and_wait(self, kinds: Sequence[str]) -> list[str]:
+        """Ends the nodes of some kinds; the names of those that did not end in time."""
+        nodes = [node for node in self._launcher.nodes if node.spec.name.split("_")[0] in kinds]
+        names = {node.spec.name for node in nodes} - self._ended
+        self._ending |= names
+        for name in sorted(names):
+            self._on_state(name, "ending")
         self._launcher.stop(nodes)
-        self._tick_until(lambda: not any(node.is_alive for node in nodes), timeout_sec)
+        self._tick_until(lambda: names <= self._ended, _STOP_SEC)
+        return sorted(names - self._ended)
 
-    def _tick_until(self, condition: Callable[[], bool], timeout_sec: float) -> bool:
-        """Ticks until `condition` holds; False if it still doesn't after `timeout_sec`, or on a second interrupt."""
+    def _tick_until(self, condition: Callable[[], bool], timeout_sec: float) -> None:
+        """Ticks until `condition` holds, at most `timeout_sec`, or as long as an interrupt leaves."""
         deadline = time.perf_counter() + timeout_sec
-        while not condition() and time.perf_counter() < deadline:
-            if self._interrupted() and timeout_sec > _INTERRUPTED_SEC:
-                deadline = min(deadline, time.perf_counter() + _INTERRUPTED_SEC)
-                timeout_sec = _INTERRUPTED_SEC
+        while not condition() and time.perf_counter() < min(deadline, self._interrupt_deadline):
             self._tick()
-        return condition()
 
     def _tick(self) -> None:
         self._launcher.wait(_TICK_SEC)
         self._handle_messages()
+        self._notice_interrupt()
         self._on_tick()
         for node in self._launcher.nodes:
-            name = node.spec.name
-            if node.is_alive or (name in self._ending and name not in self._errors):
+            if node.is_alive or node.spec.name in self._ended:
                 continue
             self._handle_messages()  # its last words came before its end
-            reason = self._errors.get(name, f"exit code {node.process.exitcode}")
-            raise errors.NodeFailedError(f"{name}: {reason}; its log is logs/{name}.log in the run directory")
+            self._check_end(node)
+            self._ended.add(node.spec.name)
+            self._on_state(node.spec.name, "ended")
+
+    def _check_end(self, node: launcher_lib.RunningNode) -> None:
+        """Raises NodeFailedError if the end of `node` was neither asked for nor its own to choose."""
+        name, code = node.spec.name, node.process.exitcode
+        was_asked = name in self._ending or self._is_interrupted  # which all processes may have been told
+        has_finished = name == "learner" and self.progress.final_version is not None
+        if name not in self._errors and code == 0 and (was_asked or has_finished):
+            return
+        reason = self._errors.get(name, f"exit code {code}")
+        where = f"its log is logs/{name}.log in the run directory"
+        if not self._is_interrupted:
+            raise errors.NodeFailedError(f"{name}: {reason}; {where}")
+        logging.error("While the run was being interrupted, %s failed: %s; %s", name, reason, where)
 
     def _handle_messages(self) -> None:
         for node, message in self._launcher.receive():
@@ -136,6 +192,8 @@ class Supervisor:
             if message.kind == "metrics":
                 self._count(body["group"], body["step"])
                 self._metrics.write(body["group"], body["step"], body["values"])
+            elif message.kind == "running":
+                self._on_state(node.spec.name, "running")
             elif message.kind == "ready":
                 self._address = body["address"]
             elif message.kind == "evaluation":

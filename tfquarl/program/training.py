@@ -110,7 +110,14 @@ def _run(
             launcher = launcher_lib.LocalLauncher(experiment, spec, str(directory.path), layout.PRELOAD)
             nodes = layout.make_nodes(experiment.scale)
             supervisor = supervisor_lib.Supervisor(
-                launcher, nodes, budget, progress, sinks, interrupted, sinks.display.tick
+                launcher,
+                nodes,
+                budget,
+                progress,
+                sinks,
+                interrupted,
+                sinks.display.tick,
+                sinks.display.set_process,
             )
             status = supervisor.run()
     except errors.TfquarlError as error:

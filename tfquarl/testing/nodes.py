@@ -1,7 +1,10 @@
 """Nodes that do just what a test of the launcher or the supervisor needs. Each takes a `NodeContext`."""
 
+import itertools
 import os
 import signal
+import subprocess
+import sys
 from typing import Any
 
 from tfquarl.core import errors
@@ -9,23 +12,37 @@ from tfquarl.core import errors
 
 def server(context: Any) -> None:
     """Says an address and waits for the stop signal."""
+    context.sender.send("running")
     context.sender.send("ready", address="localhost:1")
     context.stop.wait()
 
 
 def collector(context: Any) -> None:
     """Reports 10 more environment steps every few milliseconds until it is stopped."""
-    steps = 0
-    while not context.stop.wait(0.005):
-        steps += 10
+    context.sender.send("running")
+    for steps in itertools.count(10, 10):
         context.sender.write(f"collect/{context.index}", steps, {"Metrics/EnvironmentSteps": steps})
+        if context.stop.wait(0.005):
+            return
 
 
 def learner(context: Any) -> None:
     """Waits; at its end says that version 7 was its last."""
+    context.sender.send("running")
     context.sender.write("train", 3, {"Losses/loss": 0.5})
     context.stop.wait()
     context.sender.send("finished", version=7, train_step=30)
+
+
+def finished_learner(context: Any) -> None:
+    """Says at once that version 7 was its last."""
+    context.sender.send("finished", version=7, train_step=30)
+
+
+def dying_learner(context: Any) -> None:
+    """Waits for the stop signal and dies by it."""
+    context.stop.wait()
+    os._exit(3)
 
 
 def evaluator(context: Any) -> None:
@@ -42,6 +59,7 @@ def idle(context: Any) -> None:
 def stubborn(context: Any) -> None:
     """Never ends by itself, whatever it is asked."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    context.sender.send("running")
     context.sender.send("ready", address="localhost:1")
     while True:
         signal.pause()
@@ -50,6 +68,18 @@ def stubborn(context: Any) -> None:
 def failing(context: Any) -> None:
     """Raises an error of the user's kind."""
     raise errors.TaskError("environment 'x' has no action 'y'")
+
+
+def quitter(context: Any) -> None:
+    """Ends without being asked to, as if SIGTERM had reached every process of the run."""
+    context.sender.send("running")
+
+
+def parent(context: Any) -> None:
+    """Leaves a process of its own behind, whose id it tells."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    context.sender.write("collect/0", 1, {"child": child.pid})
+    context.stop.wait()
 
 
 def crashing(context: Any) -> None:
