@@ -18,7 +18,7 @@ from tfquarl.replay import transition
 
 # Blocks that a tap fills with every observation, so that the first policy is not long in coming.
 _EAGER_BLOCKS = 4
-_MAX_PENDING_BLOCKS = 4
+_MAX_PENDING_BLOCKS = 32
 _POLL_SEC = 0.1
 _REFRESH_SEC = 1.0
 _SERVER_INFO_SEC = 3
