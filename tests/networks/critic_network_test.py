@@ -1,0 +1,45 @@
+"""Tests of the categorical critic."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import critic_network
+
+POLICY = architecture_lib.PolicyArchitecture(2, (3,), 1, "action", action_low=(-1.0,), action_high=(3.0,))
+
+
+def test_logits_by_hand() -> None:
+    """One hidden unit adds up the observation and ten times the action, which is scaled from [-1, 3] to [-1, 1]."""
+    critic = critic_network.CriticNetwork(POLICY, (1,), 2)
+    critic.create_variables()
+    kernel, bias, head_kernel, head_bias = critic.trainable_variables
+    kernel.assign([[1.0], [1.0], [10.0]])
+    bias.assign([0.5])
+    head_kernel.assign([[1.0, -2.0]])
+    head_bias.assign([0.0, 7.0])
+    observations, actions = tf.constant([[1.0, 2.0], [1.0, 2.0]]), tf.constant([[3.0], [-1.0]])
+    logits, state = critic((observations, actions))
+    # 1 + 2 + 10 * 1 + 0.5 = 13.5; 1 + 2 + 10 * -1 + 0.5 = -6.5, which the hidden unit cuts off.
+    np.testing.assert_allclose(logits.numpy(), [[13.5, -20.0], [0.0, 7.0]])
+    assert state == ()
+
+
+def test_size_and_names_of_its_variables() -> None:
+    critic = critic_network.CriticNetwork(POLICY, (4, 5), 11, name="judge")
+    critic.create_variables()
+    assert critic.num_atoms == 11
+    assert {variable.name: tuple(variable.shape) for variable in critic.variables} == {
+        "judge/dense_0/kernel:0": (3, 4),
+        "judge/dense_0/bias:0": (4,),
+        "judge/dense_1/kernel:0": (4, 5),
+        "judge/dense_1/bias:0": (5,),
+        "judge/head/kernel:0": (5, 11),
+        "judge/head/bias:0": (11,),
+    }
+
+
+def test_a_critic_of_a_q_network_is_refused() -> None:
+    with pytest.raises(ValueError, match="a critic judges continuous actions, the policy's head is 'q_values'"):
+        critic_network.CriticNetwork(architecture_lib.PolicyArchitecture(2, (3,), 2, "q_values"), (3,), 11)
