@@ -20,11 +20,14 @@ from tfquarl.program import node_process
 _TICK_SEC = 0.25
 _SERVER_START_SEC = 90.0
 # A user's Ctrl-C is answered within 10 s, whatever a node does: so long may nodes take to end in order, and then at once.
-_INTERRUPTED_SEC = 7.0
+_INTERRUPTED_SEC = 6.0
 _KILL_SEC = 1.0
-_STOP_SEC = 60.0
+_STOP_SEC = 60.0  # for collectors and the learner, whose results count
+_LAST_STOP_SEC = 3.0  # for the others, in the middle of a conversion maybe that nobody waits for
 # After a failure: the learner writes a checkpoint meanwhile.
 _FAILED_SEC = 5.0
+
+_LAST = ("converter", "evaluator")
 
 
 class Supervisor:
@@ -129,8 +132,9 @@ class Supervisor:
 
     def _end(self, status: budget_lib.Status) -> budget_lib.Status:
         """Ends all nodes but the server, in order; the status, which an interrupt of the final evaluation changes."""
-        last = ("converter", "evaluator")
-        slow = self._stop_and_wait(("collector", "learner", *(last if self._is_interrupted else ())))
+        if self._is_interrupted:
+            self._stop(_LAST)
+        slow = self._stop_and_wait(("collector", "learner"), _STOP_SEC)
         if slow and not self._is_interrupted:
             raise errors.NodeFailedError(f"{slow[0]}: did not end within {_STOP_SEC:.0f} s of being asked to")
         if status is budget_lib.Status.COMPLETED:
@@ -140,19 +144,25 @@ class Supervisor:
             )
             if self._is_interrupted and not self.progress.is_judged(version):
                 status = budget_lib.Status.INTERRUPTED
-        self._stop_and_wait(last)
+        if not self._is_interrupted:
+            self._stop_and_wait(_LAST, _LAST_STOP_SEC)
         return status
 
-    def _stop_and_wait(self, kinds: Sequence[str]) -> list[str]:
+    def _stop_and_wait(self, kinds: Sequence[str], timeout_sec: float) -> list[str]:
         """Ends the nodes of some kinds; the names of those that did not end in time."""
+        names = self._stop(kinds)
+        self._tick_until(lambda: names <= self._ended, timeout_sec)
+        return sorted(names - self._ended)
+
+    def _stop(self, kinds: Sequence[str]) -> set[str]:
+        """Asks the nodes of some kinds to end; the names of those that have not ended yet."""
         nodes = [node for node in self._launcher.nodes if node.spec.name.split("_")[0] in kinds]
         names = {node.spec.name for node in nodes} - self._ended
-        self._ending |= names
-        for name in sorted(names):
+        for name in sorted(names - self._ending):
             self._on_state(name, "ending")
+        self._ending |= names
         self._launcher.stop(nodes)
-        self._tick_until(lambda: names <= self._ended, _STOP_SEC)
-        return sorted(names - self._ended)
+        return names
 
     def _tick_until(self, condition: Callable[[], bool], timeout_sec: float) -> None:
         """Ticks until `condition` holds, at most `timeout_sec`, or as long as an interrupt leaves."""
