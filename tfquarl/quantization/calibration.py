@@ -6,6 +6,7 @@ that can hold a layer's minimum or maximum, and only these go through the calibr
 
 from collections.abc import Sequence
 import dataclasses
+import math
 
 import numpy as np
 
@@ -82,9 +83,8 @@ def _candidates(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[
     x, error = observations, 0.0
     candidates = []
     for number, layer in enumerate(layers):
-        size = np.sqrt(len(layer.kernel))
-        norm = np.sqrt(float(np.einsum("ij,ij->i", x, x).max()))
-        kernel_norm = np.sqrt(float(np.einsum("ij,ij->j", layer.kernel, layer.kernel).max()))
+        size = math.sqrt(len(layer.kernel))
+        norm, kernel_norm = _largest_norm(x, "ij,ij->i"), _largest_norm(layer.kernel, "ij,ij->j")
         # Both results are float sums of the same terms in another order: each is off by a few epsilon times the root of their
         # number, relative to the norms; and what the layers before are off adds up like independent errors. Both are taken wide.
         error = 4 * _EPSILON * size * norm * kernel_norm + 2 * error * kernel_norm
@@ -94,12 +94,20 @@ def _candidates(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise OverflowError(number)
         error += 4 * _EPSILON * max(float(high.max()), -float(low.min()))
-        candidates.append(_extremes(low, high, float(error), layer.activation))
+        candidates.append(_extremes(low, high, error, layer.activation))
         if layer.activation == "relu":
             np.maximum(x, 0, out=x)
         elif layer.activation == "tanh":
             np.tanh(x, out=x)
     return candidates
+
+
+def _largest_norm(values: np.ndarray, axes: str) -> float:
+    """The largest Euclidean norm of a row or a column, by the axes in `numpy.einsum`'s notation."""
+    largest = float(np.einsum(axes, values, values).max())
+    if not 1e-30 < largest < 1e30:  # its float32 squares may be lost
+        largest = float(np.einsum(axes, values, values, dtype=np.float64).max())
+    return math.sqrt(largest)
 
 
 def _extremes(low: np.ndarray, high: np.ndarray, error: float, activation: str) -> _Candidates:

@@ -92,7 +92,7 @@ def _dot(x: np.ndarray, weights: np.ndarray) -> np.ndarray:
         result = products[:, 0]
         rest = 1
     else:
-        packets = products[:, :full].reshape(len(x), -1, _LANES)
+        packets = products[:, :full].reshape(len(x), full // _LANES, _LANES)
         sums = packets[:, 0]
         if double:
             odd = packets[:, 1]

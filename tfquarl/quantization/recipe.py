@@ -102,8 +102,8 @@ def static_wi8_ai8(io: str = "float32") -> Recipe:
 def static_wi8_ai16() -> Recipe:
     """Weights int8, activations int16 with ranges fixed by calibration.
 
-    Accuracy: close to weight quantization alone. Speed: CPUs run it by reference kernels, slower than float32; it is for
-    accelerators with 16-bit activations. Needs calibration observations.
+    Accuracy: close to weight quantization alone. Speed: slower than float32 on CPUs, which have plain kernels for it. Runs
+    on CPUs, microcontrollers and accelerators with 16-bit activations. Needs calibration observations.
     """
     return Recipe("static_wi8_ai16", "int8", "int16", "int64", True)
 

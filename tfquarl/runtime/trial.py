@@ -15,7 +15,6 @@ import numpy as np
 
 TIMEOUT_SEC = 300.0
 
-_ARENA = re.compile(r"Arena allocation total (\d+) bytes")
 _NOISE = re.compile(r"^(INFO|WARNING|[IW]\d{4}|\d{4}-)|^\s*$")
 
 
@@ -52,7 +51,7 @@ class Trial:
       version: of its package; empty if it never told.
       outputs: [N, O] in the model's type; None where there are none.
       refusal: why there are none; empty where there are.
-      arena_bytes: of TensorFlow Lite Micro's arena, on this machine's 64 bits; None for other runtimes.
+      arena_bytes: that TensorFlow Lite Micro needs on this machine's 64 bits; None for other runtimes.
     """
 
     runtime: str
@@ -78,8 +77,8 @@ def run(runtime: Runtime, model: bytes, inputs: np.ndarray) -> Trial:
         report = _report(done.stdout)
         version, refusal = str(report.get("version", "")), str(report.get("refused", ""))
         if done.returncode == 0 and not refusal:
-            arena = _ARENA.search(done.stderr)
-            return Trial(runtime.name, version, np.load(outputs_file), "", int(arena[1]) if arena else None)
+            arena = report.get("arena_bytes")
+            return Trial(runtime.name, version, np.load(outputs_file), "", int(str(arena)) if arena else None)
         said = [line for line in done.stderr.splitlines() if not _NOISE.match(line)]
         reason = said[0] if refusal and said else (said or [f"no word, exit code {done.returncode}"])[-1]
         return Trial(runtime.name, version, None, f"{refusal}: {reason}" if refusal else f"ended by {reason}")

@@ -1,0 +1,46 @@
+"""Tests of quantization.parity."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tfquarl.quantization import parity
+
+
+def test_action_figures():
+    got, expected = np.float32([[0.5, 2], [0, 0]]), np.float32([[0, 2], [0, 1]])
+    figures = parity.action_figures(got, expected, np.float32([-1, -2]), np.float32([1, 2]))
+    assert figures == {
+        "action_error_max": 1.0,
+        "action_error_mean": 0.375,
+        "action_error_max_share": 0.25,
+        "action_error_mean_share": 0.125,
+    }
+
+
+def test_q_figures():
+    expected = np.float32([[1, 3], [4, 2], [0, 0.5]])
+    got = np.float32([[1, 3], [3, 3.25], [0, 0.5]])
+    figures = parity.q_figures(got, expected)
+    assert figures["greedy_agreement"] == pytest.approx(2 / 3)
+    assert figures["q_error_max"] == 1.25
+    assert figures["q_error_mean"] == pytest.approx(2.25 / 6)
+    assert figures["q_spread"] == 1.5
+    assert figures["q_error_mean_share"] == pytest.approx(0.25)
+    assert figures["regret_share"] == pytest.approx((2 / 3) / 1.5)
+
+
+def test_q_figures_without_spread():
+    figures = parity.q_figures(np.float32([[1, 1]]), np.float32([[1, 1]]))
+    assert (figures["q_error_mean_share"], figures["regret_share"]) == (0.0, 0.0)
+    assert parity.q_figures(np.float32([[1, 2]]), np.float32([[1, 1]]))["q_error_mean_share"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "db"),
+    [([1.0], [1.0], math.inf), ([1.1], [1.0], 20.0), ([1.0], [0.0], -math.inf)],
+    ids=["no noise", "a tenth", "no signal"],
+)
+def test_sqnr_db(got: list[float], expected: list[float], db: float):
+    assert parity.sqnr_db(np.float64(got), np.float64(expected)) == pytest.approx(db)

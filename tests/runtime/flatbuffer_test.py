@@ -1,0 +1,111 @@
+"""Tests of runtime.flatbuffer, runtime.table_reader and runtime.operator_rules."""
+
+import dataclasses
+import struct
+
+import numpy as np
+import pytest
+
+from tests.runtime import policy_files
+from tfquarl.core import errors
+from tfquarl.runtime import flatbuffer
+from tfquarl.runtime import operator_rules
+
+_FLOAT = policy_files.float32_policy()
+_INT8 = policy_files.int8_policy()
+
+
+def test_layout():
+    layout = flatbuffer.read_layout(_FLOAT)
+    assert [operator.name for operator in layout.operators] == ["FULLY_CONNECTED", "FULLY_CONNECTED", "TANH"]
+    assert [operator.activation for operator in layout.operators] == ["relu", "none", "none"]
+    assert (layout.tensors[layout.input].name, layout.tensors[layout.output].name) == ("observation", "action")
+    assert layout.output_name == "action"
+
+
+def test_constants_are_views_of_the_file():
+    layout = flatbuffer.read_layout(_FLOAT)
+    tensor = next(tensor for tensor in layout.tensors if tensor.name == "dense_0/kernel")
+    np.testing.assert_array_equal(tensor.values(_FLOAT), policy_files.KERNELS[0])
+    changed = bytearray(_FLOAT)
+    tensor.values(changed)[0, 0] = 42
+    assert tensor.values(bytes(changed))[0, 0] == 42
+    assert tensor.data_start % 16 == 0
+
+
+def test_computed_tensor_has_no_values():
+    layout = flatbuffer.read_layout(_FLOAT)
+    with pytest.raises(ValueError, match="'observation' is computed"):
+        layout.tensors[layout.input].values(_FLOAT)
+
+
+def test_scales_lie_where_they_are_said_to():
+    tensor = next(tensor for tensor in flatbuffer.read_layout(_INT8).tensors if tensor.name == "dense_0")
+    assert struct.unpack_from("<f", _INT8, tensor.scale_start) == tensor.scales == (1 / 32,)
+    assert struct.unpack_from("<q", _INT8, tensor.zero_point_start) == tensor.zero_points == (-128,)
+
+
+def _with_scale(model: bytes, scale: float) -> bytes:
+    tensor = next(tensor for tensor in flatbuffer.read_layout(model).tensors if tensor.name == "dense_0")
+    changed = bytearray(model)
+    struct.pack_into("<f", changed, tensor.scale_start, scale)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (b"", "needs b'TFL3'"),
+        (b"\0" * 100, "needs b'TFL3'"),
+        (_FLOAT[:4] + b"TFL4" + _FLOAT[8:], "needs b'TFL3'"),
+        (b"\xff\xff\xff\x7f" + _FLOAT[4:], "truncated or altered"),
+        (_FLOAT[: len(_FLOAT) // 2], "model: "),
+        (_with_scale(_INT8, 0.0), "has scales"),
+        (_with_scale(_INT8, float("nan")), "has scales"),
+        (_with_scale(_INT8, float("inf")), "has scales"),
+    ],
+    ids=["empty", "zeros", "other identifier", "far root", "half", "scale 0", "scale NaN", "scale infinite"],
+)
+def test_other_bytes_are_refused(model: bytes, message: str):
+    with pytest.raises(errors.ArtifactError, match=message):
+        flatbuffer.read_layout(model)
+
+
+def _changed_tensor(layout: flatbuffer.ModelLayout, name: str, **changes) -> flatbuffer.ModelLayout:
+    tensors = [dataclasses.replace(t, **changes) if t.name == name else t for t in layout.tensors]
+    return dataclasses.replace(layout, tensors=tuple(tensors))
+
+
+def _changed_operator(layout: flatbuffer.ModelLayout, index: int, **changes) -> flatbuffer.ModelLayout:
+    operators = list(layout.operators)
+    operators[index] = dataclasses.replace(operators[index], **changes)
+    return dataclasses.replace(layout, operators=tuple(operators))
+
+
+_LAYOUT = flatbuffer.read_layout(_INT8)
+_HEAD = next(tensor.index for tensor in _LAYOUT.tensors if tensor.name == "head")
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        (_changed_tensor(_LAYOUT, "dense_0/kernel", shape=(3, 4)), "FULLY_CONNECTED.* which don't fit"),
+        (_changed_tensor(_LAYOUT, "dense_0/kernel", dtype="int16"), "which no policy has"),
+        (_changed_tensor(_LAYOUT, "head", scales=(), zero_points=()), "has no scale"),
+        (_changed_tensor(_LAYOUT, "head", scales=(1.0, 1.0), zero_points=(0, 0)), "needs one scale"),
+        (_changed_tensor(_LAYOUT, "dense_0/kernel", zero_points=(3,)), "has zero points"),
+        (_changed_operator(_LAYOUT, 2, outputs=(_LAYOUT.input,)), "out of order"),
+        (_changed_operator(_LAYOUT, 0, inputs=(_HEAD,)), "out of order"),
+        (_changed_operator(_LAYOUT, 3, inputs=(0, 0)), "which no policy has"),
+        (dataclasses.replace(_LAYOUT, output=_LAYOUT.input), "nothing computes its output"),
+    ],
+    ids=["shape", "type", "no scale", "two scales", "zero point", "output", "input", "number of inputs", "no output"],
+)
+def test_operators_on_other_tensors_are_refused(layout: flatbuffer.ModelLayout, message: str):
+    with pytest.raises(errors.ArtifactError, match=message):
+        operator_rules.check_operators(layout)
+
+
+@pytest.mark.parametrize("model", [_FLOAT, _INT8], ids=["float32", "int8"])
+def test_policies_pass(model: bytes):
+    operator_rules.check_operators(flatbuffer.read_layout(model))
