@@ -1,0 +1,151 @@
+"""Run directories in, one report out: a table of how the runs ended, their learning curves as PNG, and the data as JSON."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from tfquarl.core import errors
+from tfquarl.core import files
+from tfquarl.metrics import learning_curve
+from tfquarl.metrics import names
+from tfquarl.metrics import plots
+from tfquarl.metrics import table
+from tfquarl.program import run_directory
+
+_HEADER = (
+    "seed",
+    "status",
+    "env steps",
+    "train steps",
+    "wall time (s)",
+    "int8 return",
+    "95% interval",
+    "float32 return",
+    "episodes",
+    "bytes int8 / float32",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One ended run.
+
+    Attributes:
+      summary: its summary.json.
+      versions: its versions.json.
+      int8: learning curve of the quantized policy.
+      float32: of the float one.
+    """
+
+    summary: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    int8: learning_curve.LearningCurve
+    float32: learning_curve.LearningCurve
+
+
+def read_run(path: pathlib.Path) -> Run:
+    """Reads a run directory.
+
+    Raises:
+      ConfigError: it is none, or its run has not ended.
+      ArtifactError: one of its files is damaged.
+    """
+    directory = run_directory.RunDirectory(path)
+    summary = directory.read_summary()
+    try:
+        versions = json.loads((path / "versions.json").read_text())
+    except (OSError, ValueError) as error:
+        raise errors.ArtifactError(f"{path / 'versions.json'} can't be read: {error}; was it edited?") from error
+    metrics_file = directory.metrics_file
+    return Run(
+        summary,
+        versions,
+        learning_curve.read_learning_curve(metrics_file),
+        learning_curve.read_learning_curve(metrics_file, names.FLOAT32_AVERAGE_RETURN),
+    )
+
+
+def write_report(paths: Sequence[pathlib.Path], output: pathlib.Path, target: float | None) -> str:
+    """Writes `output`.md, .json, _env_steps.png and _wall_time.png; the Markdown text.
+
+    Args:
+      paths: run directories of one experiment, that differ in their seed.
+      output: path without suffix; its directory is made.
+      target: a return to mark in the plots; None marks none.
+
+    Raises:
+      ConfigError: there are no runs, or of several experiments.
+      ArtifactError, StorageError: a file can't be read or written.
+    """
+    runs = sorted((read_run(path) for path in paths), key=lambda run: run.summary["seed"])
+    experiments = sorted({run.summary["experiment"] for run in runs})
+    if len(experiments) != 1:
+        raise errors.ConfigError(f"a report needs runs of one experiment, got {experiments or 'no runs'}")
+    with files.storage_errors(f"making {output.parent}"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    for axis, name in (("env_steps", "_env_steps.png"), ("time_sec", "_wall_time.png")):
+        curves = {"int8": [run.int8 for run in runs], "float32": [run.float32 for run in runs]}
+        plots.learning_curves(curves, f"{output}{name}", axis, experiments[0], target)
+    text = _markdown(experiments[0], runs, output.name)
+    files.write_atomically(output.with_name(output.name + ".md"), text)
+    files.write_json(output.with_name(output.name + ".json"), [_data(run) for run in runs])
+    return text
+
+
+def _markdown(experiment: str, runs: Sequence[Run], name: str) -> str:
+    machine = runs[0].versions["machine"]
+    packages = ", ".join(f"{package} {version}" for package, version in runs[0].versions["packages"].items())
+    lines = [
+        f"# {experiment}",
+        "",
+        f"{len(runs)} runs on {machine['cores']} cores ({machine['cpu']}, {', '.join(machine['flags'])}). Returns are of the",
+        "best confirmed policy of each run, over fresh episodes that both policies met. Wall time includes start-up.",
+        "",
+        table.format_markdown(_HEADER, [_row(run.summary) for run in runs]).rstrip(),
+        "",
+        f"![Return against environment steps]({name}_env_steps.png)",
+        f"![Return against wall time]({name}_wall_time.png)",
+        "",
+        "The curves are first looks of few episodes; the band goes from the least to the highest run.",
+        "",
+        "Commands, by seed, at commits "
+        + ", ".join(sorted({run.versions["commit"] or "unknown" for run in runs}))
+        + ":",
+        "",
+    ]
+    lines += [f"    {_command(run)}" for run in runs]
+    return "\n".join([*lines, "", f"Packages: {packages}.", f"Data: {name}.json.", ""])
+
+
+def _command(run: Run) -> str:
+    """The command as it is typed, without the run directory, which is the user's choice."""
+    flags = [f'"{flag}"' if " " in flag else flag for flag in run.versions["command"][1:]]
+    return " ".join(["./bazelw run //tools:train --", *(flag for flag in flags if "--root_dir" not in flag)])
+
+
+def _row(summary: Mapping[str, Any]) -> list[str | float | None]:
+    int8, float32 = summary["int8"] or {}, summary["float32"] or {}
+    low, high = int8.get("confidence_interval", (None, None))
+    return [
+        summary["seed"],
+        summary["status"],
+        summary["env_steps"],
+        summary["train_steps"],
+        round(summary["wall_time_sec"], 1),
+        int8.get("mean_return"),
+        None if low is None else f"{low:.1f} .. {high:.1f}",
+        float32.get("mean_return"),
+        int8.get("episodes"),
+        f"{int8.get('size_bytes')} / {float32.get('size_bytes')}",
+    ]
+
+
+def _data(run: Run) -> dict[str, Any]:
+    curves = {
+        name: {field.name: getattr(curve, field.name).tolist() for field in dataclasses.fields(curve)}
+        for name, curve in (("int8", run.int8), ("float32", run.float32))
+    }
+    return {"summary": run.summary, "versions": {**run.versions, "command": _command(run)}, "curves": curves}

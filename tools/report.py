@@ -1,0 +1,35 @@
+"""Turns the runs of one experiment into a table, learning curves as PNG, and their data.
+
+./bazelw run //tools:report -- --runs='runs/*_dqn_cartpole_int8' --output=docs/results/dqn_cartpole_int8 --target=475
+"""
+
+import glob
+import pathlib
+
+from absl import flags
+
+from tfquarl.experiments import training_report
+from tfquarl.program import command_line
+
+_RUNS = flags.DEFINE_multi_string("runs", [], "A run directory, or a pattern of several; may be given several times.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Path of the report, without suffix: .md, .json and two .png are written."
+)
+_TARGET = flags.DEFINE_float("target", None, "A return to mark in the plots.")
+
+
+def main() -> int:
+    """Writes the report and prints its text."""
+    if not _RUNS.value or _OUTPUT.value is None:
+        return command_line.fail(
+            "--runs and --output are needed, for example --runs='runs/*' --output=docs/results/mine"
+        )
+    paths = sorted({pathlib.Path(path) for pattern in _RUNS.value for path in glob.glob(pattern)})
+    if not paths:
+        return command_line.fail(f"no run directory matches {', '.join(_RUNS.value)}")
+    print(training_report.write_report(paths, pathlib.Path(_OUTPUT.value), _TARGET.value))
+    return 0
+
+
+if __name__ == "__main__":
+    command_line.run(main)
