@@ -138,10 +138,10 @@ def export(
 
 
 def _micro_verdict(trials: Sequence[trial.Trial]) -> tuple[str, int | None]:
-    """Why TensorFlow Lite Micro does not run the model, or '' and the bytes of its arena, a multiple of 16."""
+    """Why TensorFlow Lite Micro does not run the model, or '' and the bytes of arena that it needs."""
     for item in trials:
         if item.runtime == MICRO.name:
-            return item.refusal, None if item.arena_bytes is None else -(-item.arena_bytes // 16) * 16
+            return item.refusal, item.arena_bytes
     return "it was not tried", None
 
 
