@@ -35,7 +35,7 @@ def main() -> int:
     loaded = gin_loading.load(_GIN_FILE.value, _GIN_BINDINGS.value)
     result = training.run(loaded, _ROOT_DIR.value)
     print(summary_lib.describe(result.summary, result.directory))
-    return 130 if result.status is budget_lib.Status.INTERRUPTED else 0
+    return command_line.INTERRUPTED if result.status is budget_lib.Status.INTERRUPTED else 0
 
 
 if __name__ == "__main__":

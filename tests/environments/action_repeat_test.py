@@ -32,6 +32,7 @@ def test_all_else_goes_to_the_other_environment() -> None:
     environment.close()
     assert inner.tape == [("seed", 5), ("close",)]
     assert environment.spec.max_episode_steps is None
+    assert environment.spec.action_repeat == 2
 
 
 def test_repeat_must_be_positive() -> None:

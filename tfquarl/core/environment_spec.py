@@ -39,6 +39,7 @@ class EnvironmentSpec:
       action_low: lower bounds [A] in the action's own units; None where actions are discrete.
       action_high: upper bounds [A]; None where actions are discrete.
       max_episode_steps: time limit in (repeated) steps after which an episode is truncated; None if unknown.
+      action_repeat: steps of the environment called `name` that each action is held for.
     """
 
     name: str
@@ -47,6 +48,7 @@ class EnvironmentSpec:
     action_low: tuple[float, ...] | None = None
     action_high: tuple[float, ...] | None = None
     max_episode_steps: int | None = None
+    action_repeat: int = 1
 
     def __post_init__(self) -> None:
         offset = 0
@@ -60,11 +62,15 @@ class EnvironmentSpec:
             raise ValueError(f"{self.name}: needs either num_actions or action_low and action_high")
         if (self.action_low is None) != (self.action_high is None):
             raise ValueError(f"{self.name}: action_low and action_high go together")
-        if self.action_low is not None and not (
-            len(self.action_low) == len(self.action_high)
-            and all(
-                math.isfinite(low) and math.isfinite(high) and low < high
-                for low, high in zip(self.action_low, self.action_high)
+        if (
+            self.action_low is not None
+            and self.action_high is not None
+            and not (
+                len(self.action_low) == len(self.action_high)
+                and all(
+                    math.isfinite(low) and math.isfinite(high) and low < high
+                    for low, high in zip(self.action_low, self.action_high)
+                )
             )
         ):
             raise ValueError(
@@ -106,4 +112,5 @@ class EnvironmentSpec:
         """
         fields = tuple(ObservationField(f["name"], tuple(f["shape"]), f["offset"]) for f in value["observation_fields"])
         bounds = {key: None if value[key] is None else tuple(value[key]) for key in ("action_low", "action_high")}
-        return cls(value["name"], fields, value["num_actions"], max_episode_steps=value["max_episode_steps"], **bounds)
+        limits = {"max_episode_steps": value["max_episode_steps"], "action_repeat": value.get("action_repeat", 1)}
+        return cls(value["name"], fields, value["num_actions"], **bounds, **limits)

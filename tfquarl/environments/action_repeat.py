@@ -17,14 +17,17 @@ class ActionRepeat:
             raise ValueError(f"{environment.spec.name}: repeat is {repeat}, needs 1 or more")
         self._environment = environment
         self._repeat = repeat
-        limit = environment.spec.max_episode_steps
+        spec = environment.spec
+        limit = spec.max_episode_steps
         self._spec = dataclasses.replace(
-            environment.spec, max_episode_steps=None if limit is None else -(-limit // repeat)
+            spec,
+            max_episode_steps=None if limit is None else -(-limit // repeat),
+            action_repeat=repeat * spec.action_repeat,
         )
 
     @property
     def spec(self) -> environment_spec.EnvironmentSpec:
-        """The other environment's boundary with the time limit in repeated steps."""
+        """The other environment's boundary with the time limit in repeated steps, and the repeat."""
         return self._spec
 
     def seed(self, seed: int) -> None:

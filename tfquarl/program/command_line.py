@@ -10,11 +10,14 @@ from absl import logging
 
 from tfquarl.core import errors
 
+INTERRUPTED = 130
+"""Exit code of a program that the user has ended, as shells have it."""
+
 
 def run(main: Callable[[], int | None]) -> None:
     """Parses the flags and runs `main` in the directory where the command was typed; exits with its code.
 
-    A `TfquarlError` is printed as one line and gives exit code 1. An unknown flag does the same.
+    A `TfquarlError` is printed as one line and gives exit code 1. An unknown flag does the same. Ctrl-C gives `INTERRUPTED`.
     """
 
     def checked(arguments: list[str]) -> int:
@@ -25,6 +28,9 @@ def run(main: Callable[[], int | None]) -> None:
             return main() or 0
         except errors.TfquarlError as error:
             return fail(str(error))
+        except KeyboardInterrupt:
+            fail("interrupted")
+            return INTERRUPTED
 
     directory = os.environ.get("BUILD_WORKING_DIRECTORY")  # `bazel run` starts programs elsewhere
     if directory:

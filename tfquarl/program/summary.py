@@ -1,6 +1,7 @@
 """summary.json: how a run ended, in one JSON object."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from tfquarl.metrics import table
@@ -55,15 +56,46 @@ def describe(summary: Mapping[str, Any], directory: run_directory.RunDirectory) 
         f" {summary['wall_time_sec']:.0f} s"
     ]
     if summary["int8"] is not None:
-        rows = [
-            [name, *_cells(summary[key]), f"{summary[key]['size_bytes']:,}"]
-            for name, key in ((summary["recipe"], "int8"), ("float32", "float32"))
-        ]
-        lines.append(table.format_table(["policy", "mean return", "95% interval", "episodes", "bytes"], rows))
+        lines.append(format_returns([(summary["recipe"], summary["int8"]), ("float32", summary["float32"])]))
         which = "best" if summary["confirmed"] else "latest"
         lines.append(f"policy {summary['policy_version']}: {directory.policies / which / 'policy.tflite'}")
     lines.append(f"run directory: {directory.path}")
     return "\n".join(lines)
+
+
+def format_returns(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """An aligned table of policies' names and what `returns_json` gave for them."""
+    cells = [
+        [
+            name,
+            f"{row['mean_return']:.1f}",
+            format_interval(*row["confidence_interval"]),
+            row["episodes"],
+            row["size_bytes"],
+        ]
+        for name, row in rows
+    ]
+    return table.format_table(["policy", "mean return", "95% interval", "episodes", "bytes"], cells).rstrip("\n")
+
+
+def format_interval(low: float | None, high: float | None) -> str:
+    """'12.3 .. 45.6'; '--' where one episode alone tells nothing."""
+    return "--" if low is None or high is None or low != low else f"{low:.1f} .. {high:.1f}"
+
+
+def returns_json(estimate: Mapping[str, Any], size_bytes: int) -> dict[str, Any]:
+    """What summary.json tells of one policy: mean_return, confidence_interval, episodes and size_bytes.
+
+    Args:
+      estimate: a `ReturnEstimate` as JSON.
+      size_bytes: of the policy's model.
+    """
+    return {
+        "mean_return": estimate["mean_return"],
+        "confidence_interval": [estimate["low"], estimate["high"]],
+        "episodes": estimate["episodes"],
+        "size_bytes": size_bytes,
+    }
 
 
 def _verdict(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -73,21 +105,6 @@ def _verdict(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
         "policy_version": evaluation["version"],
         "train_step": evaluation["train_step"],
         "confirmed": evaluation["confirmed"],
-        "int8": _returns(evaluation["quantized"], evaluation["size_bytes"]["quantized"]),
-        "float32": _returns(evaluation["float32"], evaluation["size_bytes"]["float32"]),
+        "int8": returns_json(evaluation["quantized"], evaluation["size_bytes"]["quantized"]),
+        "float32": returns_json(evaluation["float32"], evaluation["size_bytes"]["float32"]),
     }
-
-
-def _returns(estimate: Mapping[str, Any], size_bytes: int) -> dict[str, Any]:
-    return {
-        "mean_return": estimate["mean_return"],
-        "confidence_interval": [estimate["low"], estimate["high"]],
-        "episodes": estimate["episodes"],
-        "size_bytes": size_bytes,
-    }
-
-
-def _cells(estimate: Mapping[str, Any]) -> list[str]:
-    low, high = estimate["confidence_interval"]
-    interval = "--" if low is None else f"{low:.1f} .. {high:.1f}"
-    return [f"{estimate['mean_return']:.1f}", interval, str(estimate["episodes"])]
