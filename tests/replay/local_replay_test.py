@@ -12,9 +12,9 @@ from tfquarl.replay import transition
 LAYOUT = transition.TransitionLayout(1, 1)
 
 
-def make(seed: int = 0, **settings: Any) -> local_replay.LocalReplay:
+def make(seed: int = 0, n_step: int = 1, **settings: Any) -> local_replay.LocalReplay:
     config = replay_config.ReplayConfig(**{"max_size": 4, "min_size_to_sample": 1, **settings})
-    return local_replay.LocalReplay(LAYOUT, config, discount=0.5, seed=seed)
+    return local_replay.LocalReplay(LAYOUT, config, discount=0.5, seed=seed, n_step=n_step)
 
 
 def write(replay: local_replay.LocalReplay, num_steps: int) -> None:

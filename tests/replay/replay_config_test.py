@@ -30,7 +30,6 @@ def test_error_buffer(settings: dict[str, Any], buffer: float):
     ("settings", "message"),
     [
         pytest.param({"max_size": 0}, "max_size is 0, needs 1 or more", id="no room"),
-        pytest.param({"n_step": 0}, "n_step is 0", id="no steps"),
         pytest.param({"max_in_flight": 0}, "max_in_flight is 0", id="nothing in flight"),
         pytest.param({"observation_block": 0}, "observation_block is 0", id="empty blocks"),
         pytest.param({"observation_blocks": 2}, "observation_blocks is 2, needs 8", id="few blocks"),

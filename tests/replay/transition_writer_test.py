@@ -37,9 +37,9 @@ def add(sink: transition_sink.TransitionSink, num_steps: int, first_reward: floa
 
 
 def test_rows_arrive_as_they_are(serve: Serve):
-    config = replay_config.ReplayConfig(min_size_to_sample=1, n_step=2, initial_priority=3.0)
+    config = replay_config.ReplayConfig(min_size_to_sample=1, initial_priority=3.0)
     client = serve(config)
-    writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=0.5)
+    writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=0.5, n_step=2)
     sink = writer.sink()
     sink.start(OBSERVATION)
     sink.add(1, 4.0, np.float32([3, 4]), False, False)
@@ -54,9 +54,9 @@ def test_rows_arrive_as_they_are(serve: Serve):
 
 
 def test_environments_keep_their_windows_apart(serve: Serve):
-    config = replay_config.ReplayConfig(min_size_to_sample=1, n_step=2)
+    config = replay_config.ReplayConfig(min_size_to_sample=1)
     client = serve(config)
-    writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=1.0)
+    writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=1.0, n_step=2)
     sinks = [writer.sink(), writer.sink()]
     for sink in sinks:
         sink.start(OBSERVATION)

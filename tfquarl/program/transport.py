@@ -1,7 +1,6 @@
 """The stations' ends of replay and publication: over Reverb between processes, or in memory within one."""
 
 from collections.abc import Iterator
-import dataclasses
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -153,7 +152,7 @@ class ReverbTransport:
         """As `Transport`."""
         agent = self._experiment.agent
         writer = transition_writer.TransitionWriter(
-            self._client, self._layout, _replay_config(self._experiment), agent.discount, self._stop
+            self._client, self._layout, self._experiment.replay, agent.discount, self._stop, n_step=agent.n_step
         )
         self._closers.append(writer)
         return writer
@@ -186,7 +185,7 @@ class LocalTransport:
         self._experiment = experiment
         agent = experiment.agent
         layout = transition.TransitionLayout.from_spec(spec)
-        self.replay = local_replay.LocalReplay(layout, _replay_config(experiment), agent.discount, experiment.seed)
+        self.replay = local_replay.LocalReplay(layout, experiment.replay, agent.discount, experiment.seed, agent.n_step)
         self._observations = local_replay.LocalObservations(
             experiment.replay, experiment.converter.num_calibration_observations
         )
@@ -250,7 +249,3 @@ class LocalTransport:
     def evaluation_source(self) -> in_process.LatestSource:
         """As `Transport`."""
         return self._evaluations.source()
-
-
-def _replay_config(experiment):
-    return dataclasses.replace(experiment.replay, n_step=experiment.agent.n_step)

@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from tfquarl.replay import n_step
+from tfquarl.replay import n_step as n_step_lib
 from tfquarl.replay import replay_config
 from tfquarl.replay import transition
 from tfquarl.replay import transition_sink
@@ -14,17 +14,23 @@ class LocalReplay:
     """Ring of the newest transitions: sinks write to it, `sample` reads. Not for several threads."""
 
     def __init__(
-        self, layout: transition.TransitionLayout, config: replay_config.ReplayConfig, discount: float, seed: int
+        self,
+        layout: transition.TransitionLayout,
+        config: replay_config.ReplayConfig,
+        discount: float,
+        seed: int,
+        n_step: int = 1,
     ) -> None:
         """Makes the ring.
 
         Args:
           layout: of the rows.
-          config: tells size, window and priorities; flow control is left to who runs the stations.
+          config: tells size and priorities; flow control is left to who runs the stations.
           discount: gamma of the n-step sums, in [0, 1].
           seed: of the samples.
+          n_step: steps over which a transition sums rewards.
         """
-        self._layout, self._config, self._discount = layout, config, discount
+        self._layout, self._config, self._discount, self._n_step = layout, config, discount, n_step
         self._rows = np.zeros((config.max_size, layout.row_size), np.float32)
         self._priorities = np.zeros(config.max_size)
         self._keys = np.zeros(config.max_size, np.uint64)
@@ -48,7 +54,7 @@ class LocalReplay:
 
     def sink(self) -> transition_sink.TransitionSink:
         """A new sink, for one environment."""
-        accumulator = n_step.NStepAccumulator(self._layout, self._config.n_step, self._discount)
+        accumulator = n_step_lib.NStepAccumulator(self._layout, self._n_step, self._discount)
         return transition_sink.TransitionSink(accumulator, self.write)
 
     def write(self, rows: np.ndarray) -> None:

@@ -17,7 +17,6 @@ class ReplayConfig:
         whoever is ahead waits; None lets both run free after `min_size_to_sample`.
       error_buffer: samples by which the ratio may be off before somebody waits; None takes a tenth of
         `min_size_to_sample * samples_per_insert`, and at least 8 times what one step moves it.
-      n_step: steps over which a transition sums rewards.
       priority_exponent: alpha of prioritised replay (arXiv 1511.05952, eq. 1); None samples uniformly.
       initial_priority: of a new transition; best about the largest that the learner gives, so that each is soon seen.
       max_in_flight: transitions that a collector may have written and the replay not yet taken; more is faster, fewer keep
@@ -31,7 +30,6 @@ class ReplayConfig:
     min_size_to_sample: int = 1_000
     samples_per_insert: float | None = None
     error_buffer: float | None = None
-    n_step: int = 1
     priority_exponent: float | None = None
     initial_priority: float = 1.0
     max_in_flight: int = 48
@@ -43,7 +41,6 @@ class ReplayConfig:
         for name in (
             "max_size",
             "min_size_to_sample",
-            "n_step",
             "max_in_flight",
             "observation_every",
             "observation_block",

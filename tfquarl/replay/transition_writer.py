@@ -8,7 +8,7 @@ import reverb
 
 from tfquarl.core import interfaces
 from tfquarl.replay import bounded_writer
-from tfquarl.replay import n_step
+from tfquarl.replay import n_step as n_step_lib
 from tfquarl.replay import replay_config
 from tfquarl.replay import tables
 from tfquarl.replay import transition
@@ -30,23 +30,26 @@ class TransitionWriter:
         discount: float,
         stop: interfaces.StopSignal | None = None,
         deadline_sec: float = 60.0,
+        *,
+        n_step: int = 1,
     ) -> None:
         """Checks the server's table.
 
         Args:
           client: of the replay's server.
           layout: of the rows.
-          config: tells the window, the initial priority and the rows in flight.
+          config: tells the initial priority and the rows in flight.
           discount: gamma of the n-step sums, in [0, 1].
           stop: ends a wait for the rate limiter.
           deadline_sec: time for which the server may be silent.
+          n_step: steps over which a transition sums rewards.
 
         Raises:
           ConfigError: the server has no such table, or one for other rows.
           RemoteTimeoutError: the server does not answer.
         """
         tables.check_tables(client, [tables.TableShape(tables.EXPERIENCE, (layout.row_size,), "float32")])
-        self._layout, self._config, self._discount = layout, config, discount
+        self._layout, self._discount, self._n_step = layout, discount, n_step
         writer = bounded_writer.make_item_writer(client, tables.EXPERIENCE, config.initial_priority)
         self._append = writer.append
         self._bounded = bounded_writer.BoundedWriter(client, writer, deadline_sec, stop)
@@ -69,7 +72,7 @@ class TransitionWriter:
 
     def sink(self) -> transition_sink.TransitionSink:
         """A new sink, for one environment."""
-        accumulator = n_step.NStepAccumulator(self._layout, self._config.n_step, self._discount)
+        accumulator = n_step_lib.NStepAccumulator(self._layout, self._n_step, self._discount)
         return transition_sink.TransitionSink(accumulator, self.write)
 
     def write(self, rows: np.ndarray) -> None:
