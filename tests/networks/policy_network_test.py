@@ -92,6 +92,8 @@ def test_first_weights() -> None:
     assert np.std(first["dense_0/kernel"]) == pytest.approx(np.sqrt(2 / 50), rel=0.02)
     assert 0 < np.abs(first["head/kernel"]).max() <= 3e-3
     assert not first["dense_0/bias"].any() and (first["observation_scaling/scale"] == 1).all()
+    optimistic = initial_variables.initial_variables(architecture, 4, head_bias=100.0)
+    assert optimistic["head/bias"].tolist() == [100.0] * 3 and not optimistic["dense_0/bias"].any()
     again, other = (initial_variables.initial_variables(architecture, seed) for seed in (4, 5))
     np.testing.assert_array_equal(first["dense_0/kernel"], again["dense_0/kernel"])
     assert (first["dense_0/kernel"] != other["dense_0/kernel"]).any()

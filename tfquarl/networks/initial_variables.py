@@ -17,14 +17,17 @@ def head_uniform(generator: np.random.Generator, shape: tuple[int, int]) -> np.n
     return generator.uniform(-_HEAD_LIMIT, _HEAD_LIMIT, shape).astype(np.float32)
 
 
-def initial_variables(architecture: architecture_lib.PolicyArchitecture, seed: int) -> dict[str, np.ndarray]:
+def initial_variables(
+    architecture: architecture_lib.PolicyArchitecture, seed: int, head_bias: float = 0.0
+) -> dict[str, np.ndarray]:
     """Float32 arrays by the names of `PolicyArchitecture.variable_shapes`.
 
-    Observation scaling is the identity, biases are zero, hidden kernels `he_normal`, the head's kernel `head_uniform`.
+    Observation scaling is the identity, biases are zero but for the head's, hidden kernels `he_normal`, the head's kernel `head_uniform`.
 
     Args:
       architecture: of the network.
       seed: of the kernels, 0 or more.
+      head_bias: every bias of the head, which is about what the head gives at first.
     """
     generator = np.random.default_rng(seed)
     variables: dict[str, np.ndarray] = {}
@@ -34,4 +37,5 @@ def initial_variables(architecture: architecture_lib.PolicyArchitecture, seed: i
             variables[name] = draw(generator, (shape[0], shape[1]))
         else:
             variables[name] = (np.ones if name.endswith("/scale") else np.zeros)(shape, np.float32)
+    variables["head/bias"][:] = head_bias
     return variables

@@ -23,6 +23,7 @@ class PolicyNetwork(network.Network):
         self,
         architecture: architecture_lib.PolicyArchitecture,
         seed: int = 0,
+        head_bias: float = 0.0,
         compute_dtype: str = "float32",
         name: str = "policy",
     ) -> None:
@@ -31,6 +32,7 @@ class PolicyNetwork(network.Network):
         Args:
           architecture: of the network.
           seed: of the first weights.
+          head_bias: what the head gives at first, about.
           compute_dtype: of the matrix products, 'float32' or 'bfloat16'; variables and outputs stay float32.
           name: prefix of the variables' names.
         """
@@ -39,6 +41,7 @@ class PolicyNetwork(network.Network):
         super().__init__(tf.TensorSpec([architecture.observation_size], tf.float32, "observation"), (), name)
         self._architecture = architecture
         self._seed = seed
+        self._head_bias = head_bias
         self._compute_dtype_name = compute_dtype
         self._named: dict[str, tf.Variable] = {}
 
@@ -55,7 +58,7 @@ class PolicyNetwork(network.Network):
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables; called once, by `create_variables`."""
-        for name, value in initial_variables.initial_variables(self._architecture, self._seed).items():
+        for name, value in initial_variables.initial_variables(self._architecture, self._seed, self._head_bias).items():
             self._named[name] = self.add_weight(
                 name=name,
                 shape=value.shape,

@@ -110,6 +110,13 @@ def test_same_seed_same_weights() -> None:
     assert (first != other).any()
 
 
+def test_starts_from_the_initial_value() -> None:
+    trainer = agent_trainer.AgentTrainer(builder.DqnBuilder(initial_value=100.0, discount=0.9), SPEC)
+    _, priorities = trainer.train(_batch(discount=[1.0, 1.0]), None)
+    # Targets are 3 + 0.9 * 100 and 4 + 0.9 * 100, by the target network.
+    np.testing.assert_allclose(priorities.numpy(), [7.0, 6.0], atol=0.1)
+
+
 def test_continuous_actions_are_refused() -> None:
     with pytest.raises(errors.ConfigError, match="arm: deep Q-learning needs discrete actions"):
         builder.DqnBuilder().architecture(CONTINUOUS)

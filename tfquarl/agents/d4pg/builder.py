@@ -89,7 +89,7 @@ class D4pgBuilder:
         agent = d4pg_agent.D4pgAgent(
             experience.time_step_spec(spec),
             experience.action_spec(spec),
-            policy_network.PolicyNetwork(architecture, seed, self.compute_dtype),
+            policy_network.PolicyNetwork(architecture, seed, compute_dtype=self.compute_dtype),
             critic,
             tf.keras.optimizers.legacy.Adam(self.actor_learning_rate, epsilon=self.adam_epsilon),
             tf.keras.optimizers.legacy.Adam(self.critic_learning_rate, epsilon=self.adam_epsilon),

@@ -34,6 +34,9 @@ class DqnBuilder:
       target_update_period: train steps between updates of the target network.
       target_update_tau: share of the online weights in such an update: 1 copies (periodic), less is Polyak averaging.
       reward_scale: factor on rewards inside the loss.
+      initial_value: of every action in every state before training. Where each step pays until something fails, the largest return
+        (reward / (1 - discount)) is far better than 0: failures are learned at once, instead of waiting for the value of success to
+        grow by n_step rewards per update of the target network (optimistic initial values: Sutton and Barto 2018, section 2.6).
       epsilon_start: share of random actions at each collector's first step.
       epsilon_end: share of random actions of collector 0 after the decay.
       epsilon_decay_steps: environment steps of all collectors together over which it decays.
@@ -53,6 +56,7 @@ class DqnBuilder:
     target_update_period: int = 100
     target_update_tau: float = 1.0
     reward_scale: float = 1.0
+    initial_value: float = 0.0
     epsilon_start: float = 1.0
     epsilon_end: float = 0.1
     epsilon_decay_steps: int = 5000
@@ -82,7 +86,7 @@ class DqnBuilder:
         agent = agent_class(
             experience.time_step_spec(spec),
             experience.action_spec(spec),
-            q_network=policy_network.PolicyNetwork(self.architecture(spec), seed),
+            q_network=policy_network.PolicyNetwork(self.architecture(spec), seed, self.initial_value),
             optimizer=self._optimizer(),
             gamma=self.discount,
             n_step_update=1,
