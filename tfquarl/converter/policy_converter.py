@@ -15,8 +15,6 @@ from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import model_info
 
-_TEMPLATE_OBSERVATIONS = 16
-
 
 class PolicyConverter:
     """Turns snapshots of one architecture into policies of one recipe.
@@ -70,7 +68,9 @@ class PolicyConverter:
         if self._recipe.io == "int8" and scaling_ops.has_action_scaling(self._architecture):
             self._warn("integer outputs with action bounds other than [-1, 1]")
         else:
-            variables, observations = self._template_inputs()
+            variables, observations = template_lib.template_inputs(
+                self._architecture, self._recipe, self._scale_observations
+            )
             model = self._convert_by_reference(variables, observations)
             template = template_lib.Template(model, self._architecture, self._recipe)
             # The files agree on every machine that we know; where kernels round differently, this one tells.
@@ -115,18 +115,6 @@ class PolicyConverter:
         except errors.ArtifactError as error:
             raise errors.ConversionError(f"recipe '{self._recipe.name}': {error}") from error
         return model
-
-    def _template_inputs(self) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-        """Variables and observations like those of a trained policy; biases of zero would leave no place for others."""
-        generator = np.random.default_rng(0)
-        variables = {}
-        for name, shape in self._architecture.variable_shapes().items():
-            value = generator.standard_normal(shape, np.float32)
-            variables[name] = value / np.float32(np.sqrt(shape[0])) if name.endswith("/kernel") else value
-        scale, offset = variables[scaling_ops.SCALE], variables[scaling_ops.OFFSET]
-        scale[...], offset[...] = (np.exp(scale), offset) if self._scale_observations else (1, 0)
-        shape = (_TEMPLATE_OBSERVATIONS, self._architecture.observation_size)
-        return variables, generator.standard_normal(shape, np.float32) if self._recipe.needs_calibration else None
 
     def _warn(self, reason: str) -> None:
         if not self._has_warned:

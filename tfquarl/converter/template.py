@@ -16,6 +16,7 @@ from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import flatbuffer
 
 _MIN_SCALE = 1e-30
+_NUM_OBSERVATIONS = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,31 @@ class _Layer:
     bias: flatbuffer.Tensor
     output: flatbuffer.Tensor
     tanh: flatbuffer.Tensor | None
+
+
+def template_inputs(
+    architecture: architecture_lib.PolicyArchitecture, recipe: recipe_lib.Recipe, scale_observations: bool
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Variables and observations that a template can be compiled from: random ones, with no layer dead or constant.
+
+    Args:
+      architecture: of the policy.
+      recipe: of the policy.
+      scale_observations: whether the policy scales its observations.
+    """
+    generator = np.random.default_rng(0)
+    variables = {}
+    for name, shape in architecture.variable_shapes().items():
+        value = generator.standard_normal(shape, np.float32)
+        if name.endswith("/kernel"):
+            value /= np.float32(np.sqrt(shape[0]))
+        elif name.endswith("/bias"):
+            value = np.abs(value) + 1  # relus stay alive
+        elif not scale_observations:
+            value[...] = name == scaling_ops.SCALE
+        variables[name] = value
+    shape = (_NUM_OBSERVATIONS, architecture.observation_size)
+    return variables, generator.standard_normal(shape, np.float32) if recipe.needs_calibration else None
 
 
 class Template:
@@ -103,6 +129,8 @@ class Template:
         activation_type = self._recipe.activation_type
         quantize = affine.int8_activation if activation_type == "int8" else affine.int16_activation
         low, high = calibration.observation_range(observations)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise errors.NumericalError("the observation scaling overflows on the calibration observations")
         source = quantize(low, high)
         _write_scale(model, self._input, source.scale, source.zero_point)
         ranges = self._ranges(core, observations)
