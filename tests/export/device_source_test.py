@@ -1,0 +1,121 @@
+"""The generated C++ compiles without a warning, holds the model's bytes and computes what Python computes."""
+
+import pathlib
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from tests.export import tiny_policies
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.export import compilers
+from tfquarl.export import device_source
+from tfquarl.export import edge_model
+from tfquarl.export import golden_vectors
+from tfquarl.runtime import integer_core
+
+_DISCRETE = environment_spec.EnvironmentSpec(
+    "lab:\\discrete\n#error", (environment_spec.ObservationField("observation", (3,), 0),), num_actions=2
+)
+_MODEL = bytes(range(256)) * 3 + b"end"
+_OBSERVATIONS = np.random.default_rng(0).normal(0, 3, (20, 3)).astype(np.float32)
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is missing")
+
+
+def _edge_model(io: str) -> edge_model.EdgeModel:
+    encode = integer_core.Affine(np.asarray([30, 7, 0.1], np.float32), np.asarray([0.5, -3, 100], np.float32))
+    decode = integer_core.Affine(np.asarray([1 / 64, 1 / 32], np.float32), np.asarray([0, 1], np.float32))
+    core = integer_core.IntegerCore("int8", 0.1, 0, 1 / 128, 0, 1, encode, decode)
+    return edge_model.EdgeModel(_MODEL, io, "action", (("TANH", 2), ("FULLY_CONNECTED", 4), ("TANH", 2)), core)
+
+
+def _sources(io: str, spec: environment_spec.EnvironmentSpec) -> dict[str, str]:
+    model = _edge_model(io)
+    outputs = np.random.default_rng(1).integers(-128, 128, (20, 2)).astype(model.encode(_OBSERVATIONS).dtype)
+    vectors = golden_vectors.make_golden_vectors(model, _OBSERVATIONS, outputs, 2)
+    return {
+        "policy_model_data.h": device_source.model_data_header(model, spec, 1024),
+        "policy_model_data.cc": device_source.model_data_source(model, spec),
+        "golden_vectors.h": vectors.to_header(),
+    }
+
+
+@needs_compiler
+@pytest.mark.parametrize("spec", [_DISCRETE, tiny_policies.ARM_SPEC], ids=["discrete", "continuous"])
+@pytest.mark.parametrize("io", ["int8", "float32"])
+def test_it_compiles_without_a_warning(io: str, spec: environment_spec.EnvironmentSpec):
+    rows = compilers.compile_sources(_sources(io, spec), _MODEL)
+    assert rows[0]["compiler"] == "g++"
+    assert rows[0]["status"] == "passed"
+
+
+@needs_compiler
+def test_another_array_than_the_model_is_refused():
+    with pytest.raises(errors.ConversionError, match="the compiled array is not the model's bytes"):
+        compilers.compile_sources(_sources("int8", tiny_policies.ARM_SPEC), _MODEL + b"more")
+
+
+@needs_compiler
+def test_a_warning_is_refused():
+    sources = _sources("int8", tiny_policies.ARM_SPEC)
+    sources["golden_vectors.h"] += "static int PolicyUnused;\n"
+    with pytest.raises(errors.ConversionError, match=r"does not compile the generated C\+\+: .*PolicyUnused"):
+        compilers.compile_sources(sources, _MODEL)
+
+
+def test_an_absent_compiler_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "")
+    assert {row["status"] for row in compilers.compile_sources({}, b"")} == {"absent"}
+
+
+_PROGRAM = """
+#include <stdio.h>
+#include "golden_vectors.h"
+int main() {
+  int wrong = 0;
+  for (int i = 0; i < kPolicyNumGoldenVectors; ++i) {
+    PolicyNumber input[kPolicyObservationSize];
+    float values[kPolicyOutputSize];
+    PolicyEncode(g_policy_golden_observations[i], input);
+    PolicyDecode(g_policy_golden_outputs[i], values);
+    for (int j = 0; j < kPolicyObservationSize; ++j) wrong += input[j] != g_policy_golden_inputs[i][j];
+    for (int j = 0; j < kPolicyOutputSize; ++j) wrong += values[j] != g_policy_golden_values[i][j];
+  }
+  const float values[kPolicyOutputSize] = {-1.0f, 2.0f};
+  wrong += (unsigned long)g_policy_model_data % 16 != 0;
+  printf("%d wrong, best %d, %u bytes\\n", wrong, PolicyGreedyAction(values), g_policy_model_data_size);
+  return 0;
+}
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize("io", ["int8", "float32"])
+def test_its_maps_compute_what_python_computes(tmp_path: pathlib.Path, io: str):
+    for name, text in {**_sources(io, _DISCRETE), "program.cc": _PROGRAM}.items():
+        (tmp_path / name).write_text(text)
+    build = ["g++", "-std=c++11", "-ffp-contract=off", "program.cc", "policy_model_data.cc", "-o", "program"]
+    subprocess.run(build, cwd=tmp_path, check=True, timeout=60)
+    said = subprocess.run([tmp_path / "program"], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said == f"0 wrong, best 1, {len(_MODEL)} bytes\n"
+
+
+def test_the_resolver_has_just_the_operators_of_the_model():
+    text = device_source.op_resolver_header(_edge_model("int8"), "")
+    assert "MicroMutableOpResolver<2>" in text
+    assert text.count("TF_LITE_ENSURE_STATUS") == 2
+    assert "AddTanh()" in text and "AddFullyConnected()" in text
+
+
+@pytest.mark.parametrize(
+    ("operators", "refusal", "reason"),
+    [((("TANH", 1),), 'says "no"', "says 'no'"), ((("GELU", 1),), "", "no kernel is known for GELU")],
+    ids=["the runtime refuses", "unknown operator"],
+)
+def test_a_model_that_micro_does_not_run_cannot_be_compiled_by_mistake(operators, refusal: str, reason: str):
+    model = edge_model.EdgeModel(b"", "float32", "action", operators, None)
+    text = device_source.op_resolver_header(model, refusal)
+    assert text == f'#error "TensorFlow Lite Micro does not run this model: {reason}"\n'

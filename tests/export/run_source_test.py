@@ -1,0 +1,115 @@
+"""Policies of a run: the judged bytes, the same weights under other recipes, and what the environment says to them."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+
+from tests.export import tiny_policies
+from tfquarl.core import errors
+from tfquarl.core import records
+from tfquarl.export import acting
+from tfquarl.export import edge_model
+from tfquarl.export import float_variables
+from tfquarl.export import run_source
+from tfquarl.quantization import recipe as recipe_lib
+
+_CARTPOLE = acting.Task("gym:CartPole-v1", seed=3)
+
+
+@pytest.fixture(scope="module", name="cartpole")
+def _cartpole() -> run_source.ArchivedPolicy:
+    policy = tiny_policies.cartpole_policy()
+    manifest = {"environment": policy.spec.to_json(), "architecture": policy.architecture.to_json(), "io": "float32"}
+    artifacts = [
+        records.PolicyArtifact(3, 30, recipe, policy.model(recipe), manifest)
+        for recipe in ("static_wi8_ai8", "float32")
+    ]
+    return run_source.open_policy(*artifacts)
+
+
+@pytest.mark.parametrize("make", [tiny_policies.arm_policy, tiny_policies.cartpole_policy], ids=["action", "q_values"])
+def test_float_weights_are_read_back_exactly(make):
+    policy = make()
+    model = policy.model("float32")
+    got = float_variables.read_variables(policy.architecture, model)
+    for name, value in policy.variables.items():
+        np.testing.assert_array_equal(got[name], value, err_msg=name)
+    float_variables.check_variables(policy.architecture, got, model, policy.observations)
+
+
+def test_weights_that_compute_something_else_are_refused():
+    policy = tiny_policies.arm_policy()
+    other = dict(policy.variables, **{"head/bias": policy.variables["head/bias"] + 1})
+    with pytest.raises(errors.ArtifactError, match="give outputs that are"):
+        float_variables.check_variables(policy.architecture, other, policy.model("float32"), policy.observations)
+
+
+def test_another_architecture_is_refused():
+    arm, cartpole = tiny_policies.arm_policy(), tiny_policies.cartpole_policy()
+    with pytest.raises(errors.ArtifactError, match="is it the float32 model of this policy"):
+        float_variables.read_variables(arm.architecture, cartpole.model("float32"))
+
+
+def test_observations_collected_by_acting(cartpole: run_source.ArchivedPolicy):
+    observations = acting.collect(_CARTPOLE, cartpole.reference.model, 40)
+    assert observations.calibration.shape == (40, 4)
+    assert observations.held_out.shape == (20, 4)
+    assert np.abs(observations.calibration[:, 2]).max() < 0.42  # beyond that the episode has ended
+    again = acting.collect(_CARTPOLE, cartpole.reference.model, 40)
+    np.testing.assert_array_equal(again.calibration, observations.calibration)
+
+
+def test_split_holds_every_fourth_out():
+    split = acting.split(np.arange(8)[:, np.newaxis], "x")
+    assert split.held_out.ravel().tolist() == [0, 4]
+    assert split.calibration.ravel().tolist() == [1, 2, 3, 5, 6, 7]
+
+
+def test_the_judged_recipe_keeps_its_bytes_and_others_are_made_anew(cartpole: run_source.ArchivedPolicy):
+    observations = acting.collect(_CARTPOLE, cartpole.reference.model, 64)
+    made = run_source.make_candidate(cartpole, recipe_lib.static_wi8_ai8("int8"), observations, {"experiment": "x"})
+    assert made.models["static_wi8_ai8"] == cartpole.artifact.model
+    assert made.models["float32"] == cartpole.reference.model
+    assert set(made.models) == set(recipe_lib.NAMES)
+    assert made.facts["quantized model"] == "as it was judged"
+    assert made.facts["experiment"] == "x"
+    anew = run_source.make_candidate(cartpole, recipe_lib.float16(), observations, {})
+    assert anew.facts["quantized model"] == "made anew from the float32 policy"
+
+
+def test_the_exported_policy_earns_what_the_float_one_earns(cartpole: run_source.ArchivedPolicy):
+    model = edge_model.make_edge_model(cartpole.artifact.model, "int8", "q_values", {})
+    rows = acting.play(_CARTPOLE, model, cartpole.reference.model, 2)
+    assert [(row["policy"], row["mean"], row["episodes"]) for row in rows] == [
+        ("exported", 500, 2),
+        ("float32", 500, 2),
+    ]
+
+
+def test_a_policy_of_another_task_is_refused():
+    with pytest.raises(errors.ConfigError, match="maps 6 features to 3 outputs, gym:CartPole-v1 has 4 and 2"):
+        acting.checked_spec(_CARTPOLE, 6, 3)
+
+
+def test_a_manifest_without_architecture_is_refused(cartpole: run_source.ArchivedPolicy):
+    manifest = {"environment": cartpole.spec.to_json()}
+    with pytest.raises(errors.ArtifactError, match="'architecture'"):
+        run_source.open_policy(dataclasses.replace(cartpole.artifact, manifest=manifest), cartpole.reference)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (None, 1),
+        ("EnvironmentConfig.action_repeat = 4\n", 4),
+        ("tfquarl.EnvironmentConfig.action_repeat = 2\n", 2),
+        ("x", 1),
+    ],
+    ids=["no file", "bound", "with module", "unbound"],
+)
+def test_action_repeat_of_a_run(tmp_path: pathlib.Path, text: str | None, expected: int):
+    if text is not None:
+        (tmp_path / "operative_config.gin").write_text(f"# head\n{text}")
+    assert run_source.action_repeat_of(tmp_path) == expected

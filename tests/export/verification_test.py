@@ -1,0 +1,124 @@
+"""Differences in output steps and in units, and the verdicts on them."""
+
+import numpy as np
+import pytest
+
+from tests.export import tiny_policies
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.export import edge_model
+from tfquarl.export import verification
+from tfquarl.runtime import integer_core
+from tfquarl.runtime import trial
+
+_RUNTIMES = [trial.Runtime("ai-edge-litert", "xnnpack"), trial.Runtime("tflite-micro", "reference")]
+
+
+def _affine(multiplier: list[float], addend: list[float]) -> integer_core.Affine:
+    return integer_core.Affine(np.asarray(multiplier, np.float32), np.asarray(addend, np.float32))
+
+
+def _int8_model(output_name: str) -> edge_model.EdgeModel:
+    """value = 0.25 * q for the first output, 0.5 * q + 1 for the second."""
+    core = integer_core.IntegerCore("int8", 1, 0, 1, 0, 1, _affine([1], [0]), _affine([0.25, 0.5], [0, 1]))
+    return edge_model.EdgeModel(b"", "int8", output_name, (), core)
+
+
+def _trials(*outputs: list[list[int]] | None) -> list[trial.Trial]:
+    return [
+        trial.Trial(
+            f"runtime {i}", "1", None if item is None else np.asarray(item, np.int8), "" if item else "too small"
+        )
+        for i, item in enumerate(outputs)
+    ]
+
+
+def test_figures_are_in_steps_and_in_units():
+    trials = _trials([[0, 10], [4, 2]], [[1, 10], [4, 4]])
+    row = verification.compare(_int8_model("q_values"), trials, 2)[1]
+    assert row["status"] == "passed"
+    assert row["max_steps"] == 2
+    assert row["mean_steps"] == pytest.approx(3 / 4)
+    assert row["differing_share"] == 0.5
+    assert row["max_difference"] == 1.0  # two steps of 0.5
+    assert row["greedy_changed_share"] == 0  # 6 over 0, then 3 over 1: the second output stays the larger one
+
+
+def test_a_changed_greedy_action_is_counted():
+    trials = _trials(
+        [[8, 2], [0, 0]], [[7, 2], [0, 0]]
+    )  # 2.0 against 2.0: the first; then 1.75 against 2.0: the second
+    row = verification.compare(_int8_model("q_values"), trials, 2)[1]
+    assert row["greedy_changed_share"] == 0.5
+
+
+def test_continuous_actions_have_no_greedy_share():
+    row = verification.compare(_int8_model("action"), _trials([[0, 0]], [[0, 0]]), 2)[1]
+    assert row["greedy_changed_share"] is None
+
+
+def test_a_refusal_is_told_and_is_no_failure():
+    rows = verification.compare(_int8_model("action"), _trials([[0, 0]], None), 2)
+    assert rows[1] == {"runtime": "runtime 1", "version": "1", "status": "refused", "reason": "too small"}
+    verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig(), 2)
+
+
+def test_more_steps_than_allowed_fail_with_the_runtime_and_the_figure():
+    rows = verification.compare(_int8_model("action"), _trials([[0, 0]], [[0, 3]]), 2)
+    assert rows[1]["status"] == "failed"
+    with pytest.raises(errors.ParityError, match=r"runtime 1 differs by 3 output steps \(1.5 in the output's units\)"):
+        verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig(), 2)
+
+
+def test_outputs_that_are_not_numbers_fail():
+    model = edge_model.EdgeModel(b"", "float32", "action", (), None)
+    trials = [
+        trial.Trial(str(i), "", np.asarray([[value], [1.0]], np.float32)) for i, value in enumerate((0.0, np.nan))
+    ]
+    assert verification.compare(model, trials, 2)[1]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("figures", "complaint"),
+    [
+        ({"action_error_mean_share": 0.06}, "action_error_mean_share is 0.06, 0.05 is allowed"),
+        ({"regret_share": 0.2}, "regret_share is 0.2"),
+        ({"regret_share": float("nan")}, "regret_share is nan"),
+    ],
+    ids=["actions", "q_values", "not a number"],
+)
+def test_a_policy_that_is_off_the_float_one_is_refused(figures: dict[str, float], complaint: str):
+    with pytest.raises(errors.ParityError, match=complaint):
+        verification.check([], figures, verification.VerificationConfig(), 2)
+
+
+def test_float_figures_go_by_the_kind_of_action():
+    discrete = environment_spec.EnvironmentSpec("gym:x", (), num_actions=2)
+    got, expected = np.asarray([[1.0, 2]], np.float32), np.asarray([[2.0, 1]], np.float32)
+    assert verification.float_figures(discrete, got, expected)["regret_share"] == 1
+    arm = verification.float_figures(tiny_policies.ARM_SPEC, got, expected)
+    assert arm["action_error_mean_share"] == pytest.approx(1 / 4)
+    assert "sqnr_db" not in verification.float_figures(tiny_policies.ARM_SPEC, got, got)  # infinite, which JSON lacks
+
+
+def test_the_first_runtime_has_to_run_the_model():
+    def refuse(runtime: trial.Runtime, model: bytes, inputs: np.ndarray) -> trial.Trial:
+        return trial.Trial(runtime.name, "", None, "unknown operator")
+
+    with pytest.raises(errors.ConversionError, match=r"ai-edge-litert xnnpack .* unknown operator"):
+        verification.run_trials(_int8_model("action"), np.zeros((1, 1), np.int8), _RUNTIMES, refuse)
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype", "gain", "tolerance"),
+    [(None, "int8", 0.5, 2), (None, "int8", 3.2, 7), (None, "int16", 1, 16), (None, None, 1, 0.5), (7.0, "int8", 9, 7)],
+    ids=["int8", "int8 before a tanh", "int16", "floats", "by flag"],
+)
+def test_tolerance_goes_by_the_model(given: float | None, dtype: str | None, gain: float, tolerance: float):
+    core = (
+        None
+        if dtype is None
+        else integer_core.IntegerCore(dtype, 1, 0, 1, 0, gain, _affine([1], [0]), _affine([1], [0]))
+    )
+    model = edge_model.EdgeModel(b"", "float32", "action", (), core)
+    assert verification.VerificationConfig(given).tolerance(model) == tolerance
