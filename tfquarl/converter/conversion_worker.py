@@ -132,39 +132,37 @@ class ConversionWorker:
         calibration = self._observations.calibration()
         converting = time.perf_counter()
         model = self._converter.convert(snapshot, calibration)
-        converted = time.perf_counter()
-        reference_model = self._float_converter.convert(snapshot)
         checking = time.perf_counter()
         report = self._gate.check(
             self._converter.architecture, snapshot.variables, model, self._observations.held_out()
         )
         checked = time.perf_counter()
         quantized = self._artifact(snapshot, self._converter, model, report, calibration)
-        reference = self._artifact(snapshot, self._float_converter, reference_model, None, None)
-        published = self._publish(quantized, reference, report)
+        is_published = self._publish(snapshot, quantized, report)
         values = {
             names.POLICY_VERSION: float(snapshot.version),
-            names.CONVERSION_SEC: converted - converting,
+            names.CONVERSION_SEC: checking - converting,
             names.PARITY_CHECK_SEC: checked - checking,
             names.SNAPSHOT_TO_PUBLISHED_SEC: time.perf_counter() - start,
             "Policy/model_bytes": float(len(model)),
             "Policy/calibration_observations": float(len(calibration)),
-            "Policy/is_published": float(published),
+            "Policy/is_published": float(is_published),
             "Policy/num_refused_snapshots": float(self._num_refused),
             "Parity/is_passed": float(report.passed),
             "Parity/num_failures": float(self._num_failed_parity),
         }
         values.update({f"Parity/{name}": value for name, value in report.figures.items()})
+        if is_published:  # only now, when collectors have what they wait for
+            self._evaluation_policies.publish_pair(quantized, self._reference(snapshot))
         self._metrics.write(names.CONVERT, snapshot.train_step, values)
 
     def _publish(
-        self, quantized: records.PolicyArtifact, reference: records.PolicyArtifact, report: parity_gate.ParityReport
+        self, snapshot: records.PolicySnapshot, quantized: records.PolicyArtifact, report: parity_gate.ParityReport
     ) -> bool:
         figures = ", ".join(f"{name} {value:.4g}" for name, value in report.figures.items())
         if report.passed:
             logging.info("Policy %d passes parity: %s", quantized.version, figures)
             self._policies.publish(quantized)
-            self._evaluation_policies.publish_pair(quantized, reference)
             return True
         self._num_failed_parity += 1
         action = self._gate.config.on_failure
@@ -175,9 +173,12 @@ class ConversionWorker:
             )
         logging.warning("%s; on_failure is '%s'", message, action)
         if action == "publish_float32":
-            self._policies.publish(reference)
-            self._evaluation_policies.publish_pair(quantized, reference)
+            self._policies.publish(self._reference(snapshot))
         return action == "publish_float32"
+
+    def _reference(self, snapshot: records.PolicySnapshot) -> records.PolicyArtifact:
+        """The float policy of the snapshot."""
+        return self._artifact(snapshot, self._float_converter, self._float_converter.convert(snapshot), None, None)
 
     def _artifact(
         self,

@@ -1,0 +1,190 @@
+"""Tests of converter.conversion_worker: the station with real conversions between fakes of its neighbours."""
+
+from collections.abc import Iterator
+import dataclasses
+import hashlib
+import json
+import threading
+
+import numpy as np
+import pytest
+
+from tests.converter import policies
+from tfquarl.converter import conversion_worker
+from tfquarl.converter import parity_gate
+from tfquarl.converter import policy_converter
+from tfquarl.converter import reference_process
+from tfquarl.core import environment_spec
+from tfquarl.core import errors
+from tfquarl.core import records
+from tfquarl.quantization import recipe as recipe_lib
+from tfquarl.runtime import interpreter
+from tfquarl.testing import memory_metrics
+
+_SPEC = environment_spec.EnvironmentSpec(
+    "lab:arm",
+    (environment_spec.ObservationField("observation", (5,), 0),),
+    action_low=(-1.0, -1.0, -1.0),
+    action_high=(1.0, 1.0, 1.0),
+)
+_ARCHITECTURE = policies.architecture()
+_NEVER_PASSES = parity_gate.ParityConfig(mean_action_error_share=-1.0)
+
+
+class _Source:
+    """Gives prepared snapshots, then none."""
+
+    def __init__(self, snapshots: list[records.PolicySnapshot]) -> None:
+        self.snapshots = list(snapshots)
+
+    def poll(self) -> records.PolicySnapshot | None:
+        return self.snapshots.pop(0) if self.snapshots else None
+
+
+class _Observations:
+    """Gives always the same observations."""
+
+    def calibration(self) -> np.ndarray:
+        return np.random.default_rng(0).standard_normal((32, 5), np.float32)
+
+    def held_out(self) -> np.ndarray:
+        return np.random.default_rng(1).standard_normal((16, 5), np.float32)
+
+
+class _Sink:
+    """Remembers what is published, and stops a station after the first."""
+
+    def __init__(self) -> None:
+        self.published: list[records.PolicyArtifact] = []
+        self.pairs: list[tuple[records.PolicyArtifact, records.PolicyArtifact]] = []
+        self.stop = threading.Event()
+
+    def publish(self, artifact: records.PolicyArtifact) -> None:
+        self.published.append(artifact)
+
+    def publish_pair(self, quantized: records.PolicyArtifact, reference: records.PolicyArtifact) -> None:
+        self.pairs.append((quantized, reference))
+        self.stop.set()
+
+
+@dataclasses.dataclass
+class _Station:
+    worker: conversion_worker.ConversionWorker
+    sink: _Sink
+    metrics: memory_metrics.MemoryMetrics
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[reference_process.ReferenceProcess]:
+    process = reference_process.ReferenceProcess()
+    yield process
+    process.close()
+
+
+def _snapshot(version: int) -> records.PolicySnapshot:
+    return records.PolicySnapshot(
+        version, 10 * version, policies.variables(_ARCHITECTURE, np.random.default_rng(version))
+    )
+
+
+def _station(
+    reference: reference_process.ReferenceProcess,
+    snapshots: list[records.PolicySnapshot],
+    parity: parity_gate.ParityConfig | None = None,
+) -> _Station:
+    sink, metrics = _Sink(), memory_metrics.MemoryMetrics()
+    worker = conversion_worker.ConversionWorker(
+        _Source(snapshots),
+        _Observations(),
+        policy_converter.PolicyConverter(_ARCHITECTURE, recipe_lib.static_wi8_ai8(), True, reference),
+        policy_converter.PolicyConverter(_ARCHITECTURE, recipe_lib.float32(), True, reference),
+        parity_gate.ParityGate(parity or parity_gate.ParityConfig()),
+        sink,
+        sink,
+        metrics,
+        _SPEC,
+        conversion_worker.ConverterConfig(),
+    )
+    return _Station(worker, sink, metrics)
+
+
+def test_snapshot_becomes_an_artifact_with_its_manifest(reference: reference_process.ReferenceProcess):
+    station = _station(reference, [_snapshot(3)])
+    assert station.worker.step()
+    (artifact,) = station.sink.published
+    assert (artifact.version, artifact.train_step, artifact.recipe) == (3, 30, "static_wi8_ai8")
+    manifest = json.loads(json.dumps(artifact.manifest))
+    assert environment_spec.EnvironmentSpec.from_json(manifest["environment"]) == _SPEC
+    assert type(_ARCHITECTURE).from_json(manifest["architecture"]) == _ARCHITECTURE
+    calibration = _Observations().calibration().tobytes()
+    assert manifest["calibration"] == {"num_observations": 32, "sha256": hashlib.sha256(calibration).hexdigest()}
+    assert manifest["parity"]["passed"] is True
+    assert manifest["io"] == "float32"
+    assert {"python", "tensorflow", "ai-edge-litert", "numpy"} <= set(manifest["versions"])
+    interpreter.PolicyInterpreter(artifact.model)(_Observations().held_out()[:1])
+
+
+def test_nothing_new_is_nothing_to_do(reference: reference_process.ReferenceProcess):
+    station = _station(reference, [])
+    assert not station.worker.step()
+    assert (station.sink.published, station.metrics.rows) == ([], [])
+
+
+def test_evaluator_gets_both_policies_of_one_version(reference: reference_process.ReferenceProcess):
+    station = _station(reference, [_snapshot(1)])
+    station.worker.step()
+    ((quantized, original),) = station.sink.pairs
+    assert (quantized.recipe, original.recipe) == ("static_wi8_ai8", "float32")
+    assert quantized.version == original.version == 1
+
+
+def test_figures_are_metrics(reference: reference_process.ReferenceProcess):
+    station = _station(reference, [_snapshot(1)])
+    station.worker.step()
+    ((group, step, values),) = station.metrics.rows
+    assert (group, step) == ("convert", 10)
+    assert values["Parity/is_passed"] == values["Policy/is_published"] == 1.0
+    assert values["Policy/model_bytes"] == len(station.sink.published[0].model)
+    assert "Parity/action_error_max_share" in values
+    assert all(value > 0 for name, value in values.items() if name.lower().endswith("sec"))
+
+
+def test_snapshot_that_is_not_finite_is_counted_and_the_last_policy_stays(
+    reference: reference_process.ReferenceProcess,
+):
+    bad = _snapshot(2)
+    bad.variables["head/bias"][1] = np.nan
+    station = _station(reference, [_snapshot(1), bad, _snapshot(3)])
+    for _ in range(3):
+        assert station.worker.step()
+    assert [artifact.version for artifact in station.sink.published] == [1, 3]
+    assert station.metrics.series("convert", "Policy/num_refused_snapshots") == [0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "published"), [("keep", []), ("publish_float32", ["float32"])], ids=["keep", "publish float32"]
+)
+def test_parity_failure(reference: reference_process.ReferenceProcess, on_failure: str, published: list[str]):
+    station = _station(reference, [_snapshot(1)], dataclasses.replace(_NEVER_PASSES, on_failure=on_failure))
+    assert station.worker.step()
+    assert [artifact.recipe for artifact in station.sink.published] == published
+    assert len(station.sink.pairs) == len(published)
+    assert station.metrics.series("convert", "Parity/num_failures") == [1.0]
+
+
+def test_parity_failure_can_stop_the_run(reference: reference_process.ReferenceProcess):
+    station = _station(reference, [_snapshot(1)], dataclasses.replace(_NEVER_PASSES, on_failure="stop"))
+    with pytest.raises(
+        errors.ParityError, match=r"policy 1 fails parity: action_error_mean_share .* than static_wi8_ai8"
+    ):
+        station.worker.step()
+    assert station.sink.published == []
+
+
+def test_run_ends_when_told(reference: reference_process.ReferenceProcess):
+    station = _station(reference, [_snapshot(1), _snapshot(2)])
+    thread = threading.Thread(target=station.worker.run, args=(station.sink.stop,))
+    thread.start()
+    thread.join(timeout=120)
+    assert not thread.is_alive()
+    assert station.sink.published[0].version == 1
