@@ -87,6 +87,8 @@ class Experiment:
     def __post_init__(self) -> None:
         if self.num_env_steps < 1:
             raise ValueError(f"num_env_steps is {self.num_env_steps}, needs 1 or more")
+        if self.final_evaluation_sec < 0:
+            raise ValueError(f"final_evaluation_sec is {self.final_evaluation_sec}, needs 0 or more")
         if not self.name or any(character in self.name for character in "/\\ \0"):
             raise ValueError(
                 f"name is '{self.name}', needs a word without spaces and slashes: it names the run directory"

@@ -7,24 +7,25 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import difflib
 import os
 import re
-import tokenize
 import types
 import typing
 from typing import Any
 
 import gin
 from gin import config as gin_config
-from gin import config_parser
 
 from tfquarl.core import errors
 from tfquarl.program import configurables
 from tfquarl.program import experiment as experiment_lib
+from tfquarl.program import gin_places
 
 _BY_NAME = {cls.__name__: cls for cls in configurables.CLASSES}
 _CONFIGURABLES = {cls.__name__: gin.external_configurable(cls, module="tfquarl") for cls in configurables.CLASSES}
-_BINDINGS = "--gin_bindings"
+
+_Parameters = Mapping[tuple[str, str], str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +37,19 @@ class LoadedExperiment:
       given: files and bindings as they were given, includes not resolved.
       operative: every parameter that was really used, with its value.
       unused: 'file:line: Class.parameter' of each binding that nothing used.
+      places: 'file:line' by (class, parameter) of each parameter that is bound.
     """
 
     experiment: experiment_lib.Experiment
     given: str
     operative: str
     unused: tuple[str, ...]
+    places: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+
+    def place(self, class_name: str, parameter: str) -> str:
+        """'file:line: Class.parameter' of what is bound there; without a place where nothing binds it."""
+        where = self.places.get((class_name, parameter))
+        return f"{where}: {class_name}.{parameter}" if where else f"{class_name}.{parameter}"
 
 
 def search_paths() -> list[str]:
@@ -60,76 +68,33 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> LoadedEx
     gin.clear_config()
     gin_config._LOCATION_PREFIXES[:] = search_paths()  # gin can only append; a second load must not see the first's
     given = "".join(f"# {path}\n{_read(path)}\n" for path in gin_files) + "\n".join(gin_bindings)
-    places = _binding_places(gin_files, gin_bindings)
+    found = gin_places.find(gin_files, gin_bindings, _read)
+    found.check_macros()
+    places = found.parameters
     try:
         gin.parse_config_files_and_bindings(list(gin_files), list(gin_bindings), finalize_config=True)
         experiment: Any = _CONFIGURABLES["Experiment"]()
-    except (
-        errors.TfquarlError,
-        ValueError,
-        TypeError,
-        OSError,
-        SyntaxError,
-        ImportError,
-        tokenize.TokenError,
-    ) as error:
+    except (errors.TfquarlError, ValueError, TypeError, OSError, ImportError) as error:
         raise errors.ConfigError(_one_line(error, places)) from error
     _check_types(experiment, places)
     operative = gin.operative_config_str()
-    return LoadedExperiment(experiment, given, operative, tuple(_unused(places)))
+    return LoadedExperiment(experiment, given, operative, tuple(_unused(found)), places)
 
 
 def _read(path: str) -> str:
     for directory in search_paths():
         full = os.path.join(directory, path)
         if os.path.isfile(full):
-            with open(full, encoding="utf-8") as file:
-                return file.read()
+            try:
+                with open(full, encoding="utf-8") as file:
+                    return file.read()
+            except (OSError, UnicodeDecodeError) as error:
+                raise errors.ConfigError(f"gin file '{path}' can't be read: {error}") from error
     looked = ", ".join(dict.fromkeys(search_paths()))
     raise errors.ConfigError(f"no gin file '{path}'; looked in {looked}")
 
 
-class _Names(config_parser.ParserDelegate):
-    """Reads values as text: only the places of bindings are wanted."""
-
-    def configurable_reference(self, scoped_configurable_name: str, evaluate: bool) -> Any:
-        return "@" + scoped_configurable_name
-
-    def macro(self, macro_name: str) -> Any:
-        return "%" + macro_name
-
-
-def _binding_places(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> dict[tuple[str, str], str]:
-    """'file:line' of the last binding of each (class, parameter), includes followed."""
-    places: dict[tuple[str, str], str] = {}
-    for path in gin_files:
-        places.update(_places_in(path, _read(path)))
-    places.update(_places_in(_BINDINGS, "\n".join(gin_bindings)))
-    return places
-
-
-def _places_in(name: str, text: str) -> Iterator[tuple[tuple[str, str], str]]:
-    try:
-        for statement in config_parser.ConfigParser(text, _Names()):
-            if isinstance(statement, config_parser.IncludeStatement):
-                yield from _places_in(statement.filename, _read_include(name, statement))
-            elif isinstance(statement, config_parser.BindingStatement):
-                selector = statement.selector.rsplit(".", 1)[-1]
-                yield (selector, statement.arg_name), f"{name}:{statement.location.line_num}"
-    except SyntaxError as error:
-        raise errors.ConfigError(f"{name}:{error.lineno}: {error.msg}: {(error.text or '').strip()}") from error
-    except tokenize.TokenError as error:
-        raise errors.ConfigError(f"{name}: a bracket or a quote is not closed: {error.args[0]}") from error
-
-
-def _read_include(name: str, statement: config_parser.IncludeStatement) -> str:
-    try:
-        return _read(statement.filename)
-    except errors.ConfigError as error:
-        raise errors.ConfigError(f"{name}:{statement.location.line_num}: {error}") from error
-
-
-def _one_line(error: Exception, places: Mapping[tuple[str, str], str]) -> str:
+def _one_line(error: Exception, places: _Parameters) -> str:
     """Gin's message of several lines as one, led by the place that it names or that binds the parameter it is about."""
     first, *rest = [line.strip() for line in str(error).splitlines() if line.strip()]
     for line in rest:
@@ -140,24 +105,47 @@ def _one_line(error: Exception, places: Mapping[tuple[str, str], str]) -> str:
                 .replace(", line ", ":")
                 .replace("bindings string line ", "")
             )
-            return f"{where.replace('In ', _BINDINGS + ':')}: {first}"
+            return f"{where.replace('In ', gin_places.BINDINGS + ':')}: {first.rstrip('.')}{_suggestion(first)}"
         if line.startswith("In call to configurable"):
-            return _misfit(line.split("'")[1], places) or _place_of(line.split("'")[1], first, places) + first
+            class_name = line.split("'")[1]
+            return (
+                _misfit(class_name, places) or _lack(class_name, first) or _place_of(class_name, first, places) + first
+            )
     return first
 
 
-def _misfit(class_name: str, places: Mapping[tuple[str, str], str]) -> str | None:
+def _suggestion(message: str) -> str:
+    """'; did you mean ...' for gin's messages about unknown names."""
+    if match := re.search(r"No configurable matching (?:reference )?'@?([\w.]+)", message):
+        known = list(_BY_NAME)
+    elif match := re.search(r"'(\w+)' doesn't have a parameter named '(\w+)'", message):
+        known = [field.name for field in dataclasses.fields(_BY_NAME[match[1]])] if match[1] in _BY_NAME else []
+    else:
+        return ""
+    closest = difflib.get_close_matches(match[match.lastindex or 1], known, n=1)
+    return f"; did you mean '{closest[0]}'?" if closest else ""
+
+
+def _lack(class_name: str, message: str) -> str | None:
+    """The parameters without a value that Python says are missing, as bindings."""
+    match = re.search(r"missing \d+ required positional arguments?: (.*)", message)
+    names = re.findall(r"'(\w+)'", match[1]) if match else []
+    bindings = ", ".join(f"{class_name}.{name}" for name in names)
+    return f"nothing binds {bindings}; is an include missing?" if names else None
+
+
+def _misfit(class_name: str, places: _Parameters) -> str | None:
     """What is wrong with the first binding of `class_name` whose value is of another type than its annotation says."""
     hints = typing.get_type_hints(_BY_NAME[class_name]) if class_name in _BY_NAME else {}
     for (selector, parameter), place in places.items():
         if selector == class_name and parameter in hints:
             value = gin.query_parameter(f"{selector}.{parameter}")
             if not isinstance(value, gin_config.ConfigurableReference) and not _fits(value, hints[parameter]):
-                return f"{place}: {class_name}.{parameter}: got {value!r}, needs {_describe(hints[parameter])}"
+                return f"{place}: {class_name}.{parameter}: {_refusal(value, hints[parameter])}"
     return None
 
 
-def _place_of(class_name: str, message: str, places: Mapping[tuple[str, str], str]) -> str:
+def _place_of(class_name: str, message: str, places: _Parameters) -> str:
     """'file:line: Class.parameter: ' for the bound parameter of `class_name` that the message names, else 'Class: '."""
     for (selector, parameter), place in places.items():
         if selector == class_name and re.search(rf"\b{parameter}\b", message):
@@ -165,20 +153,24 @@ def _place_of(class_name: str, message: str, places: Mapping[tuple[str, str], st
     return f"{class_name}: "
 
 
-def _check_types(value: Any, places: Mapping[tuple[str, str], str]) -> None:
+def _check_types(value: Any, places: _Parameters) -> None:
     """Checks every field of a tree of dataclasses against its annotation; gin binds anything to anything."""
     hints = typing.get_type_hints(type(value))
     for field in dataclasses.fields(value):
         item, hint = getattr(value, field.name), hints[field.name]
         if not _fits(item, hint):
             where = _place_of(type(value).__name__, field.name, places)
-            raise errors.ConfigError(f"{where}got {item!r}, needs {_describe(hint)}")
+            raise errors.ConfigError(f"{where}{_refusal(item, hint)}")
         if dataclasses.is_dataclass(item):
             _check_types(item, places)
 
 
-def _describe(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+def _refusal(item: Any, hint: Any) -> str:
+    needed = hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
+    if isinstance(item, type):
+        return f"got the class @{item.__name__}, needs {needed}; did you mean @{item.__name__}()?"
+    got = f"@{type(item).__name__}()" if dataclasses.is_dataclass(item) else repr(item)
+    return f"got {got}, needs {needed}"
 
 
 def _fits(item: Any, hint: Any) -> bool:
@@ -191,15 +183,19 @@ def _fits(item: Any, hint: Any) -> bool:
         return isinstance(item, (int, float)) and not isinstance(item, bool)
     if hint is int:
         return isinstance(item, int) and not isinstance(item, bool)
-    return item is None if hint is None else isinstance(item, hint)
+    return item is None if hint is None else isinstance(item, hint) and not isinstance(item, type)
 
 
-def _unused(places: Mapping[tuple[str, str], str]) -> Iterator[str]:
+def _unused(found: gin_places.Places) -> Iterator[str]:
     used = {
-        (selector.rsplit(".", 1)[-1], parameter)
-        for (_, selector), parameters in gin_config._OPERATIVE_CONFIG.items()
+        (f"{scope}/{name}" if scope else name, parameter)
+        for (scope, selector), parameters in gin_config._OPERATIVE_CONFIG.items()
+        for name in [selector.rsplit(".", 1)[-1]]
         for parameter in parameters
     }
-    for (selector, parameter), place in places.items():
-        if parameter and (selector, parameter) not in used:
+    for (selector, parameter), place in found.parameters.items():
+        if (selector, parameter) not in used:
             yield f"{place}: {selector}.{parameter}"
+    for name, place in found.macros.items():
+        if name not in found.macro_uses:
+            yield f"{place}: {name}"

@@ -51,8 +51,7 @@ def run(loaded: gin_loading.LoadedExperiment, root_dir: str | None) -> "Training
       TfquarlError: the experiment can't be run, or a node died; a summary that says so has been written by then.
     """
     experiment = loaded.experiment
-    spec = registry.spec(experiment.environment.name, experiment.environment.action_repeat)
-    experiment.agent.architecture(spec)  # refuses a task that the algorithm can't act in, before anything is made
+    spec = _environment_spec(loaded)
     directory = run_directory.RunDirectory(root_dir or run_directory.default_path(experiment.name))
     if directory.summary_file.exists() or directory.metrics_file.exists():
         raise errors.ConfigError(f"{directory.path} holds a run already; give another --root_dir, or remove it")
@@ -65,6 +64,20 @@ def run(loaded: gin_loading.LoadedExperiment, root_dir: str | None) -> "Training
                 sinks.display.message(f"warning: {unused} is bound, but nothing uses it")
             status = _run(experiment, spec, directory, sinks, interrupted)
     return TrainingResult(status, directory, directory.read_summary())
+
+
+def _environment_spec(loaded: gin_loading.LoadedExperiment) -> environment_spec.EnvironmentSpec:
+    """The boundary of the experiment's environment, once that is known to exist and to suit the agent: before anything is made."""
+    task, agent = loaded.experiment.environment, loaded.experiment.agent
+    try:
+        spec = registry.spec(task.name, task.action_repeat)
+    except (errors.ConfigError, errors.TaskError) as error:
+        raise type(error)(f"{loaded.place('EnvironmentConfig', 'name')}: {error}") from error
+    try:
+        agent.architecture(spec)
+    except errors.ConfigError as error:
+        raise errors.ConfigError(f"{loaded.place('Experiment', 'agent')}: {error}") from error
+    return spec
 
 
 class _Sinks:
