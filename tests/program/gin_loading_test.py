@@ -1,0 +1,185 @@
+"""Tests of `tfquarl.program.gin_loading` and `gin_places`: mistakes by file and line, and what a good file becomes."""
+
+import os
+import re
+
+import pytest
+
+from tfquarl.core import errors
+from tfquarl.program import gin_loading
+
+_EXPERIMENT = "configs/gin/experiments/dqn_cartpole_int8.gin"
+_INCLUDE = f"include '{_EXPERIMENT}'\n"
+
+
+@pytest.fixture(autouse=True)
+def _source_tree(monkeypatch):
+    """Gin files are found wherever a test is started."""
+    monkeypatch.setenv("BUILD_WORKSPACE_DIRECTORY", os.getcwd())
+
+
+def _refusal(gin_files, gin_bindings=()):
+    with pytest.raises(errors.ConfigError) as caught:
+        gin_loading.load([str(path) for path in gin_files], gin_bindings)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param("NoSuch.x = 1", "2: No configurable matching 'NoSuch'", id="class"),
+        pytest.param("DqnBuildr.n_step = 1", "2: No configurable .*; did you mean 'DqnBuilder'", id="class_misspelt"),
+        pytest.param("DqnBuilder.foo = 1", "2: .*'DqnBuilder' doesn't have a parameter named 'foo'", id="parameter"),
+        pytest.param("DqnBuilder.n_stepp = 1", "2: .*; did you mean 'n_step'?", id="parameter_misspelt"),
+        pytest.param("Experiment.agent = @NoSuch()", "2: No configurable matching reference '@NoSuch", id="reference"),
+        pytest.param("Experiment.seed = %N", "2: macro %N is used, and nothing defines it", id="macro"),
+        pytest.param("DqnBuilder.hidden_sizes = (8, %N)", "2: macro %N is used", id="macro_inside"),
+        pytest.param("import nosuch", "2: No module named 'nosuch'", id="module"),
+        pytest.param("include 'no/such.gin'", "2: no gin file 'no/such.gin'; looked in ", id="include"),
+        pytest.param("Experiment:\n  sed = 1", "3: .*; did you mean 'seed'", id="block"),
+    ],
+)
+def test_a_wrong_name_is_told_by_file_and_line(tmp_path, line, message):
+    path = tmp_path / "a.gin"
+    path.write_text(_INCLUDE + line + "\n")
+    assert _matches(_refusal([path]), f"{path}:{message}")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Experiment.num_env_steps = 'many'", "got 'many', needs int"),
+        ("Experiment.num_env_steps = 1.5", "got 1.5, needs int"),
+        ("Experiment.num_env_steps = -5", "num_env_steps is -5, needs 1 or more"),
+        ("Experiment.seed = True", "got True, needs int"),
+        ("Experiment.name = None", "got None, needs str"),
+        ("Experiment.name = 'a/b'", "name is 'a/b', needs a word without spaces and slashes"),
+        ("Experiment.final_evaluation_sec = -1.0", "final_evaluation_sec is -1.0, needs 0 or more"),
+        ("Experiment.agent = @DqnBuilder", "got the class @DqnBuilder, needs AgentBuilder; did you mean @DqnBuilder()"),
+        ("Experiment.agent = @ReplayConfig()", "got @ReplayConfig(), needs AgentBuilder"),
+        ("Experiment.learner = 3", "got 3, needs LearnerConfig"),
+        ("tfquarl.Experiment.seed = 'a'", "got 'a', needs int"),
+        ("ScaleConfig.in_process = 'yes'", "got 'yes', needs bool"),
+        ("ScaleConfig.num_collectors = 0", "num_collectors is 0, needs 1 or more"),
+        ("DqnBuilder.hidden_sizes = 256", "got 256, needs tuple[int, ...]"),
+        ("DqnBuilder.hidden_sizes = ('a',)", "got ('a',), needs tuple[int, ...]"),
+        ("LearnerConfig.batch_size = 0", "batch_size is 0, needs 1 or more"),
+        ("ConverterConfig.recipe = 'int7'", "unknown recipe 'int7'"),
+        ("EvaluatorConfig.num_episodes = 0", "num_episodes is 0, needs 1 or more"),
+        ("CollectorConfig.report_interval_sec = 0", "report_interval_sec is 0, needs more than 0"),
+        ("EnvironmentConfig.action_repeat = 0", "action_repeat is 0, needs 1 or more"),
+    ],
+)
+def test_a_wrong_value_is_told_by_file_line_and_parameter(tmp_path, line, message):
+    path = tmp_path / "a.gin"
+    path.write_text(f"{_INCLUDE}\n{line}\n")
+    parameter = line.split(" = ")[0].removeprefix("tfquarl.")
+    assert _refusal([path]).startswith(f"{path}:3: {parameter}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("Experiment.seed == 3\n", "1: Couldn't parse statement, expected ':' or '='", id="two_equals"),
+        pytest.param("\nExperiment.seed =\n", "2: Unable to parse value: Experiment.seed =", id="no_value"),
+        pytest.param("just words\n", "1: Couldn't parse statement, .*: just words", id="words"),
+        pytest.param("Experiment.seed = int\n", "1: Failed to parse token 'int': Experiment.seed = int", id="name"),
+        pytest.param("\nDqnBuilder.hidden_sizes = (1,\n", "2: a bracket or a quote is not closed: Dqn", id="bracket"),
+        pytest.param("Experiment.name = 'a\n", "1: Unable to parse value: Experiment.name = 'a", id="quote"),
+        pytest.param("include 'c.gin'\n", "1: no gin file 'c.gin'", id="included_file"),
+        pytest.param("Experiment.seed = 1\nDqnBuilder.no = 2\n", "2: .*parameter named 'no'", id="parameter"),
+        pytest.param("Experiment.seed = 'x'\n", "1: Experiment.seed: got 'x', needs int", id="type"),
+        pytest.param("\nScaleConfig.num_collectors = 0\n", "2: ScaleConfig.num_collectors: num_", id="range"),
+    ],
+)
+@pytest.mark.parametrize("where", ["given", "included"])
+def test_a_mistake_in_an_included_file_is_told_by_that_file(tmp_path, text, message, where):
+    faulty, outer = tmp_path / "b.gin", tmp_path / "a.gin"
+    faulty.write_text(text)
+    outer.write_text(f"{_INCLUDE}include '{faulty}'\n")
+    refusal = _refusal([_EXPERIMENT, faulty] if where == "given" else [outer])
+    assert _matches(refusal, f"{faulty}:{message}")
+
+
+@pytest.mark.parametrize(
+    ("bindings", "message"),
+    [
+        (["Experiment.seed = 'x'"], "--gin_bindings:1: Experiment.seed: got 'x', needs int"),
+        (["Experiment.seed = 3", "Experiment.sed = 3"], "--gin_bindings:2: .*; did you mean 'seed'"),
+        (["Experiment.seed = 3", "oops"], "--gin_bindings:2: Couldn't parse statement, .*: oops"),
+        (["Experiment.seed = ("], "--gin_bindings:1: a bracket or a quote is not closed: Experiment.seed = ("),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_told_by_its_number(bindings, message):
+    assert _matches(_refusal([_EXPERIMENT], bindings), message)
+
+
+def test_a_file_that_includes_itself_is_refused(tmp_path):
+    a, b = tmp_path / "a.gin", tmp_path / "b.gin"
+    a.write_text(f"include '{b}'\n")
+    b.write_text(f"\ninclude '{a}'\n")
+    assert _refusal([a]) == f"{b}:2: '{a}' includes itself"
+
+
+def test_a_file_that_is_not_there_is_told_with_the_places_that_were_searched(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refusal = _refusal(["no.gin"])
+    assert refusal.startswith("no gin file 'no.gin'; looked in ") and str(tmp_path) in refusal
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "a.gin"
+    path.write_bytes(b"\xff\xfe")
+    assert "can't be read" in _refusal([path])
+
+
+def test_an_experiment_that_lacks_a_part_says_which(tmp_path):
+    path = tmp_path / "a.gin"
+    path.write_text("include 'configs/gin/base.gin'\nExperiment.name = 'a'\n")
+    assert _refusal([path]).startswith("nothing binds EnvironmentConfig.name; is an include missing?")
+
+
+def test_a_later_file_wins_and_a_binding_wins_over_files(tmp_path):
+    path = tmp_path / "a.gin"
+    path.write_text("Experiment.seed = 5\nExperiment.num_env_steps = 7\n")
+    loaded = gin_loading.load([_EXPERIMENT, str(path)], ["Experiment.seed = 6"])
+    assert (loaded.experiment.seed, loaded.experiment.num_env_steps) == (6, 7)
+    assert loaded.place("Experiment", "seed") == "--gin_bindings:1: Experiment.seed"
+    assert loaded.place("Experiment", "num_env_steps") == f"{path}:2: Experiment.num_env_steps"
+    assert loaded.place("Experiment", "final_evaluation_sec") == "Experiment.final_evaluation_sec"
+
+
+def test_a_load_knows_nothing_of_the_one_before():
+    gin_loading.load([_EXPERIMENT], ["Experiment.seed = 6"])
+    assert gin_loading.load([_EXPERIMENT]).experiment.seed == 0
+
+
+def test_the_operative_configuration_gives_the_same_experiment_again(tmp_path):
+    first = gin_loading.load([_EXPERIMENT], ["N = 16", "DqnBuilder.hidden_sizes = (%N, %N)", "Experiment.seed = 6"])
+    assert "Experiment.seed = 6" in first.given and "num_env_steps" in first.given
+    path = tmp_path / "operative_config.gin"
+    path.write_text(first.operative)
+    again = gin_loading.load([str(path)])
+    assert again.experiment == first.experiment
+    assert again.unused == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "unused"),
+    [
+        pytest.param("D4pgBuilder.n_step = 7", "2: D4pgBuilder.n_step", id="of_an_agent_that_is_not_used"),
+        pytest.param("a/Experiment.seed = 7", "2: a/Experiment.seed", id="of_a_scope_that_is_not_used"),
+        pytest.param("WIDTH = 7", "2: WIDTH", id="macro"),
+    ],
+)
+def test_a_binding_that_nothing_uses_is_found(tmp_path, line, unused):
+    path = tmp_path / "a.gin"
+    path.write_text(_INCLUDE + line + "\n")
+    assert gin_loading.load([str(path)]).unused == (f"{path}:{unused}",)
+
+
+def _matches(message, pattern):
+    """Whether the message begins with the pattern, in which only '.*' is special."""
+    return re.match(".*".join(map(re.escape, pattern.split(".*"))), message) is not None
