@@ -1,0 +1,91 @@
+"""Conversion: a snapshot to a TFLite model by the template's way and by TFLiteConverter, one after the other on one core."""
+
+from collections.abc import Sequence
+import dataclasses
+import multiprocessing.context
+
+from tfquarl.experiments import alternation
+from tfquarl.experiments import benchmark_task
+from tfquarl.experiments import conversion_arm
+from tfquarl.experiments import worker as worker_lib
+from tfquarl.metrics import statistics
+from tfquarl.metrics import table
+
+
+@dataclasses.dataclass(frozen=True)
+class ConversionConfig:
+    """What is measured.
+
+    Attributes:
+      tasks: with their policies' sizes.
+      recipes: names.
+      num_observations: of the calibration.
+      num_snapshots: that each case converts by both paths.
+    """
+
+    tasks: tuple[benchmark_task.BenchmarkTask, ...] = (
+        benchmark_task.BenchmarkTask("dm_control:walker-walk", (256, 256, 256)),
+        benchmark_task.BenchmarkTask("dm_control:walker-walk", (2048, 2048, 2048)),
+    )
+    recipes: tuple[str, ...] = ("float32", "float16", "dynamic_wi8_afp32", "static_wi8_ai8", "static_wi8_ai16")
+    num_observations: int = 256
+    num_snapshots: int = 7
+
+    def __post_init__(self) -> None:
+        if min(self.num_observations, self.num_snapshots) < 1:
+            raise ValueError(
+                f"got {self.num_observations} observations and {self.num_snapshots} snapshots, needs one of each"
+            )
+
+
+def run(config: ConversionConfig) -> list[table.BenchmarkRow]:
+    """The rows of all tasks and recipes.
+
+    Raises:
+      TfquarlError: a task, a recipe or a process that fails.
+    """
+    context = worker_lib.make_context()
+    return [
+        row for task in config.tasks for recipe in config.recipes for row in _measure(config, task, recipe, context)
+    ]
+
+
+def _measure(
+    config: ConversionConfig,
+    task: benchmark_task.BenchmarkTask,
+    recipe: str,
+    context: multiprocessing.context.BaseContext,
+) -> list[table.BenchmarkRow]:
+    cores = worker_lib.Cores.one_and_the_rest().measured
+    arguments = (task, recipe, config.num_observations)
+    with worker_lib.Worker(context, cores, conversion_arm.ConversionArm, *arguments) as arm:
+        prepare_sec, memory = arm.call("prepare"), arm.call("extra_memory")
+        arm.call("warm_up")
+        results = [arm.call("convert_by_both", 1 + i) for i in range(config.num_snapshots)]
+    return make_rows(f"{task.label} {recipe}", prepare_sec, memory, results)
+
+
+def make_rows(
+    case: str, prepare_sec: float, memory: float, results: Sequence[tuple[float, float, bool]]
+) -> list[table.BenchmarkRow]:
+    """The rows of one case.
+
+    Args:
+      case: its name.
+      prepare_sec: of the template.
+      memory: that a conversion takes, as a multiple of the float model.
+      results: of `ConversionArm.convert_by_both`.
+    """
+    fast, reference = [row[0] for row in results], [row[1] for row in results]
+    ratio = statistics.ratio_and_interval(reference, fast)
+    equal = sum(row[2] for row in results) / len(results)
+    return [
+        alternation.median_row(case, "snapshot to model", [1e3 * value for value in fast], "ms"),
+        alternation.median_row(
+            case, "snapshot to model by TFLiteConverter", [1e3 * value for value in reference], "ms"
+        ),
+        table.BenchmarkRow(case, "times faster than TFLiteConverter", ratio.ratio, "x", ratio.low, ratio.high),
+        table.BenchmarkRow(case, "models equal byte for byte", 100 * equal, "%"),
+        table.BenchmarkRow(case, "extra memory, float model is 1", memory, "x"),
+        table.BenchmarkRow(case, "template, once", prepare_sec, "s"),
+    ]
