@@ -133,7 +133,8 @@ class D4pgAgent(tf_agent.TFAgent):
                 if tau == 1.0 or not source.trainable:
                     copy.assign(source)
                 else:
-                    copy.assign_add(tau * (source - copy))
+                    # One pass over memory less than assign_add(tau * difference), which counts in wide networks.
+                    tf.raw_ops.ResourceApplyGradientDescent(var=copy.handle, alpha=tau, delta=copy - source)
         return tf.no_op()
 
     def _train(self, experience: Any, weights: Any) -> tf_agent.LossInfo:
