@@ -16,6 +16,7 @@ from tfquarl.export import observations_file
 from tfquarl.export import run_source
 from tfquarl.program import archive
 from tfquarl.program import command_line
+from tfquarl.program import export_flags
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.")
 _POLICY = flags.DEFINE_string("policy", "best", "Which of its policies: 'best', 'latest' or a version.")
@@ -26,7 +27,7 @@ _OBSERVATIONS = flags.DEFINE_string(
 _NUM_OBSERVATIONS = flags.DEFINE_integer(
     "num_observations", 1000, "Calibration observations to collect.", lower_bound=64
 )
-command.define_flags()
+export_flags.define()
 
 
 def main() -> int:
@@ -40,7 +41,7 @@ def main() -> int:
     policy_dir = archive.find_model(run_dir, _POLICY.value).parent
     policy = run_source.open_policy(archive.load(policy_dir), archive.load_reference(policy_dir))
     recipe = given.recipe(_RECIPE.value or policy.artifact.recipe)
-    task = acting.Task(policy.spec.name, run_source.action_repeat_of(run_dir), given.seed)
+    task = acting.Task(policy.spec.name, policy.spec.action_repeat, given.seed)
     if _OBSERVATIONS.value:
         path = pathlib.Path(_OBSERVATIONS.value)
         observations = acting.split(observations_file.read_observations(path, policy.spec.observation_size), str(path))

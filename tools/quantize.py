@@ -17,6 +17,7 @@ from tfquarl.export import command
 from tfquarl.export import float_source
 from tfquarl.program import architecture_gin
 from tfquarl.program import command_line
+from tfquarl.program import export_flags
 
 _MODEL = flags.DEFINE_string("model", None, "The policy: .keras, .h5, .npz, or a directory with a SavedModel.")
 _SIGNATURE = flags.DEFINE_string("signature", "serving_default", "Which signature of a SavedModel is the policy.")
@@ -40,7 +41,7 @@ _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Binds PolicyArchitecture,
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A binding like 'PolicyArchitecture.hidden_sizes = (64, 64)'."
 )
-command.define_flags()
+export_flags.define()
 
 
 def main() -> int:

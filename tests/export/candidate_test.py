@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.export import tiny_policies
 from tfquarl.core import errors
 from tfquarl.export import candidate
 from tfquarl.quantization import recipe
+from tfquarl.testing import tiny_policies
 
 
 def _good() -> np.ndarray:

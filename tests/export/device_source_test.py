@@ -7,7 +7,6 @@ import subprocess
 import numpy as np
 import pytest
 
-from tests.export import tiny_policies
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.export import compilers
@@ -15,6 +14,7 @@ from tfquarl.export import device_source
 from tfquarl.export import edge_model
 from tfquarl.export import golden_vectors
 from tfquarl.runtime import integer_core
+from tfquarl.testing import tiny_policies
 
 _DISCRETE = environment_spec.EnvironmentSpec(
     "lab:\\discrete\n#error", (environment_spec.ObservationField("observation", (3,), 0),), num_actions=2

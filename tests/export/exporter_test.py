@@ -1,6 +1,7 @@
 """Whole bundles of small policies: real TFLite, TensorFlow Lite Micro and compilers."""
 
 from collections.abc import Mapping
+import dataclasses
 import json
 import pathlib
 import subprocess
@@ -9,17 +10,20 @@ import sys
 import numpy as np
 import pytest
 
-from tests.export import tiny_policies
+from tests.export import tiny_models
 from tfquarl.core import errors
 from tfquarl.export import candidate
 from tfquarl.export import edge_model
 from tfquarl.export import exporter
 from tfquarl.export import model_card
 from tfquarl.export import verification
+from tfquarl.networks import architecture
+from tfquarl.networks import initial_variables
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import integer_core
 from tfquarl.runtime import model_runner
 from tfquarl.runtime import trial
+from tfquarl.testing import tiny_policies
 
 _RUNTIMES = [
     trial.Runtime("ai-edge-litert", "xnnpack"),
@@ -44,7 +48,10 @@ _FILES = {
 @pytest.fixture(scope="module", name="arm_models")
 def _arm_models() -> Mapping[str, bytes]:
     arm = tiny_policies.arm_policy()
-    return {name: arm.model(name) for name in ("float32", "dynamic_wi8_afp32", "static_wi8_ai8", "static_wi8_ai16")}
+    return {
+        name: tiny_models.convert(arm, name)
+        for name in ("float32", "dynamic_wi8_afp32", "static_wi8_ai8", "static_wi8_ai16")
+    }
 
 
 def _candidate(
@@ -91,7 +98,7 @@ def test_policy_json_is_enough_to_run_the_model_by_hand(bundle: pathlib.Path):
     inputs = np.clip(np.rint(arm.observations * encoding["multiplier"] + encoding["addend"]), -128, 127)
     outputs = model_runner.ModelRunner((bundle / "policy.tflite").read_bytes()).run(inputs.astype(np.int8))
     actions = outputs * np.asarray(decoding["multiplier"]) + decoding["addend"]
-    expected = model_runner.ModelRunner(arm.model("float32")).run(arm.observations)
+    expected = model_runner.ModelRunner(tiny_models.convert(arm, "float32")).run(arm.observations)
     assert np.abs(actions - expected).mean() < 0.05  # of ranges of 4
     assert facts["input"]["dtype"] == facts["output"]["dtype"] == "int8"
     assert facts["output"]["scale"] == 1 / 128
@@ -165,15 +172,11 @@ def test_a_model_that_micro_refuses_is_exported_and_says_so(arm_models: Mapping[
 
 def _wide_dynamic_model() -> bytes:
     """The converter leaves kernels of less than 1024 elements in floats, which TensorFlow Lite Micro would run."""
-    import dataclasses
-
-    from tfquarl.networks import architecture
-    from tfquarl.networks import initial_variables
-
     arm = tiny_policies.arm_policy()
     wide = architecture.action_architecture(arm.spec, (64, 64))
     variables = initial_variables.initial_variables(wide, 0)
-    return dataclasses.replace(arm, architecture=wide, variables=variables).model("dynamic_wi8_afp32")
+    policy = dataclasses.replace(arm, architecture=wide, variables=variables)
+    return tiny_models.convert(policy, "dynamic_wi8_afp32")
 
 
 def test_nothing_is_written_where_verification_fails(arm_models: Mapping[str, bytes], tmp_path: pathlib.Path):

@@ -5,10 +5,10 @@ import pathlib
 
 import pytest
 
-from tests.export import tiny_policies
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.export import observation_layout
+from tfquarl.testing import tiny_policies
 
 
 def _spec(name: str, *fields: tuple[str, tuple[int, ...], int]) -> environment_spec.EnvironmentSpec:

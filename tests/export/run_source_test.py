@@ -1,12 +1,11 @@
 """Policies of a run: the judged bytes, the same weights under other recipes, and what the environment says to them."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 import pytest
 
-from tests.export import tiny_policies
+from tests.export import tiny_models
 from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.export import acting
@@ -14,6 +13,8 @@ from tfquarl.export import edge_model
 from tfquarl.export import float_variables
 from tfquarl.export import run_source
 from tfquarl.quantization import recipe as recipe_lib
+from tfquarl.runtime import integer_core
+from tfquarl.testing import tiny_policies
 
 _CARTPOLE = acting.Task("gym:CartPole-v1", seed=3)
 
@@ -23,7 +24,7 @@ def _cartpole() -> run_source.ArchivedPolicy:
     policy = tiny_policies.cartpole_policy()
     manifest = {"environment": policy.spec.to_json(), "architecture": policy.architecture.to_json(), "io": "float32"}
     artifacts = [
-        records.PolicyArtifact(3, 30, recipe, policy.model(recipe), manifest)
+        records.PolicyArtifact(3, 30, recipe, tiny_models.convert(policy, recipe), manifest)
         for recipe in ("static_wi8_ai8", "float32")
     ]
     return run_source.open_policy(*artifacts)
@@ -32,7 +33,7 @@ def _cartpole() -> run_source.ArchivedPolicy:
 @pytest.mark.parametrize("make", [tiny_policies.arm_policy, tiny_policies.cartpole_policy], ids=["action", "q_values"])
 def test_float_weights_are_read_back_exactly(make):
     policy = make()
-    model = policy.model("float32")
+    model = tiny_models.convert(policy, "float32")
     got = float_variables.read_variables(policy.architecture, model)
     for name, value in policy.variables.items():
         np.testing.assert_array_equal(got[name], value, err_msg=name)
@@ -43,13 +44,15 @@ def test_weights_that_compute_something_else_are_refused():
     policy = tiny_policies.arm_policy()
     other = dict(policy.variables, **{"head/bias": policy.variables["head/bias"] + 1})
     with pytest.raises(errors.ArtifactError, match="give outputs that are"):
-        float_variables.check_variables(policy.architecture, other, policy.model("float32"), policy.observations)
+        float_variables.check_variables(
+            policy.architecture, other, tiny_models.convert(policy, "float32"), policy.observations
+        )
 
 
 def test_another_architecture_is_refused():
     arm, cartpole = tiny_policies.arm_policy(), tiny_policies.cartpole_policy()
     with pytest.raises(errors.ArtifactError, match="is it the float32 model of this policy"):
-        float_variables.read_variables(arm.architecture, cartpole.model("float32"))
+        float_variables.read_variables(arm.architecture, tiny_models.convert(cartpole, "float32"))
 
 
 def test_observations_collected_by_acting(cartpole: run_source.ArchivedPolicy):
@@ -74,6 +77,8 @@ def test_the_judged_recipe_keeps_its_bytes_and_others_are_made_anew(cartpole: ru
     assert made.models["float32"] == cartpole.reference.model
     assert set(made.models) == set(recipe_lib.NAMES)
     assert made.facts["quantized model"] == "as it was judged"
+    operators = [name for name, _ in integer_core.PolicyGraph(made.models["static_wi8_ai16"]).operator_versions]
+    assert "SUB" not in operators  # an observation scaling that is the identity costs nothing
     assert made.facts["experiment"] == "x"
     anew = run_source.make_candidate(cartpole, recipe_lib.float16(), observations, {})
     assert anew.facts["quantized model"] == "made anew from the float32 policy"
@@ -97,19 +102,3 @@ def test_a_manifest_without_architecture_is_refused(cartpole: run_source.Archive
     manifest = {"environment": cartpole.spec.to_json()}
     with pytest.raises(errors.ArtifactError, match="'architecture'"):
         run_source.open_policy(dataclasses.replace(cartpole.artifact, manifest=manifest), cartpole.reference)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (None, 1),
-        ("EnvironmentConfig.action_repeat = 4\n", 4),
-        ("tfquarl.EnvironmentConfig.action_repeat = 2\n", 2),
-        ("x", 1),
-    ],
-    ids=["no file", "bound", "with module", "unbound"],
-)
-def test_action_repeat_of_a_run(tmp_path: pathlib.Path, text: str | None, expected: int):
-    if text is not None:
-        (tmp_path / "operative_config.gin").write_text(f"# head\n{text}")
-    assert run_source.action_repeat_of(tmp_path) == expected

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from tests.export import tiny_policies
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.export import edge_model
 from tfquarl.export import verification
 from tfquarl.runtime import integer_core
 from tfquarl.runtime import trial
+from tfquarl.testing import tiny_policies
 
 _RUNTIMES = [trial.Runtime("ai-edge-litert", "xnnpack"), trial.Runtime("tflite-micro", "reference")]
 

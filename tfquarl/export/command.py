@@ -29,7 +29,7 @@ EXTRA_RUNTIMES = ("arm64",)
 
 @dataclasses.dataclass(frozen=True)
 class ExportFlags:
-    """The values of the flags that `define_flags` defined.
+    """The values of the flags that both command lines have.
 
     Attributes:
       output_dir: of the bundle.
@@ -76,23 +76,8 @@ class ExportFlags:
         return recipe_lib.from_name(name, self.io)
 
 
-def define_flags() -> None:
-    """Defines the flags; a tool calls it before it parses the command line."""
-    flags.DEFINE_string("output_dir", None, "The directory that the bundle becomes: new, empty, or with --overwrite.")
-    flags.DEFINE_bool("overwrite", False, "Replace an --output_dir that has files in it, with all of them.")
-    flags.DEFINE_enum("io", "float32", recipe_lib.IO_TYPES, "Type of the model's input and output.")
-    flags.DEFINE_list("verify", [], f"Runtimes to verify on beside the installed ones: {', '.join(EXTRA_RUNTIMES)}.")
-    flags.DEFINE_integer("episodes", 0, "Episodes to play, of the exported and the float policy.", lower_bound=0)
-    flags.DEFINE_float("tolerance_steps", None, "Output steps by which runtimes may differ. Default: by the model.")
-    flags.DEFINE_float(
-        "max_error_share", 0.05, "How far the policy may be from the float one; 0.05 is 5 % of the range."
-    )
-    flags.DEFINE_string("units", None, 'A JSON file, {"field": [{"name": "arm angle", "unit": "rad"}]}.')
-    flags.DEFINE_integer("seed", 0, "Of episodes and of collected observations.")
-
-
 def parsed_flags() -> ExportFlags:
-    """The values of the flags.
+    """The values of the flags, which the program has defined and parsed.
 
     Raises:
       ConfigError: a runtime that nobody knows.

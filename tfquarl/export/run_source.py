@@ -4,7 +4,6 @@ from collections.abc import Mapping
 import dataclasses
 import json
 import pathlib
-import re
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ import numpy as np
 from tfquarl.converter import policy_converter
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
-from tfquarl.core import files
 from tfquarl.core import records
 from tfquarl.export import acting
 from tfquarl.export import candidate as candidate_lib
@@ -20,8 +18,6 @@ from tfquarl.export import float_variables
 from tfquarl.export import native_output
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import recipe as recipe_lib
-
-_ACTION_REPEAT = re.compile(r"^(?:\w+\.)*EnvironmentConfig\.action_repeat\s*=\s*(\d+)\s*$", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,24 +104,16 @@ def make_models(
       ready: models that are there already, by recipe.
     """
     models, missing = {}, {}
+    scaling = [snapshot.variables[f"observation_scaling/{part}"] for part in ("offset", "scale")]
+    is_scaled = bool(np.any(scaling[0] != 0) or np.any(scaling[1] != 1))
     for name in recipe_lib.NAMES:
         try:
-            converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(name))
+            converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(name), is_scaled)
             with native_output.captured():
                 models[name] = ready[name] if name in ready else converter.convert(snapshot, calibration)
         except (errors.ConversionError, errors.NumericalError) as error:
             missing[name] = str(error)
     return models, missing
-
-
-def action_repeat_of(run_dir: pathlib.Path) -> int:
-    """How many steps the run held each action for, by its operative_config.gin; 1 where it doesn't say."""
-    path = run_dir / "operative_config.gin"
-    if not path.is_file():
-        return 1
-    with files.storage_errors(f"reading {path}"):
-        found = _ACTION_REPEAT.search(path.read_text())
-    return int(found[1]) if found else 1
 
 
 def training_facts(run_dir: pathlib.Path, policy: ArchivedPolicy, policy_dir: pathlib.Path) -> dict[str, Any]:

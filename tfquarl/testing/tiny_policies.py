@@ -1,20 +1,14 @@
-"""Small policies with known behaviour, and run directories that hold them."""
+"""Small policies with known behaviour."""
 
 from collections.abc import Mapping
 import dataclasses
-import hashlib
-import pathlib
-from typing import Any
 
 import numpy as np
 
-from tfquarl.converter import policy_converter
 from tfquarl.core import environment_spec
-from tfquarl.core import records
 from tfquarl.environments import registry
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import initial_variables
-from tfquarl.quantization import recipe as recipe_lib
 
 ARM_SPEC = environment_spec.EnvironmentSpec(
     "lab:arm",
@@ -32,11 +26,6 @@ class TinyPolicy:
     architecture: architecture_lib.PolicyArchitecture
     variables: Mapping[str, np.ndarray]
     observations: np.ndarray
-
-    def model(self, recipe: str = "static_wi8_ai8") -> bytes:
-        """Its flatbuffer with float input and output."""
-        converter = policy_converter.PolicyConverter(self.architecture, recipe_lib.from_name(recipe))
-        return converter.convert(records.PolicySnapshot(1, 1, self.variables), self.observations)
 
 
 def arm_policy() -> TinyPolicy:
@@ -65,29 +54,3 @@ def cartpole_policy() -> TinyPolicy:
     variables["head/kernel"][:2] = [[-1, 1], [1, -1]]
     observations = np.random.default_rng(0).uniform(-0.3, 0.3, (256, 4)).astype(np.float32)
     return TinyPolicy(spec, architecture, variables, observations)
-
-
-def write_run(policy: TinyPolicy, run_dir: pathlib.Path, version: int = 3) -> None:
-    """Writes the run directory of a policy that was trained by 'static_wi8_ai8'."""
-    from tfquarl.program import archive
-
-    class Verdict:
-        """What the archive keeps of an evaluation."""
-
-        def to_json(self) -> dict[str, Any]:
-            return {"quantized": {"mean_return": 1.0}, "confirmed": True}
-
-    artifacts = []
-    for recipe in ("static_wi8_ai8", "float32"):
-        model = policy.model(recipe)
-        manifest = {
-            "environment": policy.spec.to_json(),
-            "architecture": policy.architecture.to_json(),
-            "io": "float32",
-            "digest": hashlib.sha256(model).hexdigest(),
-            "calibration": None,
-            "parity": None,
-            "versions": {},
-        }
-        artifacts.append(records.PolicyArtifact(version, 10 * version, recipe, model, manifest))
-    archive.PolicyArchive(run_dir).save(artifacts[0], artifacts[1], Verdict())

@@ -1,0 +1,81 @@
+"""//tools:export as a person types it."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.tools import tiny_runs
+from tfquarl.networks import architecture
+from tfquarl.testing import tiny_policies
+
+_ROOT = pathlib.Path(architecture.__file__).parents[2]
+
+
+def _run(tool: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run(
+        [sys.executable, str(_ROOT / "tools" / f"{tool}.py"), *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=280,
+    )
+
+
+@pytest.fixture(scope="module", name="run_dir")
+def _run_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("run")
+    tiny_runs.write_run(tiny_policies.cartpole_policy(), path)
+    return path
+
+
+def test_a_run_becomes_a_bundle(run_dir: pathlib.Path, tmp_path: pathlib.Path):
+    done = _run("export", f"--run_dir={run_dir}", "--io=int8", "--episodes=2", f"--output_dir={tmp_path / 'policy'}")
+    assert done.returncode == 0, done.stderr
+    assert "tflite-micro reference" in done.stdout
+    assert "return of the exported policy: 500.0 (500.0 to 500.0) over 2 episodes" in done.stdout
+    assert "| exported | 500.0 |" in (tmp_path / "policy" / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "--run_dir is needed"),
+        (["--run_dir=/nonexistent", "--output_dir={new}"], "has no policy 'best'"),
+        (["--run_dir={run}"], "--output_dir is needed"),
+        (["--run_dir={run}", "--output_dir={full}"], "has files in it"),
+        (["--run_dir={run}", "--output_dir={new}", "--policy=9"], "has no policy '9'"),
+        (["--run_dir={run}", "--output_dir={new}", "--recipe=static_wi8"], "unknown recipe 'static_wi8'"),
+        (["--run_dir={run}", "--output_dir={new}", "--recipe=float16", "--io=int8"], "needs int8 activations"),
+        (["--run_dir={run}", "--output_dir={new}", "--verify=risc"], "--verify names 'risc'"),
+        (["--run_dir={run}", "--output_dir={new}", "--observations=/nonexistent.npz"], "no such file"),
+        (["--run_dir={run}", "--output_dir={new}", "--colour=red"], "Unknown command line flag 'colour'"),
+    ],
+    ids=[
+        "no run",
+        "missing run",
+        "no output directory",
+        "files in the way",
+        "missing policy",
+        "unknown recipe",
+        "integers without an integer recipe",
+        "unknown runtime",
+        "missing observations",
+        "unknown flag",
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    run_dir: pathlib.Path, tmp_path: pathlib.Path, arguments: list[str], complaint: str
+):
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "mine").write_text("")
+    done = _run("export", *(text.format(run=run_dir, new=tmp_path / "new", full=full) for text in arguments))
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error:")]) == 1
+    assert "Traceback" not in done.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["full"]
