@@ -23,7 +23,8 @@ class LearnerConfig:
       scaling_train_steps: train steps after which the observation scaling stays as it is; None lets it follow for ever.
       importance_exponent: beta of the importance weights (arXiv 1511.05952, section 3.4); 0 weighs all alike. Only for batches that
         tell their probabilities.
-      jit_compile: whether XLA compiles the train step: faster for small networks, slower for wide ones.
+      jit_compile: whether XLA compiles the train step. It takes longer to start, and on processors whose matrix products oneDNN makes
+        it came out within 10 % of the uncompiled step.
       intra_op_threads: threads of one TensorFlow operation; 0 lets TensorFlow choose.
       inter_op_threads: TensorFlow operations that may run at once; 0 lets TensorFlow choose.
     """
