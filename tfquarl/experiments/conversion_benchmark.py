@@ -54,7 +54,7 @@ def _measure(
     config: ConversionConfig,
     task: benchmark_task.BenchmarkTask,
     recipe: str,
-    context: multiprocessing.context.BaseContext,
+    context: multiprocessing.context.ForkServerContext,
 ) -> list[table.BenchmarkRow]:
     cores = worker_lib.Cores.one_and_the_rest().measured
     arguments = (task, recipe, config.num_observations)

@@ -1,0 +1,88 @@
+"""An environment alone with uniformly random actions: the limit of every collector."""
+
+from collections.abc import Callable
+import time
+from typing import Any
+
+import numpy as np
+
+from tfquarl.environments import registry
+from tfquarl.experiments import alternation
+from tfquarl.experiments import benchmark_task
+
+_NUM_ACTIONS = 4096
+_STEPS_PER_CHECK = 32
+
+
+class EnvironmentArm:
+    """Steps one environment, resetting it where an episode ends."""
+
+    def __init__(self, step: Callable[[Any], bool], reset: Callable[[], object], actions: list[Any]) -> None:
+        """Stores its parts.
+
+        Args:
+          step: takes an action; whether the episode ended.
+          reset: begins an episode.
+          actions: taken in turn.
+        """
+        self._step, self._reset, self._actions = step, reset, actions
+        self._next = 0
+        reset()
+
+    def run(self, duration_sec: float) -> alternation.Slice:
+        """As `alternation.Arm`; counts steps."""
+        step, reset, actions = self._step, self._reset, self._actions
+        start, cpu, count = time.perf_counter(), time.process_time(), 0
+        while True:
+            for action in actions[self._next : self._next + _STEPS_PER_CHECK]:
+                if step(action):
+                    reset()
+            self._next = (self._next + _STEPS_PER_CHECK) % len(actions)
+            count += _STEPS_PER_CHECK
+            elapsed = time.perf_counter() - start
+            if elapsed >= duration_sec:
+                return alternation.Slice(count, elapsed, time.process_time() - cpu)
+
+
+def make_own(name: str) -> EnvironmentArm:
+    """The environment as a collector has it."""
+    environment = registry.make(name, seed=0)
+    step_one = environment.step
+
+    def step(action: Any) -> bool:
+        _, _, terminated, truncated = step_one(action)
+        return terminated or truncated
+
+    return EnvironmentArm(step, environment.reset, _actions(name))
+
+
+def make_native(name: str) -> EnvironmentArm:
+    """The environment as its own suite gives it, with nothing of this project around it."""
+    suite, _, task = name.partition(":")
+    if suite == "dm_control":
+        from dm_control import suite as dm_suite
+
+        domain, _, task_in_domain = task.partition("-")
+        environment = dm_suite.load(domain, task_in_domain, task_kwargs={"random": 0})
+        step_dm = environment.step
+        return EnvironmentArm(lambda action: step_dm(action).last(), environment.reset, _actions(name))
+    if suite == "gym":
+        import gym
+
+        made = gym.make(task)
+        step_gym = made.step
+        return EnvironmentArm(lambda action: step_gym(action)[2], made.reset, _actions(name))
+    import gymnasium
+
+    modern = gymnasium.make(task)
+    step_modern = modern.step
+
+    def step(action: Any) -> bool:
+        _, _, terminated, truncated, _ = step_modern(action)
+        return bool(terminated or truncated)
+
+    return EnvironmentArm(step, modern.reset, _actions(name))
+
+
+def _actions(name: str) -> list[Any]:
+    return benchmark_task.random_actions(registry.spec(name), _NUM_ACTIONS, np.random.default_rng(0))

@@ -1,0 +1,102 @@
+"""Agents of TF-Agents as its tutorials build them: `DqnAgent` for discrete actions, `DdpgAgent` for continuous ones."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_EPSILON = 0.1
+_LEARNING_RATE = 3e-4
+_GAMMA = 0.99
+_TAU = 0.005
+
+
+def load_environment(name: str) -> Any:
+    """A `PyEnvironment` of TF-Agents' own suites with one flat observation; 'gymnasium:' tasks have none there.
+
+    Raises:
+      ValueError: a task of another suite.
+    """
+    from tf_agents.environments import wrappers
+
+    suite, _, task = name.partition(":")
+    if suite == "gym":
+        from tf_agents.environments import suite_gym
+
+        return suite_gym.load(task)
+    if suite == "dm_control":
+        from tf_agents.environments import suite_dm_control
+
+        domain, _, task_in_domain = task.partition("-")
+        # dm_control joins the observation itself, which is cheaper than TF-Agents' wrapper over a dictionary of parts.
+        parts = suite_dm_control.load(domain, task_in_domain, environment_kwargs={"flat_observation": True})
+        return wrappers.FlattenObservationsWrapper(parts)
+    raise ValueError(f"{name}: TF-Agents is compared on gym: and dm_control: tasks")
+
+
+def make_agent(time_step_spec: Any, action_spec: Any, hidden_sizes: tuple[int, ...]) -> Any:
+    """An initialized agent of the sizes given.
+
+    Args:
+      time_step_spec: of the environment, arrays or tensors.
+      action_spec: likewise.
+      hidden_sizes: of the policy and, for continuous actions, of the critic.
+    """
+    import tensorflow as tf
+    from tf_agents.specs import tensor_spec
+
+    time_step_spec, action_spec = tensor_spec.from_spec(time_step_spec), tensor_spec.from_spec(action_spec)
+    counter = tf.Variable(tf.zeros([], tf.int64))
+    make = _make_dqn if action_spec.dtype.is_integer else _make_ddpg
+    agent = make(time_step_spec, action_spec, hidden_sizes, counter)
+    agent.initialize()
+    return agent
+
+
+def set_policy_weights(agent: Any, variables: Mapping[str, np.ndarray]) -> None:
+    """Gives the agent's policy network the kernels and biases of `variables`, in order.
+
+    Raises:
+      ValueError: the network has others.
+    """
+    weights = [value for name, value in variables.items() if not name.startswith("observation_scaling/")]
+    network = agent._q_network if hasattr(agent, "_q_network") else agent._actor_network  # no public names
+    network.set_weights(weights)
+
+
+def _make_dqn(time_step_spec: Any, action_spec: Any, hidden_sizes: tuple[int, ...], counter: Any) -> Any:
+    import tensorflow as tf
+    from tf_agents.agents.dqn import dqn_agent
+    from tf_agents.networks import q_network
+
+    return dqn_agent.DqnAgent(
+        time_step_spec,
+        action_spec,
+        q_network.QNetwork(time_step_spec.observation, action_spec, fc_layer_params=hidden_sizes),
+        tf.keras.optimizers.legacy.Adam(_LEARNING_RATE),
+        epsilon_greedy=_EPSILON,
+        target_update_tau=_TAU,
+        gamma=_GAMMA,
+        train_step_counter=counter,
+    )
+
+
+def _make_ddpg(time_step_spec: Any, action_spec: Any, hidden_sizes: tuple[int, ...], counter: Any) -> Any:
+    import tensorflow as tf
+    from tf_agents.agents.ddpg import actor_network
+    from tf_agents.agents.ddpg import critic_network
+    from tf_agents.agents.ddpg import ddpg_agent
+
+    actor = actor_network.ActorNetwork(time_step_spec.observation, action_spec, fc_layer_params=hidden_sizes)
+    critic = critic_network.CriticNetwork((time_step_spec.observation, action_spec), joint_fc_layer_params=hidden_sizes)
+    return ddpg_agent.DdpgAgent(
+        time_step_spec,
+        action_spec,
+        actor,
+        critic,
+        tf.keras.optimizers.legacy.Adam(_LEARNING_RATE),
+        tf.keras.optimizers.legacy.Adam(_LEARNING_RATE),
+        target_update_tau=_TAU,
+        gamma=_GAMMA,
+        train_step_counter=counter,
+    )
