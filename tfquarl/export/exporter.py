@@ -85,15 +85,69 @@ def export(
     )
     observations = policy.observations[:MAX_COMPARED]
     trials = verification.run_trials(model, model.encode(observations), runtimes)
+    parity = _judge(policy, config, model, trials)
+    refusal, arena_bytes = _micro_verdict(trials)
+    outputs = verification.outputs_of(trials[0])[:MAX_GOLDEN]
+    vectors = golden_vectors.make_golden_vectors(model, observations[:MAX_GOLDEN], outputs, parity["tolerance_steps"])
+    sources = _sources(policy, model, vectors, refusal, arena_bytes)
+    parity["runtimes"] += skipped
+    parity["compilers"] = compilers.compile_sources(sources, model.model)
+    returns = list(play(model)) if play else []
+    report = latency.latency_report(
+        policy.models, policy.observations, _arenas(policy, observations), config.latency_rounds
+    )
+    facts = model_card.CardFacts(
+        policy, model, parity, returns, report, machine.describe_machine(), config.observations_source
+    )
+    result = {**parity, "returns": returns, "latency": report}
+    contents: dict[str, bytes | str] = {
+        "policy.tflite": model.model,
+        **sources,
+        "golden_vectors.npz": vectors.to_npz(),
+        "parity.json": _json(result),
+        "MODEL_CARD.md": model_card.write_card(facts),
+    }
+    versions = machine.package_versions((*machine.PACKAGES, "tflite-micro"))
+    described = description.describe(policy, model, layout, arena_bytes, versions)
+    described["sha256"] = {name: hashlib.sha256(_bytes(content)).hexdigest() for name, content in contents.items()}
+    bundle.write_bundle(config.output_dir, {**contents, "policy.json": _json(described)}, config.overwrite)
+    return result
+
+
+def _judge(
+    policy: candidate_lib.PolicyCandidate,
+    config: ExportConfig,
+    model: edge_model.EdgeModel,
+    trials: Sequence[trial.Trial],
+) -> dict[str, Any]:
+    """What parity.json says of the trials; raises `ParityError` where it is too much."""
+    observations = policy.observations[:MAX_COMPARED]
     tolerance = config.limits.tolerance(model)
     rows = verification.compare(model, trials, tolerance)
-    outputs = verification.outputs_of(trials[0])
+    values = model.decode(verification.outputs_of(trials[0]))
     expected = model_runner.ModelRunner(policy.models[candidate_lib.REFERENCE]).run(observations)
-    figures = verification.float_figures(policy.spec, model.decode(outputs), expected)
+    figures = verification.float_figures(policy.spec, values, expected)
     verification.check(rows, figures, config.limits, tolerance)
-    refusal, arena_bytes = _micro_verdict(trials)
-    vectors = golden_vectors.make_golden_vectors(model, observations[:MAX_GOLDEN], outputs[:MAX_GOLDEN], tolerance)
-    sources = {
+    seen = {"count": len(observations), "source": config.observations_source, "sha256": _digest(observations)}
+    return {
+        "model_sha256": hashlib.sha256(model.model).hexdigest(),
+        "observations": seen,
+        "tolerance_steps": tolerance,
+        "output_step": model.output_step(values).tolist(),
+        "runtimes": rows,
+        "float": {"max_error_share": config.limits.max_error_share, "figures": figures},
+    }
+
+
+def _sources(
+    policy: candidate_lib.PolicyCandidate,
+    model: edge_model.EdgeModel,
+    vectors: golden_vectors.GoldenVectors,
+    refusal: str,
+    arena_bytes: int | None,
+) -> dict[str, str]:
+    """The programs of the bundle, by file name."""
+    return {
         "policy_model_data.h": device_source.model_data_header(model, policy.spec, arena_bytes),
         "policy_model_data.cc": device_source.model_data_source(model, policy.spec),
         "policy_op_resolver.h": device_source.op_resolver_header(model, refusal),
@@ -101,40 +155,6 @@ def export(
         "main.cc": device_source.template("main.cc"),
         "run_policy.py": device_source.template("run_policy.py"),
     }
-    parity = {
-        "model_sha256": hashlib.sha256(model.model).hexdigest(),
-        "observations": {
-            "count": len(observations),
-            "source": config.observations_source,
-            "sha256": _digest(observations),
-        },
-        "tolerance_steps": tolerance,
-        "output_step": model.output_step(model.decode(outputs)).tolist(),
-        "runtimes": [*rows, *skipped],
-        "float": {"max_error_share": config.limits.max_error_share, "figures": figures},
-        "compilers": compilers.compile_sources(sources, model.model),
-    }
-    returns = list(play(model)) if play else []
-    report = latency.latency_report(
-        policy.models, policy.observations, _arenas(policy, observations), config.latency_rounds
-    )
-    card = model_card.write_card(
-        model_card.CardFacts(
-            policy, model, parity, returns, report, machine.describe_machine(), config.observations_source
-        )
-    )
-    versions = machine.package_versions((*machine.PACKAGES, "tflite-micro"))
-    described = description.describe(policy, model, layout, arena_bytes, versions)
-    contents: dict[str, bytes | str] = {
-        "policy.tflite": model.model,
-        **sources,
-        "golden_vectors.npz": vectors.to_npz(),
-        "parity.json": _json({**parity, "returns": returns, "latency": report}),
-        "MODEL_CARD.md": card,
-    }
-    described["sha256"] = {name: hashlib.sha256(_bytes(content)).hexdigest() for name, content in contents.items()}
-    bundle.write_bundle(config.output_dir, {**contents, "policy.json": _json(described)}, config.overwrite)
-    return {**parity, "returns": returns, "latency": report}
 
 
 def _micro_verdict(trials: Sequence[trial.Trial]) -> tuple[str, int | None]:
