@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import dataclasses
 import json
 import pathlib
 
@@ -19,6 +20,7 @@ from tfquarl.export import histograms
 from tfquarl.export import inspection
 from tfquarl.export import inspection_text
 from tfquarl.export import run_source
+from tfquarl.export import weight_errors
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import numpy_policy
 from tfquarl.quantization import recipe as recipe_lib
@@ -104,7 +106,7 @@ def test_the_float_graph_is_the_float_policy(
         np.testing.assert_allclose(float_policy["dense_1"], expected["dense_1"], atol=1e-5)
     last = "q_values" if io == "int8" or name == "float16" else "head"
     np.testing.assert_allclose(float_policy[last], expected["head"], atol=1e-5)
-    layers = {error.layer: error.sqnr_db for error in inspection.weight_errors.rank(found.weights)}
+    layers = {error.layer: error.sqnr_db for error in weight_errors.rank(found.weights)}
     assert set(layers) == set(architecture.layer_names)
     assert min(error.own_sqnr_db for error in found.study.errors) > 20  # nothing was planted
     assert min(layers.values()) > 30
@@ -117,7 +119,7 @@ def test_a_planted_bad_layer_is_first(convert: _Converters, layer: int):
     variables[f"dense_{layer}/kernel"][0, 5] = 20
     variables[f"{('dense_1', 'head')[layer]}/kernel"][5] = 0
     found = inspection.inspect_policy(convert(_Q, variables, "static_wi8_ai8", "float32"), _CALIBRATION)
-    worst = inspection.weight_errors.rank(found.weights)[0]
+    worst = weight_errors.rank(found.weights)[0]
     assert (worst.layer, worst.largest) == (f"dense_{layer}", 20)
     assert worst.zeroed_share > 0.1
     assert found.study is not None
@@ -212,7 +214,7 @@ def test_another_policys_float_weights_are_refused(convert: _Converters):
 def test_a_graph_that_is_no_chain_is_refused(convert: _Converters):
     policy = convert(_Q, _variables(_Q), "static_wi8_ai8", "float32")
     layout = interpreter.check_structure(policy.artifact.model)
-    cut = inspection.dataclasses.replace(layout, operators=layout.operators[:-1])
+    cut = dataclasses.replace(layout, operators=layout.operators[:-1])
     variables = float_variables.read_variables(_Q, policy.reference.model)
     with pytest.raises(errors.ArtifactError, match="is not what the last operator gives"):
         float_graph.FloatGraph(policy.artifact.model, cut, variables)

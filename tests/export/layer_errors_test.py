@@ -61,10 +61,11 @@ def test_a_choice_is_judged_by_differences():
         ([[-64, 63.5]], 1, 0),
         ([[0, 12.75]], 0.1, 0),
         ([[0, 64]], 63.5 / 127.5, 0),
+        ([[-64.4, 0]], 64 / 127.5, 0),
         ([[0, 64.6]], 63.5 / 127.5, 0.5),
         ([[-64.6, 70]], 1, 1),
     ],
-    ids=["just all", "a tenth", "within a step", "beyond the upper end", "beyond both"],
+    ids=["just all", "a tenth", "within a step above", "within a step below", "beyond the upper end", "beyond both"],
 )
 def test_range(expected: list, used: float, saturated: float):
     error = _figures(_layer(expected, np.clip(expected, -64, 63.5).tolist()))
@@ -77,13 +78,16 @@ def test_floats_have_no_range():
     assert (error.range_used, error.saturation_share) == (None, None)
 
 
-def test_what_costs_most_comes_first():
-    # The same error costs as much before the doubling as after it; the own error decides where the cost is the same.
+def test_what_costs_most_at_the_output_comes_first():
     layers = [
         _layer([[4, 4]], [[4, 4]], name="exact"),
-        _layer([[4, 4]], [[4, 4.5]], name="small"),
-        _layer([[4, 4]], [[4, 6]], number=1, name="large"),
+        # Its own noise is largest, but the float policy has larger values there, beside which it is small.
+        _layer([[4, 4]], [[4, 6]], float_policy=[[40, 40]], name="harmless"),
+        _layer([[4, 4]], [[4, 5]], number=1, name="harmful"),
     ]
     errors = layer_errors.rank(_Doubling(), layers, False)  # type: ignore[arg-type]
-    assert [error.name for error in errors] == ["large", "small", "exact"]
-    assert errors[2].output_sqnr_db == float("inf")
+    assert [error.name for error in errors] == ["harmful", "harmless", "exact"]
+    assert [error.own_sqnr_db for error in errors] == pytest.approx([10 * np.log10(32), 10 * np.log10(8), float("inf")])
+    assert [error.output_sqnr_db for error in errors] == pytest.approx(
+        [10 * np.log10(32), 10 * np.log10(800), float("inf")]
+    )

@@ -57,15 +57,21 @@ def _target_faults(command: Command) -> Iterator[str]:
 def _exists(target: str) -> bool:
     package, _, name = target.removeprefix("//").partition(":")
     if name:
-        return (source_tree.ROOT / package / f"{name}.py").is_file()
+        return (source_tree.ROOT / _source_of(target)).is_file()
     directory = source_tree.ROOT / package.removesuffix("...")
     return package.endswith("...") and (directory == source_tree.ROOT or (directory / "BUILD").is_file())
 
 
+def _source_of(target: str) -> pathlib.Path:
+    package, _, name = target.removeprefix("//").partition(":")
+    renamed: dict[str, str] = source_tree.starlark_constants("tools/BUILD")["PROGRAM_OF"]  # type: ignore[assignment]
+    files = {program: file for file, program in renamed.items()} if package == "tools" else {}
+    return pathlib.Path(package) / files.get(name, f"{name}.py")
+
+
 def _argument_faults(command: Command) -> Iterator[str]:
     target = command.targets[0]
-    tool = pathlib.Path(target.removeprefix("//").replace(":", "/") + ".py")
-    known = flags_of(tool) | _ABSL_FLAGS
+    known = flags_of(_source_of(target)) | _ABSL_FLAGS
     for argument in command.arguments:
         flag, _, value = argument.partition("=")
         if not flag.startswith("--"):

@@ -1,0 +1,105 @@
+"""Shows what is inside a policy and where its quantization loses: the program //tools:inspect.
+
+    ./bazelw run //tools:inspect -- --policy=runs/a
+    ./bazelw run //tools:inspect -- --policy=runs/a --collect=1000 --plots=/tmp/plots --output=/tmp/inspection.json
+    ./bazelw run //tools:inspect -- --policy=runs/a/policies/12/policy.tflite --observations=seen.npz
+
+A policy is a run's directory (then --version chooses one of its policies) or a .tflite file with its manifest beside it. The errors
+of weights and layers need the float policy of the same weights, policy_float32.tflite, beside it too.
+"""
+
+import math
+import os
+import pathlib
+
+from absl import flags
+import numpy as np
+
+from tfquarl.core import errors
+from tfquarl.core import files
+from tfquarl.core import records
+from tfquarl.export import acting
+from tfquarl.export import histograms
+from tfquarl.export import inspection
+from tfquarl.export import inspection_text
+from tfquarl.export import native_output
+from tfquarl.export import observations_file
+from tfquarl.export import run_source
+from tfquarl.program import archive
+from tfquarl.program import command_line
+
+_POLICY = flags.DEFINE_string("policy", None, "A run's directory, one of its policies/<version>, or a .tflite file.")
+_VERSION = flags.DEFINE_string("version", "best", "Which policy of a run: 'best', 'latest' or a number.")
+_OBSERVATIONS = flags.DEFINE_string(
+    "observations", None, "An .npz of observations [N, D] to find the layers' errors on."
+)
+_COLLECT = flags.DEFINE_integer("collect", None, "Observations to collect by acting, instead.", lower_bound=16)
+_SEED = flags.DEFINE_integer("seed", 0, "Decides the episodes of --collect.", lower_bound=0)
+_PLOTS = flags.DEFINE_string("plots", None, "Directory for weights.png and, with observations, activations.png.")
+_OUTPUT = flags.DEFINE_string("output", None, "Writes all figures to this file, as JSON.")
+
+
+def main() -> int:
+    """Inspects, prints tables and gives the exit code."""
+    if not _POLICY.value:
+        return command_line.fail("--policy is needed: a run's directory or a .tflite file")
+    if _OBSERVATIONS.value and _COLLECT.value:
+        return command_line.fail("--observations and --collect exclude each other")
+    output = pathlib.Path(_OUTPUT.value).absolute() if _OUTPUT.value else None
+    if output is not None and not output.parent.is_dir():
+        return command_line.fail(f"--output={output}: there is no directory {output.parent}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes as an exception
+    if not pathlib.Path(_POLICY.value).exists():
+        return command_line.fail(f"there is no '{_POLICY.value}'; give a run directory or a .tflite file")
+    with native_output.captured():
+        found = _inspect(archive.find_model(_POLICY.value, _VERSION.value))
+    print(inspection_text.describe(found), end="")
+    if output is not None:
+        files.write_json(output, found.to_json())
+    if _PLOTS.value:
+        _draw(found, pathlib.Path(_PLOTS.value))
+    return 0
+
+
+def _inspect(model_file: pathlib.Path) -> inspection.Inspection:
+    artifact = archive.read_artifact(model_file)
+    reference = _reference(model_file, artifact)
+    if reference is None:
+        if _OBSERVATIONS.value or _COLLECT.value or _PLOTS.value:
+            raise errors.ConfigError(
+                f"{model_file} has no float policy of the same version beside it; --observations, --collect and --plots need "
+                f"{archive.REFERENCE_MODEL} with its manifest there"
+            )
+        return inspection.inspect_file(artifact)
+    policy = run_source.open_policy(artifact, reference)
+    if _OBSERVATIONS.value:
+        path = pathlib.Path(_OBSERVATIONS.value)
+        observations = observations_file.read_observations(path, policy.architecture.observation_size)
+        return inspection.inspect_policy(policy, observations, f"{len(observations)} observations of {path}")
+    if _COLLECT.value:
+        task = acting.Task(policy.spec.name, policy.spec.action_repeat, _SEED.value)
+        gathered = acting.collect(task, reference.model, math.ceil(2 * _COLLECT.value / 3))  # gives half as many again
+        observations = np.concatenate([gathered.calibration, gathered.held_out])
+        return inspection.inspect_policy(policy, observations, gathered.source)
+    return inspection.inspect_policy(policy)
+
+
+def _reference(model_file: pathlib.Path, artifact: records.PolicyArtifact) -> records.PolicyArtifact | None:
+    """The float policy of the same weights; None where it isn't there."""
+    if artifact.recipe == "float32":
+        return artifact
+    path = model_file.with_name(archive.REFERENCE_MODEL)
+    reference = archive.read_artifact(path) if path.is_file() else None
+    return reference if reference is not None and reference.version == artifact.version else None
+
+
+def _draw(found: inspection.Inspection, directory: pathlib.Path) -> None:
+    with files.storage_errors(f"making {directory}"):
+        directory.mkdir(parents=True, exist_ok=True)
+    histograms.draw_weights(found.weights, directory / "weights.png")
+    if found.study is not None:
+        histograms.draw_activations(found.study.values, directory / "activations.png")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
