@@ -77,8 +77,9 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> LoadedEx
     except (errors.TfquarlError, ValueError, TypeError, OSError, ImportError) as error:
         raise errors.ConfigError(_one_line(error, places)) from error
     _check_types(experiment, places)
-    operative = gin.operative_config_str()
-    return LoadedExperiment(experiment, given, operative, tuple(_unused(found)), places)
+    loaded = LoadedExperiment(experiment, given, gin.operative_config_str(), tuple(_unused(found)), places)
+    gin.clear_config()  # which unlocks it: TF-Agents registers its own configurables when it is imported
+    return loaded
 
 
 def _read(path: str) -> str:

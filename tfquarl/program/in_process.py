@@ -6,7 +6,8 @@ Flow control is arithmetic here: the learner makes the train steps that `samples
 """
 
 from collections.abc import Callable
-import threading
+import dataclasses
+import math
 
 from tfquarl.core import environment_spec
 from tfquarl.core import interfaces
@@ -36,6 +37,7 @@ class InProcessProgram:
         directory: run_directory.RunDirectory,
         metrics: interfaces.MetricsSink,
     ) -> None:
+        experiment = _by_count(experiment)
         _make_deterministic(experiment)
         transport = transport_lib.LocalTransport(experiment, spec)
         self._experiment = experiment
@@ -44,11 +46,9 @@ class InProcessProgram:
             stations.make_collector(experiment, spec, transport, metrics, index)
             for index in range(experiment.scale.num_collectors)
         ]
-        # An evaluation of every n-th policy, by count and not by the clock, keeps runs of one seed alike.
         self._evaluator = stations.make_evaluator(experiment, transport, directory.path, metrics)
         self._converter = stations.make_converter(experiment, spec, transport, metrics)
         self._learner = stations.make_learner(experiment, spec, transport, directory.checkpoints, metrics)
-        self._never = threading.Event()
 
     def run(
         self,
@@ -58,37 +58,40 @@ class InProcessProgram:
         on_round: Callable[[], None] = lambda: None,
     ) -> budget_lib.Status:
         """Runs to the end of `budget`, and fills `progress`."""
+        stop = _Interrupted(interrupted)
         self._learner.start()
-        status = None
+        status = budget_lib.Status.INTERRUPTED if stop.is_set() else None
         while status is None:
-            self._round(progress)
+            self._round(progress, stop)
             on_round()
-            if interrupted():
+            if stop.is_set():
                 status = budget_lib.Status.INTERRUPTED
             elif progress.target_reached(budget.stop_at_return):
                 status = budget_lib.Status.TARGET_REACHED
-            elif progress.total_env_steps >= budget.num_env_steps:
+            elif progress.total_env_steps >= budget.num_env_steps or self._learner.is_done:
                 status = budget_lib.Status.COMPLETED
         progress.final_version = self._learner.finish()
         progress.train_steps = self._learner.train_step
         if status is budget_lib.Status.COMPLETED:
-            self._convert_and_judge(progress)
+            self._convert_and_judge(progress, stop)
+            if not progress.is_judged(progress.final_version):
+                status = budget_lib.Status.INTERRUPTED
         for loop, _ in self._collectors:
             loop.report()
         return status
 
-    def _round(self, progress: budget_lib.Progress) -> None:
+    def _round(self, progress: budget_lib.Progress, stop: interfaces.StopSignal) -> None:
         for index, (loop, slot) in enumerate(self._collectors):
             slot.poll_now()
-            loop.run(_ROUND_STEPS, self._never)
+            loop.run(_ROUND_STEPS, stop)
             progress.env_steps[index] = loop.num_steps
         self._learner.step(self._train_steps_due())
         progress.train_steps = self._learner.train_step
-        self._convert_and_judge(progress)
+        self._convert_and_judge(progress, stop)
 
-    def _convert_and_judge(self, progress: budget_lib.Progress) -> None:
+    def _convert_and_judge(self, progress: budget_lib.Progress, stop: interfaces.StopSignal) -> None:
         if self._converter.step():
-            evaluation = self._evaluator.step()
+            evaluation = self._evaluator.step(stop)
             if evaluation is not None:
                 progress.evaluations.append(evaluation.to_json())
 
@@ -103,8 +106,30 @@ class InProcessProgram:
         return max(0, due - self._learner.train_step)
 
 
+class _Interrupted:
+    """The user's wish to end the run as a `StopSignal`; nothing waits for it here."""
+
+    def __init__(self, interrupted: Callable[[], bool]) -> None:
+        self.is_set = interrupted
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Whether it has come."""
+        del timeout
+        return self.is_set()
+
+
+def _by_count(experiment: experiment_lib.Experiment) -> experiment_lib.Experiment:
+    """The experiment with nothing left to the clock: a slow moment, or one in a debugger, changes nothing."""
+    learner = dataclasses.replace(experiment.learner, min_snapshot_period_sec=0.0, max_snapshot_period_sec=math.inf)
+    collector = dataclasses.replace(experiment.collector, max_policy_age_sec=math.inf)
+    return dataclasses.replace(experiment, learner=learner, collector=collector)
+
+
 def _make_deterministic(experiment: experiment_lib.Experiment) -> None:
+    """One thread, so that sums are taken in one order. TensorFlow's own op determinism forbids the learner's clock."""
     import tensorflow as tf
 
+    from tfquarl.learner import tensorflow_runtime
+
+    tensorflow_runtime.configure(dataclasses.replace(experiment.learner, intra_op_threads=1, inter_op_threads=1))
     tf.keras.utils.set_random_seed(experiment.seed)
-    tf.config.experimental.enable_op_determinism()

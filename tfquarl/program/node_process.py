@@ -13,6 +13,7 @@ import threading
 import traceback
 from typing import Any
 
+from absl import flags
 from absl import logging
 
 from tfquarl.core import errors
@@ -104,6 +105,7 @@ def _log_to(path: str) -> None:
     os.dup2(descriptor, 2)
     os.close(descriptor)
     faulthandler.enable()
+    flags.FLAGS.mark_as_parsed()  # which absl's logging waits for
     logging.use_absl_handler()
     logging.get_absl_handler().python_handler.stream = sys.stderr
     python_logging.getLogger().setLevel(python_logging.INFO)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import dataclasses
+import os
 import sys
 import time
 from typing import Any
@@ -115,6 +116,7 @@ def _run(
     reason = None
     try:
         if experiment.scale.in_process:
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it would write over the display
             from tfquarl.program import in_process  # TensorFlow
 
             program = in_process.InProcessProgram(experiment, spec, directory, sinks)

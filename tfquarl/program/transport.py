@@ -207,7 +207,11 @@ class LocalTransport:
         specs += [((batch_size,), tf.float32)] * 2 + [((batch_size, size), tf.float32)]
         specs += [((batch_size,), tf.uint64), ((batch_size,), tf.float64)]
         signature = transition.TransitionBatch(*(tf.TensorSpec(shape, dtype) for shape, dtype in specs))
-        return tf.data.Dataset.from_generator(draw, output_signature=signature)
+        options = tf.data.Options()
+        # Nothing may draw ahead: what a batch holds would go by the clock.
+        options.autotune.enabled = False
+        options.experimental_optimization.inject_prefetch = False
+        return tf.data.Dataset.from_generator(draw, output_signature=signature).with_options(options)
 
     def priorities(self) -> Any:
         """As `Transport`."""
