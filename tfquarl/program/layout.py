@@ -13,7 +13,7 @@ from tfquarl.program import experiment as experiment_lib
 from tfquarl.program import node_process
 from tfquarl.program import nodes
 
-PRELOAD = ("tfquarl.program.nodes", "reverb", "tfquarl.runtime.interpreter")
+PRELOAD = ("tfquarl.program.training", "tfquarl.program.nodes", "reverb", "tfquarl.runtime.interpreter")
 
 
 def make_nodes(scale: experiment_lib.ScaleConfig) -> list[node_process.NodeSpec]:
