@@ -61,7 +61,7 @@ class PolicyArchitecture:
     @property
     def layer_names(self) -> tuple[str, ...]:
         """Names of the dense layers, in order: 'dense_0', ..., 'head'."""
-        return tuple(f"dense_{i}" for i in range(len(self.hidden_sizes))) + ("head",)
+        return (*(f"dense_{i}" for i in range(len(self.hidden_sizes))), "head")
 
     def variable_shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of each float32 variable by name, in the order of the computation."""
