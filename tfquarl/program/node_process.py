@@ -119,6 +119,6 @@ def _end_with_parent() -> None:
 
     def watch() -> None:
         connection_lib.wait([parent.sentinel])
-        os._exit(1)
+        os.killpg(0, signal.SIGKILL)  # this process and those that it has started
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -1,0 +1,183 @@
+"""The main job with real processes: to its end, interrupted, and with a process that dies."""
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from tests.integration import train_process
+from tfquarl.program import archive
+
+_ENDLESS = "Experiment.num_env_steps = 1_000_000_000"
+_NODES = ["collector_0", "collector_1", "converter", "evaluator", "learner", "server"]
+
+
+@dataclasses.dataclass
+class _Finished:
+    run: train_process.TrainProcess
+    exit_code: int
+    left: list
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run to its end, of 200 environment steps."""
+    path = tmp_path_factory.mktemp("train") / "run"
+    with train_process.TrainProcess(path, "Experiment.num_env_steps = 200") as run:
+        yield _Finished(run, run.finish(), run.processes())
+
+
+def test_it_ends_well_and_leaves_no_process(finished):
+    assert finished.exit_code == 0, finished.run.stderr
+    assert finished.left == []
+
+
+def test_the_run_directory_has_all_that_its_readme_promises(finished):
+    readme = (finished.run.run_dir / "README.txt").read_text()
+    promised = re.findall(r"^  (\S+\.(?:tflite|json)) ", readme, re.MULTILINE)
+    assert len(promised) == 4
+    for name in promised:
+        assert (finished.run.run_dir / "policies" / "latest" / name).is_file(), name
+    for pattern in _top_level_patterns(readme):
+        assert list(finished.run.run_dir.glob(pattern)), pattern
+    assert sorted(path.stem for path in (finished.run.run_dir / "logs").iterdir()) == _NODES
+    assert finished.run.checkpoints() != []
+
+
+def test_the_summary_tells_how_it_ended(finished):
+    summary = finished.run.summary()
+    assert summary["status"] == "completed" and summary["reason"] is None
+    assert summary["env_steps"] >= 200 and summary["train_steps"] > 0 and summary["wall_time_sec"] > 0
+    assert summary["policy_version"] >= 1
+    for key in ("int8", "float32"):
+        low, high = summary[key]["confidence_interval"]
+        assert low <= summary[key]["mean_return"] <= high
+        assert summary[key]["episodes"] == 3
+        assert summary[key]["size_bytes"] > 1000
+    last = summary["last_policy"]
+    assert last["train_step"] == summary["train_steps"]
+
+
+def test_the_policy_that_was_judged_is_kept_and_verifies(finished):
+    summary = finished.run.summary()
+    policy = archive.load(finished.run.run_dir, "best")
+    assert policy.version == summary["policy_version"]
+    assert len(policy.model) == summary["int8"]["size_bytes"]
+    assert len(archive.load_reference(finished.run.run_dir, "best").model) == summary["float32"]["size_bytes"]
+
+
+def test_figures_have_the_names_of_tf_agents_metrics(finished):
+    evaluation = finished.run.rows("eval")[-1]
+    assert {"Metrics/AverageReturn", "Metrics/AverageEpisodeLength"} <= set(evaluation["values"])
+    collected = {row["group"]: row for row in finished.run.rows("collect/")}
+    assert set(collected) == {"collect/0", "collect/1"}
+    steps = [row["values"]["Metrics/EnvironmentSteps"] for row in collected.values()]
+    assert sum(steps) == finished.run.summary()["env_steps"]
+    assert finished.run.rows("train")[-1]["values"]["Losses/loss"] >= 0
+
+
+def test_the_console_tells_the_result_in_plain_lines(finished):
+    assert "completed after" in finished.run.stdout
+    assert "static_wi8_ai8" in finished.run.stdout and "\x1b" not in finished.run.stdout
+
+
+@pytest.mark.parametrize(
+    ("number", "to_group"),
+    [pytest.param(signal.SIGINT, True, id="ctrl_c"), pytest.param(signal.SIGTERM, False, id="sigterm")],
+)
+def test_an_interrupt_ends_it_within_10_seconds_with_checkpoint_and_summary(tmp_path, number, to_group):
+    with train_process.TrainProcess(tmp_path / "run", _ENDLESS) as run:
+        run.wait_until(lambda: run.rows("train"))
+        started = time.monotonic()
+        (os.killpg if to_group else os.kill)(run.pid, number)
+        assert run.finish() == 130, run.stderr
+        assert time.monotonic() - started < 10
+        assert run.processes() == []
+        summary = run.summary()
+        assert summary["status"] == "interrupted"
+        assert run.checkpoints()[-1] == f"ckpt-{summary['train_steps']}"
+
+
+def test_an_interrupt_of_the_final_evaluation_ends_it_within_10_seconds(tmp_path):
+    bindings = ["Experiment.num_env_steps = 200", "EvaluatorConfig.num_episodes = 1_000_000"]
+    with train_process.TrainProcess(tmp_path / "run", *bindings) as run:
+        run.wait_until(run.checkpoints)  # the learner's last one
+        started = time.monotonic()
+        os.killpg(run.pid, signal.SIGINT)
+        assert run.finish() == 130, run.stderr
+        assert time.monotonic() - started < 10
+        assert run.processes() == []
+        assert run.summary()["status"] == "interrupted"
+
+
+@pytest.mark.parametrize("name", ["collector_0", "server"])
+def test_a_process_that_dies_ends_the_run_with_its_name_and_log(tmp_path, name):
+    with train_process.TrainProcess(tmp_path / "run", _ENDLESS) as run:
+        run.wait_until(lambda: run.rows("train"))
+        run.node(name).kill()
+        assert run.finish() == 1
+        message = f"{name}: exit code -9; its log is logs/{name}.log in the run directory"
+        assert run.stderr.splitlines()[-1] == f"error: {message}"
+        assert run.processes() == []
+        summary = run.summary()
+        assert (summary["status"], summary["reason"]) == ("failed", message)
+        assert run.checkpoints() != []
+
+
+def test_nothing_outlives_a_launcher_that_is_killed(tmp_path):
+    with train_process.TrainProcess(tmp_path / "run", _ENDLESS) as run:
+        run.wait_until(lambda: run.rows("collect/"))
+        processes = run.processes()
+        assert len(processes) >= len(_NODES)
+        os.kill(run.pid, signal.SIGKILL)
+        run.finish()
+        for process in processes:
+            process.wait(timeout=60)
+        assert run.processes() == []
+
+
+def test_in_one_process_the_same_seed_gives_the_same_result(tmp_path):
+    runs = [
+        train_process.TrainProcess(
+            tmp_path / name,
+            "Experiment.num_env_steps = 200",
+            f"Experiment.seed = {seed}",
+            gin_files=("configs/gin/scale/debug.gin",),
+        )
+        for name, seed in (("first", 7), ("second", 7), ("other", 8))
+    ]
+    for run in runs:
+        with run:
+            assert run.finish() == 0, run.stderr
+    first, second, other = (_results(run) for run in runs)
+    assert len(first["evaluations"]) > 1
+    assert first == second
+    assert first["digest"] != other["digest"] and first["evaluations"] != other["evaluations"]
+
+
+def _results(run):
+    """What a run came to, without what the clock says."""
+    rows = [row for group in ("eval", "convert") for row in run.rows(group)]
+    for row in rows:
+        del row["time_sec"]
+        row["values"] = {name: value for name, value in row["values"].items() if not name.startswith("RunTime/")}
+    summary = run.summary()
+    del summary["wall_time_sec"], summary["seed"]
+    return {
+        "evaluations": [
+            json.loads(path.read_text()) for path in sorted(run.run_dir.glob("policies/*/evaluation.json"))
+        ],
+        "digest": archive.load(run.run_dir, "latest").digest,
+        "rows": rows,
+        "summary": summary,
+    }
+
+
+def _top_level_patterns(readme):
+    """Names at the beginning of the readme's lines, as patterns: 'policies/<version>/' becomes 'policies/*'."""
+    names = [name for line in readme.splitlines()[1:] for name in re.findall(r"^((?:\S+ ?)+)(?:  |$)", line)]
+    return [re.sub(r"<\w+>", "*", name).rstrip("/:") for line in names for name in line.split()]
