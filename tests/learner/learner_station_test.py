@@ -21,7 +21,10 @@ class Station:
     """A learner station with all its parts at hand. Every reward is 8, so that head/bias goes 0, 4, 6, 7, 7.5, ..."""
 
     def __init__(self, directory: pathlib.Path, rounds: int | None = None, observation_size: int = 2, **config: Any):
-        self.config = learner_config.LearnerConfig(**{"snapshot_interval_steps": 2, "steps_per_call": 1, **config})
+        # No period ends within a test, however slow the machine is.
+        periods = dict.fromkeys(("max_snapshot_period_sec", "checkpoint_period_sec", "metrics_period_sec"), 1e6)
+        settings = {"snapshot_interval_steps": 2, "steps_per_call": 1, **periods, **config}
+        self.config = learner_config.LearnerConfig(**settings)
         self.trainer = learner_fakes.FakeTrainer(observation_size)
         self.sink = learner_fakes.TapeSink()
         self.learner = policy_learner.PolicyLearner(
