@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import math
+import struct
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from tfquarl.quantization import calibration
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import flatbuffer
 
+_SCALE, _ZERO_POINT = struct.Struct("<f"), struct.Struct("<q")
 _MIN_SCALE = 1e-30
 _NUM_OBSERVATIONS = 16
 
@@ -203,5 +205,5 @@ def _write(model: bytearray, tensor: flatbuffer.Tensor, values: np.ndarray) -> N
 def _write_scale(model: bytearray, tensor: flatbuffer.Tensor, scale: float | np.float32, zero_point: int = 0) -> None:
     if not _MIN_SCALE < scale < 1 / _MIN_SCALE:
         raise OverflowError(f"tensor '{tensor.name}' has a scale of {scale:.3g}")
-    np.frombuffer(model, np.float32, 1, tensor.scale_start)[0] = scale
-    np.frombuffer(model, np.int64, 1, tensor.zero_point_start)[0] = zero_point
+    _SCALE.pack_into(model, tensor.scale_start, scale)
+    _ZERO_POINT.pack_into(model, tensor.zero_point_start, zero_point)

@@ -22,6 +22,8 @@ _BIAS_HALF = BIAS_LIMIT // 2
 # The quantizer measures a kernel's scale again, and takes its own where both are this close.
 _SCALE_TOLERANCE = 1e-3
 _BLOCK_ELEMENTS = 1 << 15
+_SIGN_BIT = np.uint32(1 << 31)
+_BELOW_HALF_BITS = np.nextafter(np.float32(0.5), np.float32(0)).view(np.uint32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,14 +48,12 @@ class LayerScales:
 
 
 def round_away(values: np.ndarray) -> np.ndarray:
-    """Nearest integers as floats of the same type, halves away from zero; at most 2^23 (float32) or 2^52 (float64) are changed.
+    """Nearest integers as floats of the same type, halves away from zero.
 
     Adding the largest number below one half and cutting off is exact where adding one half isn't: 0.49999997 + 0.5 is 1.
     """
     below_half = np.nextafter(values.dtype.type(0.5), values.dtype.type(0))
-    whole = np.trunc(values + np.copysign(below_half, values))
-    limit = 1 << (np.finfo(values.dtype).nmant)
-    return np.where(np.abs(values) < limit, whole, values)
+    return np.trunc(values + np.copysign(below_half, values))
 
 
 def _nearest(value: np.float32) -> int:
@@ -144,10 +144,12 @@ def quantize_kernel(kernel: np.ndarray, largest: np.float32, scale: float, out: 
         inverse = np.float32(WEIGHT_LIMIT) / largest
     if not np.isfinite(inverse):
         raise OverflowError(f"a largest weight of {largest}")
-    below_half = np.nextafter(np.float32(0.5), np.float32(0))
     for block in _row_blocks(kernel):
         steps = kernel[block] * inverse
-        steps += np.copysign(below_half, steps)
+        # copysign of the largest number below one half, by its bits, which is several times faster.
+        halves = steps.view(np.uint32) & _SIGN_BIT
+        halves |= _BELOW_HALF_BITS
+        steps += halves.view(np.float32)
         out[:, block] = steps.astype(np.int8).T
 
 

@@ -48,18 +48,17 @@ def output_ranges(layers: Sequence[DenseLayer], observations: np.ndarray) -> lis
       OverflowError: with the index of the layer whose output is not finite.
     """
     candidates = _candidates(layers, observations)
-    needed = [np.unique(np.concatenate([c.indices for c in candidates[i:]])) for i in range(len(layers))]
-    rows, x = needed[0], observations[needed[0]]
-    ranges = []
-    for layer, candidate, following in zip(layers, candidates, [*needed[1:], needed[0][:0]]):
+    needed = _needed(candidates)
+    x, ranges = observations[needed[0]], []
+    for layer, candidate, rows, following in zip(layers, candidates, needed, [*needed[1:], []]):
         x = calibration_kernels.dense(x, layer.kernel, layer.bias)
         if layer.activation == "relu":
             x = np.maximum(x, np.float32(0))
-        values = x[np.isin(rows, candidate.indices)]
+        values = x[_positions(candidate.indices, rows)]
         low = 0.0 if candidate.is_cut_off else float(values.min())
         high = float(values.max()) if values.size else 0.0
         ranges.append((low, max(high, _FIRST_MAXIMUM)))
-        x, rows = x[np.isin(rows, following)], following
+        x = x[_positions(following, rows)]
         if layer.activation == "tanh":
             x = calibration_kernels.tanh(x)
     return ranges
@@ -74,8 +73,24 @@ class _Candidates:
       is_cut_off: whether a relu surely cuts some output off at 0, the minimum.
     """
 
-    indices: np.ndarray
+    indices: Sequence[int]
     is_cut_off: bool
+
+
+def _needed(candidates: Sequence[_Candidates]) -> list[list[int]]:
+    """For each layer the observations that are candidates of it or of a later one, sorted."""
+    needed: list[list[int]] = []
+    wanted: set[int] = set()
+    for candidate in reversed(candidates):
+        wanted |= set(candidate.indices)
+        needed.insert(0, sorted(wanted))
+    return needed
+
+
+def _positions(wanted: Sequence[int], rows: Sequence[int]) -> list[int]:
+    """Where the `wanted` ones are among `rows`."""
+    position = {row: i for i, row in enumerate(rows)}
+    return [position[row] for row in wanted]
 
 
 def _candidates(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[_Candidates]:
@@ -90,13 +105,13 @@ def _candidates(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[
         error = 4 * _EPSILON * size * norm * kernel_norm + 2 * error * kernel_norm
         x = x @ layer.kernel
         x += layer.bias
-        low, high = x.min(axis=1), x.max(axis=1)
-        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        lowest, highest = float(x.min()), float(x.max())
+        if not (math.isfinite(lowest) and math.isfinite(highest)):
             raise OverflowError(number)
-        error += 4 * _EPSILON * max(float(high.max()), -float(low.min()))
-        candidates.append(_extremes(low, high, error, layer.activation))
+        error += 4 * _EPSILON * max(highest, -lowest)
+        candidates.append(_extremes(x, lowest, highest, error, layer.activation))
         if layer.activation == "relu":
-            np.maximum(x, 0, out=x)
+            np.maximum(x, np.zeros_like(layer.bias), out=x)  # a row of zeros is four times faster than one zero
         elif layer.activation == "tanh":
             np.tanh(x, out=x)
     return candidates
@@ -110,11 +125,22 @@ def _largest_norm(values: np.ndarray, axes: str) -> float:
     return math.sqrt(largest)
 
 
-def _extremes(low: np.ndarray, high: np.ndarray, error: float, activation: str) -> _Candidates:
-    """The candidates by each observation's `low` and `high`, known up to `error`."""
-    is_lowest, is_highest = low <= low.min() + 2 * error, high >= high.max() - 2 * error
-    is_cut_off = activation == "relu" and bool(low.min() < -error)
-    if activation == "relu":
-        is_highest &= high > -error  # nothing else can be above 0
-    chosen = is_highest if is_cut_off else is_lowest | is_highest
-    return _Candidates(np.nonzero(chosen)[0], is_cut_off)
+def _extremes(x: np.ndarray, lowest: float, highest: float, error: float, activation: str) -> _Candidates:
+    """The candidates by outputs [N, units] before a relu, known up to `error`, and their extremes."""
+    is_relu = activation == "relu"
+    is_cut_off = is_relu and lowest < -error
+    least_high = max(highest - 2 * error, -error if is_relu else -math.inf)
+    chosen = set(_rows_of(x >= _at_most(least_high)))
+    if not is_cut_off:
+        chosen.update(_rows_of(x <= -_at_most(-lowest - 2 * error)))
+    return _Candidates(sorted(chosen), is_cut_off)
+
+
+def _rows_of(chosen: np.ndarray) -> list[int]:
+    """Rows that have a chosen element; fast where few are chosen."""
+    return np.unique(np.flatnonzero(chosen) // chosen.shape[1]).tolist()
+
+
+def _at_most(value: float) -> np.float32:
+    """The float32 next to `value`, but not above it; comparing in float32 is fast."""
+    return np.nextafter(np.float32(value), np.float32(-np.inf))

@@ -8,6 +8,8 @@ reference: Core/products/GeneralMatrixVector.h, Core/Redux.h, and generic_fast_t
 import numpy as np
 
 _LANES = 8
+_BUFFER_ELEMENTS = 1 << 17
+_LEAST_STEPS = 4
 _TANH_CLAMP = np.float32(7.90531110763549805)
 _TANH_TINY = np.float32(0.0004)
 _TANH_NUMERATOR = np.array(
@@ -41,7 +43,7 @@ def dense(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
     if kernel.shape[1] == 1:
         return _dot(x, kernel[:, 0])[:, np.newaxis] + bias
     full = x.shape[1] // _LANES * _LANES
-    result = _reduce(_partial_sums(x, kernel, 0, full))
+    result = _reduce(_partial_sums(x, kernel, full))
     if kernel.shape[1] % 2 and x.shape[1] - full >= 4:
         # Eigen takes units by 8, 4 and 2, and what is left alone, with a half step over four of the inputs that are left.
         last = result[:, -1] + _reduce(x[:, full : full + 4] * kernel[full : full + 4, -1])
@@ -64,13 +66,26 @@ def tanh(x: np.ndarray) -> np.ndarray:
     return np.where(np.abs(x) < _TANH_TINY, clamped, ratio)
 
 
-def _partial_sums(x: np.ndarray, kernel: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Sums [B, 8, units] over every eighth input from `start` to `stop`, one after the other."""
-    sums = np.zeros((x.shape[0], _LANES, kernel.shape[1]), np.float32)
-    products = np.empty_like(sums)
-    for i in range(start, stop, _LANES):
-        np.multiply(x[:, i : i + _LANES, np.newaxis], kernel[i : i + _LANES], out=products)
-        sums += products
+def _partial_sums(x: np.ndarray, kernel: np.ndarray, stop: int) -> np.ndarray:
+    """Sums [B, 8, units] over every eighth input up to `stop`, a multiple of eight, one after the other."""
+    batch, units = x.shape[0], kernel.shape[1]
+    sums = np.zeros((batch, _LANES, units), np.float32)
+    steps = max(1, _BUFFER_ELEMENTS // max(1, sums.size))
+    if steps < _LEAST_STEPS:
+        products = np.empty_like(sums)
+        for i in range(0, stop, _LANES):
+            np.multiply(x[:, i : i + _LANES, np.newaxis], kernel[i : i + _LANES], out=products)
+            sums += products
+        return sums
+    # Small layers spend their time between such calls: here many steps are made at once, added up in the same order.
+    terms = np.empty((steps + 1, *sums.shape), np.float32)
+    for i in range(0, stop, _LANES * steps):
+        count = min(steps, (stop - i) // _LANES)
+        inputs = slice(i, i + _LANES * count)
+        left = x[:, inputs].reshape(batch, count, _LANES, 1).transpose(1, 0, 2, 3)
+        np.multiply(left, kernel[inputs].reshape(count, 1, _LANES, units), out=terms[1 : count + 1])
+        terms[0] = sums
+        np.add.reduce(terms[: count + 1], axis=0, out=sums)
     return sums
 
 
