@@ -57,11 +57,6 @@ class BenchmarkTask:
         """Of the environment."""
         return registry.spec(self.name)
 
-    @property
-    def suite_module(self) -> str:
-        """The module that its environments come from, for a fork server to preload."""
-        return f"tfquarl.environments.{self.name.partition(':')[0]}_suite"
-
     def agent(self) -> agent_builder.AgentBuilder:
         """Of the algorithm that fits the task's actions, with an exploration that stays as it is."""
         if self.spec.is_discrete:

@@ -65,8 +65,7 @@ def run(config: CollectionConfig, plot: str | None = None) -> list[table.Benchma
     Raises:
       TfquarlError: a task, a recipe or a process that fails.
     """
-    modules = {task.suite_module for task in config.tasks}
-    context = worker_lib.make_context([*layout.PRELOAD, *sorted(modules)])
+    context = worker_lib.make_context([name for task in config.tasks for name in layout.preload(task.name)])
     rows: list[table.BenchmarkRow] = []
     breakdowns: dict[str, Mapping[str, float]] = {}
     for task in config.tasks:

@@ -64,6 +64,17 @@ def set_policy_weights(agent: Any, variables: Mapping[str, np.ndarray]) -> None:
     network.set_weights(weights)
 
 
+def write_random_steps(environment: Any, observer: Any, count: int) -> None:
+    """Gives an observer `count` steps of uniformly random actions, as trajectories."""
+    from tf_agents.drivers import py_driver
+    from tf_agents.policies import random_py_policy
+
+    policy = random_py_policy.RandomPyPolicy(environment.time_step_spec(), environment.action_spec())
+    driver = py_driver.PyDriver(environment, policy, [observer], max_steps=count)
+    driver.run(environment.reset())
+    observer.flush()
+
+
 def _make_dqn(time_step_spec: Any, action_spec: Any, hidden_sizes: tuple[int, ...], counter: Any) -> Any:
     import tensorflow as tf
     from tf_agents.agents.dqn import dqn_agent

@@ -1,0 +1,134 @@
+"""The benchmark suites by name, and what a command line may choose of each."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+from tfquarl.core import errors
+from tfquarl.experiments import benchmark_task
+from tfquarl.metrics import table
+from tfquarl.quantization import recipe as recipe_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What the user chose; None leaves it to the suite.
+
+    Attributes:
+      tasks: names of environments.
+      hidden_sizes: units of the policies' hidden layers.
+      recipes: names of quantization recipes.
+      duration_sec: seconds that each side runs for in each case.
+      plot: a PNG file.
+    """
+
+    tasks: Sequence[str] | None = None
+    hidden_sizes: Sequence[tuple[int, ...]] | None = None
+    recipes: Sequence[str] | None = None
+    duration_sec: float | None = None
+    plot: str | None = None
+
+    def benchmark_tasks(
+        self, tasks: Sequence[str], hidden_sizes: Sequence[tuple[int, ...]]
+    ) -> tuple[benchmark_task.BenchmarkTask, ...]:
+        """Every task with every size, from these defaults where nothing was chosen."""
+        return tuple(
+            benchmark_task.BenchmarkTask(task, sizes)
+            for sizes in (self.hidden_sizes or hidden_sizes)
+            for task in (self.tasks or tasks)
+        )
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """The chosen ones of these attributes, by name."""
+        chosen = {name: getattr(self, name) for name in names}
+        return {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in chosen.items()
+            if value is not None
+        }
+
+
+def parse_hidden_sizes(text: str) -> tuple[int, ...]:
+    """'256,256,256' as (256, 256, 256).
+
+    Raises:
+      ConfigError: something else.
+    """
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise errors.ConfigError(
+            f"hidden sizes are '{text}', need positive numbers with commas between, like 256,256,256"
+        )
+    return sizes
+
+
+def run(name: str, choice: Choice, output: str | None = None) -> list[table.BenchmarkRow]:
+    """Runs one suite, prints its table and, where `output` is given, writes its figures as JSON; the rows.
+
+    Raises:
+      ConfigError: an unknown recipe, or a choice that the suite doesn't have.
+      TfquarlError: an unknown task, a process that fails, or a file that can't be written.
+    """
+    for recipe in choice.recipes or ():
+        recipe_lib.from_name(recipe)
+    rows = SUITES[name](choice)
+    table.benchmark_report(name, rows, output)
+    return rows
+
+
+_SMALL, _WIDE = (256, 256, 256), (2048, 2048, 2048)
+
+
+def _collection(choice: Choice) -> list[table.BenchmarkRow]:
+    from tfquarl.experiments import collection_benchmark
+
+    tasks = choice.benchmark_tasks(("gym:CartPole-v1", "dm_control:cheetah-run"), (_SMALL,))
+    config = collection_benchmark.CollectionConfig(tasks, **choice.given("recipes", "duration_sec"))
+    return collection_benchmark.run(config, choice.plot)
+
+
+def _inference(choice: Choice) -> list[table.BenchmarkRow]:
+    from tfquarl.experiments import inference_benchmark
+
+    tasks = choice.benchmark_tasks(("dm_control:walker-stand",), (_SMALL, _WIDE))
+    config = inference_benchmark.InferenceConfig(tasks, **choice.given("recipes", "duration_sec"))
+    return inference_benchmark.run(config, choice.plot)
+
+
+def _learner(choice: Choice) -> list[table.BenchmarkRow]:
+    from tfquarl.experiments import learner_benchmark
+
+    tasks = choice.benchmark_tasks(("gym:CartPole-v1", "dm_control:walker-stand"), (_SMALL,))
+    config = learner_benchmark.LearnerBenchmarkConfig(tasks, **choice.given("duration_sec"))
+    return learner_benchmark.run(config, choice.plot)
+
+
+def _startup(choice: Choice) -> list[table.BenchmarkRow]:
+    from tfquarl.experiments import startup_benchmark
+
+    (task, *_) = choice.benchmark_tasks(("gym:CartPole-v1",), (_SMALL,))
+    config = startup_benchmark.StartupConfig(task, **choice.given("duration_sec"))
+    return startup_benchmark.run(config, choice.plot)
+
+
+def _conversion(choice: Choice) -> list[table.BenchmarkRow]:
+    from tfquarl.experiments import conversion_benchmark
+
+    if choice.plot is not None or choice.duration_sec is not None:
+        raise errors.ConfigError("suite 'conversion' has no --plot, and takes the time that its conversions take")
+    tasks = choice.benchmark_tasks(("dm_control:walker-walk",), (_SMALL, _WIDE))
+    return conversion_benchmark.run(conversion_benchmark.ConversionConfig(tasks, **choice.given("recipes")))
+
+
+SUITES: Mapping[str, Callable[[Choice], list[table.BenchmarkRow]]] = {
+    "collection": _collection,
+    "conversion": _conversion,
+    "inference": _inference,
+    "learner": _learner,
+    "startup": _startup,
+}

@@ -1,0 +1,38 @@
+"""Measures this project against what it replaces and against the machine's own limits, all sides in turns within one run.
+
+    ./bazelw run //tools:benchmark -- --suite=collection --tasks=gym:CartPole-v1 --output=collection.json --plot=collection.png
+
+Suites: 'collection' (environment steps), 'inference' (the policy alone), 'learner' (train steps), 'startup' (further collectors: time,
+memory, load) and 'conversion' (snapshots to models). It prints a table; --output writes the same figures as JSON.
+"""
+
+from absl import flags
+
+from tfquarl.experiments import benchmark_suites
+from tfquarl.program import command_line
+
+_SUITE = flags.DEFINE_enum("suite", None, sorted(benchmark_suites.SUITES), "What is measured.")
+_TASKS = flags.DEFINE_list("tasks", None, "Environments, e.g. gym:CartPole-v1,dm_control:cheetah-run.")
+_HIDDEN_SIZES = flags.DEFINE_multi_string(
+    "hidden_sizes", None, "Units of the policy's hidden layers, e.g. 256,256,256; may be given several times."
+)
+_RECIPES = flags.DEFINE_list("recipes", None, "Quantization recipes, e.g. float32,static_wi8_ai8.")
+_DURATION_SEC = flags.DEFINE_float(
+    "duration_sec", None, "Seconds that each side runs for in each case.", lower_bound=0.01
+)
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file for the figures.")
+_PLOT = flags.DEFINE_string("plot", None, "PNG file for the suite's plot.")
+
+
+def main() -> int:
+    """Runs one suite and gives the exit code."""
+    if not _SUITE.value:
+        return command_line.fail(f"--suite is needed, one of {', '.join(sorted(benchmark_suites.SUITES))}")
+    sizes = [benchmark_suites.parse_hidden_sizes(text) for text in _HIDDEN_SIZES.value or ()]
+    choice = benchmark_suites.Choice(_TASKS.value, sizes or None, _RECIPES.value, _DURATION_SEC.value, _PLOT.value)
+    benchmark_suites.run(_SUITE.value, choice, _OUTPUT.value)
+    return 0
+
+
+if __name__ == "__main__":
+    command_line.run(main)
