@@ -68,6 +68,11 @@ def suites() -> list[str]:
     return sorted({*_BUILT_IN, *_registered})
 
 
+def suite_module(name: str) -> str | None:
+    """The module that the environment called `name` comes from, for who imports it early; None for a suite of the user's own."""
+    return _BUILT_IN.get(name.partition(":")[0])
+
+
 def make(name: str, seed: int, action_repeat: int = 1, can_render: bool = False) -> interfaces.SeedableEnvironment:
     """Makes the environment called `name`.
 

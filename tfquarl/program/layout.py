@@ -9,11 +9,29 @@
 Stations never import one another: they meet here, and in Reverb.
 """
 
+from tfquarl.environments import registry
 from tfquarl.program import experiment as experiment_lib
 from tfquarl.program import node_process
 from tfquarl.program import nodes
 
-PRELOAD = ("tfquarl.program.training", "tfquarl.program.nodes", "reverb", "tfquarl.runtime.interpreter")
+# The last one keeps what the others brought in shared memory.
+_PRELOAD = (
+    "tfquarl.program.training",
+    "tfquarl.program.nodes",
+    "reverb",
+    "tfquarl.program.transport",
+    "tfquarl.runtime.interpreter",
+    "tfquarl.collector.collection_loop",
+    "tfquarl.collector.exploration",
+    "tfquarl.collector.policy_slot",
+)
+_LAST = "tfquarl.program.shared_imports"
+
+
+def preload(environment: str) -> tuple[str, ...]:
+    """What the fork server imports once for all nodes of a run in the environment called `environment`."""
+    suite = registry.suite_module(environment)
+    return (*_PRELOAD, *([] if suite is None else [suite]), _LAST)
 
 
 def make_nodes(scale: experiment_lib.ScaleConfig) -> list[node_process.NodeSpec]:

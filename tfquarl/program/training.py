@@ -122,7 +122,9 @@ def _run(
             program = in_process.InProcessProgram(experiment, spec, directory, sinks)
             status = program.run(budget, progress, interrupted, sinks.display.tick)
         else:
-            launcher = launcher_lib.LocalLauncher(experiment, spec, str(directory.path), layout.PRELOAD)
+            launcher = launcher_lib.LocalLauncher(
+                experiment, spec, str(directory.path), layout.preload(experiment.environment.name)
+            )
             nodes = layout.make_nodes(experiment.scale)
             supervisor = supervisor_lib.Supervisor(
                 launcher,
