@@ -112,7 +112,8 @@ class PolicyArchitecture:
         Raises:
           TypeError, ValueError: a value that `to_json` can't have written.
         """
-        return cls(**{key: tuple(item) if isinstance(item, list) else item for key, item in value.items()})
+        fields: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
+        return cls(**fields)
 
 
 def q_architecture(
