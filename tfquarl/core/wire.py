@@ -99,7 +99,7 @@ def _pack(header: Mapping[str, Any], payload: bytes) -> bytes:
 
 
 def _unpack(data: bytes | np.ndarray, kind: str) -> tuple[dict[str, Any], memoryview]:
-    view = memoryview(data).cast("B")
+    view = memoryview(data).cast("B")  # pyright: ignore[reportArgumentType]
     if len(view) < _PREFIX.size:
         raise errors.ArtifactError(
             f"{kind}: {len(view)} bytes are less than the {_PREFIX.size} of its prefix; it was truncated"
@@ -130,5 +130,7 @@ class _malformed_header:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)):
+        if kind is not None and isinstance(
+            error, (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+        ):
             raise errors.ArtifactError(f"malformed header: {kind.__name__}: {error}") from error

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import pathlib
 from typing import Any
+from typing import Literal
 
 from tfquarl.core import errors
 from tfquarl.core import files
@@ -86,7 +87,11 @@ def write_report(paths: Sequence[pathlib.Path], output: pathlib.Path, target: fl
         raise errors.ConfigError(f"a report needs runs of one experiment, got {experiments or 'no runs'}")
     with files.storage_errors(f"making {output.parent}"):
         output.parent.mkdir(parents=True, exist_ok=True)
-    for axis, name in (("env_steps", "_env_steps.png"), ("time_sec", "_wall_time.png")):
+    axes: tuple[tuple[Literal["env_steps", "time_sec"], str], ...] = (
+        ("env_steps", "_env_steps.png"),
+        ("time_sec", "_wall_time.png"),
+    )
+    for axis, name in axes:
         # A line each: runs that stop at a target end at different places, and a mean over them would stop at the first.
         curves = {f"int8, seed {run.summary['seed']}": [run.int8] for run in runs}
         plots.learning_curves(curves, f"{output}{name}", axis, experiments[0], target)
