@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import reverb
 
-from tests.integration import train_process
 from tfquarl.environments import registry
 from tfquarl.networks import numpy_policy
 from tfquarl.networks import q_centering
@@ -23,6 +22,7 @@ from tfquarl.publication import publication_tables
 from tfquarl.replay import tables
 from tfquarl.replay import transition
 from tfquarl.testing import memory_metrics
+from tfquarl.testing import train_process
 
 _EXPERIMENT = "configs/gin/experiments/dqn_cartpole_int8.gin"
 _BINDINGS = (

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from tests.integration import train_process
 from tfquarl.program import archive
+from tfquarl.testing import train_process
 
 _ENDLESS = "Experiment.num_env_steps = 1_000_000_000"
 _NODES = ["collector_0", "collector_1", "converter", "evaluator", "learner", "server"]

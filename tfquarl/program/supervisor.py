@@ -24,8 +24,8 @@ _INTERRUPTED_SEC = 6.0
 _KILL_SEC = 1.0
 _STOP_SEC = 60.0  # for collectors and the learner, whose results count
 _LAST_STOP_SEC = 3.0  # for the others, in the middle of a conversion maybe that nobody waits for
-# After a failure: the learner writes a checkpoint meanwhile.
-_FAILED_SEC = 5.0
+# After a failure: the learner writes a checkpoint meanwhile, though it may first have to wait for a dead server.
+_FAILED_SEC = 15.0
 
 _LAST = ("converter", "evaluator")
 

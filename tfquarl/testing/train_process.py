@@ -1,5 +1,6 @@
 """The train program as a process of its own, and every process that it starts."""
 
+from collections.abc import Callable
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import Any
 import uuid
 
 import psutil
@@ -79,7 +81,7 @@ class TrainProcess:
         self.stdout, self.stderr = self._process.communicate(timeout=_PATIENCE_SEC)
         return self._process.returncode
 
-    def wait_until(self, condition) -> None:
+    def wait_until(self, condition: Callable[[], object]) -> None:
         """Waits until `condition` holds; the run must not end before."""
         deadline, never = time.monotonic() + _PATIENCE_SEC, threading.Event()
         while not condition():
@@ -100,14 +102,14 @@ class TrainProcess:
             process for process in self.processes() if os.path.realpath(f"/proc/{process.pid}/fd/1") == str(log)
         )
 
-    def rows(self, group: str = "") -> list[dict]:
+    def rows(self, group: str = "") -> list[dict[str, Any]]:
         """Rows of metrics.jsonl so far, of one group if it is given."""
         path = self.run_dir / "metrics.jsonl"
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         rows = [json.loads(line) for line in lines if line.endswith("\n")]
         return [row for row in rows if row["group"].startswith(group)]
 
-    def summary(self) -> dict:
+    def summary(self) -> dict[str, Any]:
         """What summary.json holds."""
         return json.loads((self.run_dir / "summary.json").read_text())
 
