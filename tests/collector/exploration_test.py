@@ -53,6 +53,26 @@ def test_epsilon_follows_the_steps_of_all_environments_across_blocks() -> None:
     assert (actions[:300] != 0).sum() > 290  # each is 0 with probability 1/1000
 
 
+def test_held_actions_last_as_the_zeta_distribution_says() -> None:
+    explore = exploration.HeldEpsilonGreedy(_always(1.0), 10**9, seed=1, hold_exponent=2.0)
+    tape = np.array([explore(np.zeros((1, 2), np.float32))[0] for _ in range(20_000)])
+    lengths = np.diff(np.flatnonzero(np.diff(tape, prepend=-1)))
+    # P(1) = 6 / pi^2 = 0.61, P(2) = 0.15; some 4,000 runs, hence a standard deviation of 0.008.
+    assert (lengths == 1).mean() == pytest.approx(0.61, abs=0.04)
+    assert (lengths == 2).mean() == pytest.approx(0.15, abs=0.03)
+    assert lengths.max() <= 100
+
+
+def test_held_actions_are_of_each_environment_and_begin_with_epsilon() -> None:
+    explore = exploration.HeldEpsilonGreedy(lambda step: 1.0 if step < 2 else 0.0, 10**9, seed=1, hold_exponent=1.1)
+    first = explore(_Q_VALUES)
+    assert first[0] != first[1] and (first > 1).all()
+    for _ in range(101):
+        actions = explore(_Q_VALUES)
+        assert actions[0] in (first[0], 1) and actions[1] in (first[1], 0)
+    assert actions.tolist() == [1, 0]  # Nothing is held for ever, and epsilon is 0 by now.
+
+
 def test_sigma_zero_gives_the_policys_actions_within_the_bounds() -> None:
     explore = exploration.GaussianNoise(_always(0.0), *_CONTINUOUS.action_bounds, seed=1)
     outputs = np.array([[0.5, 11.0], [-2.0, -0.5]], np.float32)
@@ -108,6 +128,7 @@ def test_uniform_random_fills_the_spec() -> None:
     "make",
     [
         pytest.param(lambda seed: exploration.EpsilonGreedy(_always(0.5), 4, seed), id="epsilon-greedy"),
+        pytest.param(lambda seed: exploration.HeldEpsilonGreedy(_always(0.5), 4, seed, 2.0), id="held epsilon-greedy"),
         pytest.param(
             lambda seed: exploration.GaussianNoise(_always(0.5), np.full(4, -9.0), np.full(4, 9.0), seed), id="Gaussian"
         ),
@@ -123,6 +144,8 @@ def test_seed_decides(make) -> None:
 def test_make_gives_what_the_config_says() -> None:
     greedy = exploration_config.ExplorationConfig("epsilon_greedy", 0.0, 0.0, 0, seed=1)
     assert exploration.make(greedy, _DISCRETE)(_Q_VALUES).tolist() == [1, 0]
+    held = exploration_config.ExplorationConfig("epsilon_greedy", 1.0, 1.0, 0, seed=1, hold_exponent=2.0)
+    assert isinstance(exploration.make(held, _DISCRETE), exploration.HeldEpsilonGreedy)
     noisy = exploration_config.ExplorationConfig("gaussian", 1.0, 0.0, decay_steps=1, seed=1)
     explore = exploration.make(noisy, _CONTINUOUS)
     outputs = np.array([[0.0, 5.0]], np.float32)

@@ -32,5 +32,11 @@ def test_refuses(kind: str, start: float, end: float, decay_steps: int, message:
         exploration_config.ExplorationConfig(kind, start, end, decay_steps, seed=0)
 
 
+@pytest.mark.parametrize(("kind", "exponent"), [("gaussian", 2.0), ("epsilon_greedy", 1.0), ("epsilon_greedy", -2.0)])
+def test_refuses_a_hold_exponent(kind: str, exponent: float) -> None:
+    with pytest.raises(errors.ConfigError, match=f"hold_exponent is {exponent} for {kind}"):
+        exploration_config.ExplorationConfig(kind, 0.5, 0.5, 0, seed=0, hold_exponent=exponent)
+
+
 def test_sigma_may_be_larger_than_one() -> None:
     assert exploration_config.ExplorationConfig("gaussian", 2.0, 2.0, 0, seed=0).strength(7) == 2.0

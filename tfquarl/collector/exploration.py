@@ -14,6 +14,8 @@ from tfquarl.core import exploration_config
 from tfquarl.core import interfaces
 
 _BLOCK_SIZE = 256
+# Longest time that a random action is held: the tail of the distribution would fill whole episodes.
+_MAX_HOLD_STEPS = 100
 
 
 def make(
@@ -27,6 +29,8 @@ def make(
     if config.kind == exploration_config.EPSILON_GREEDY:
         if spec.num_actions is None:
             raise ValueError(f"{spec.name}: {config.kind} needs discrete actions, this task has continuous ones")
+        if config.hold_exponent is not None:
+            return HeldEpsilonGreedy(config.strength, spec.num_actions, config.seed, config.hold_exponent)
         return EpsilonGreedy(config.strength, spec.num_actions, config.seed)
     return GaussianNoise(config.strength, *spec.action_bounds, config.seed)
 
@@ -66,6 +70,43 @@ class EpsilonGreedy:
                 action if chance < self._epsilon(step) else None
                 for step, chance, action in zip(steps, chances, actions)
             ]
+
+
+class HeldEpsilonGreedy:
+    """Epsilon-greedy whose random actions are held for n steps with probability in proportion to n^-mu (arXiv 2006.01782).
+
+    An action may be held across the end of an episode.
+    """
+
+    def __init__(self, epsilon: Callable[[int], float], num_actions: int, seed: int, hold_exponent: float) -> None:
+        """Stores its settings.
+
+        Args:
+          epsilon: probability that a random action begins where none is held, by environment step, counted from the first one.
+          num_actions: of the environment.
+          seed: of its random numbers.
+          hold_exponent: mu > 1; the smaller, the longer.
+        """
+        self._epsilon = epsilon
+        self._num_actions = num_actions
+        self._random = np.random.default_rng(seed)
+        self._hold_exponent = hold_exponent
+        self._step = 0
+        self._held: dict[int, tuple[int, int]] = {}
+
+    def __call__(self, outputs: np.ndarray) -> np.ndarray:
+        """Actions int64 [K] for q_values [K, num_actions]."""
+        actions = outputs.argmax(axis=1)
+        for k in range(len(actions)):
+            action, steps_left = self._held.get(k, (0, 0))
+            if steps_left == 0 and self._random.random() < self._epsilon(self._step):
+                action = int(self._random.integers(self._num_actions))
+                steps_left = min(int(self._random.zipf(self._hold_exponent)), _MAX_HOLD_STEPS)
+            if steps_left:
+                actions[k] = action
+                self._held[k] = (action, steps_left - 1)
+            self._step += 1
+        return actions
 
 
 class GaussianNoise:

@@ -20,6 +20,9 @@ class ExplorationConfig:
       end: strength from step `decay_steps` on, in the same unit.
       decay_steps: steps of this collector over which the strength goes from `start` to `end`; 0 means `end` at once.
       seed: of this collector's random numbers.
+      hold_exponent: mu > 1 where a random action is held for n steps with probability in proportion to n^-mu (epsilon-z-greedy,
+        arXiv 2006.01782, section 3), which reaches what single random actions never do; None holds it for one step.
+        'epsilon_greedy' only.
     """
 
     kind: str
@@ -27,6 +30,7 @@ class ExplorationConfig:
     end: float
     decay_steps: int
     seed: int
+    hold_exponent: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -35,6 +39,10 @@ class ExplorationConfig:
         if not (0 <= self.start <= limit and 0 <= self.end <= limit and math.isfinite(self.start + self.end)):
             raise errors.ConfigError(
                 f"{self.kind} needs start and end in [0, {limit}], got {self.start} and {self.end}"
+            )
+        if self.hold_exponent is not None and (self.kind != EPSILON_GREEDY or not 1 < self.hold_exponent < math.inf):
+            raise errors.ConfigError(
+                f"hold_exponent is {self.hold_exponent} for {self.kind}, needs a number above 1 for {EPSILON_GREEDY}, or None"
             )
         if self.decay_steps < 0:
             raise errors.ConfigError(f"decay_steps is {self.decay_steps}, needs 0 or more")

@@ -133,6 +133,11 @@ def test_epsilon_ladder(index: int, num_collectors: int, end: float) -> None:
     assert config.strength(0) == 1.0 and config.strength(300) == config.end
 
 
+def test_random_actions_may_be_held() -> None:
+    assert builder.DqnBuilder().make_exploration(0, 1, 0).hold_exponent is None
+    assert builder.DqnBuilder(epsilon_hold_exponent=1.5).make_exploration(0, 1, 0).hold_exponent == 1.5
+
+
 def test_importing_a_builder_does_not_import_tensorflow() -> None:
     code = (
         "import sys, tfquarl.agents.dqn.builder, tfquarl.learner.learner_config; sys.exit('tensorflow' in sys.modules)"

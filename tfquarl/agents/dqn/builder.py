@@ -41,6 +41,7 @@ class DqnBuilder:
       epsilon_end: share of random actions of collector 0 after the decay.
       epsilon_decay_steps: environment steps of all collectors together over which it decays.
       epsilon_ladder: collector i of N ends at epsilon_end^(1 + epsilon_ladder * i / (N - 1)) (arXiv 1803.00933, section 4.1).
+      epsilon_hold_exponent: mu > 1 where random actions are held for a zeta-distributed time (arXiv 2006.01782); None: one step.
     """
 
     hidden_sizes: tuple[int, ...] = (64, 64)
@@ -61,6 +62,7 @@ class DqnBuilder:
     epsilon_end: float = 0.1
     epsilon_decay_steps: int = 5000
     epsilon_ladder: float = 1.0
+    epsilon_hold_exponent: float | None = None
 
     def architecture(self, spec: environment_spec.EnvironmentSpec) -> architecture_lib.PolicyArchitecture:
         """The Q network.
@@ -114,7 +116,12 @@ class DqnBuilder:
         end = self.epsilon_end ** (1.0 + self.epsilon_ladder * rung)
         decay_steps = self.epsilon_decay_steps // num_collectors
         return exploration_config.ExplorationConfig(
-            exploration_config.EPSILON_GREEDY, max(self.epsilon_start, end), end, decay_steps, seed
+            exploration_config.EPSILON_GREEDY,
+            max(self.epsilon_start, end),
+            end,
+            decay_steps,
+            seed,
+            self.epsilon_hold_exponent,
         )
 
     def _optimizer(self) -> Any:
