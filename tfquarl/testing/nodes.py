@@ -1,11 +1,14 @@
 """Nodes that do just what a test of the launcher or the supervisor needs. Each takes a `NodeContext`."""
 
+import hashlib
 import itertools
 import os
 import signal
 import subprocess
 import sys
 from typing import Any
+
+from absl import logging
 
 from tfquarl.core import errors
 
@@ -63,6 +66,27 @@ def stubborn(context: Any) -> None:
     context.sender.send("ready", address="localhost:1")
     while True:
         signal.pause()
+
+
+def describing(context: Any) -> None:
+    """Tells what it was given."""
+    given = [context.experiment, context.spec, context.index, context.server_address, context.run_dir]
+    key = hashlib.sha256(context.key).hexdigest()
+    threads = os.environ.get("OMP_NUM_THREADS")
+    context.sender.send("context", context=given, key=key, key_bytes=len(context.key), threads=threads)
+
+
+def talking(context: Any) -> None:
+    """Says something in each of three ways."""
+    sys.stdout.write("on stdout\n")
+    logging.warning("as a warning")
+    os.write(2, b"from beneath Python\n")
+
+
+def broken(context: Any) -> None:
+    """Raises an error that is nobody's but ours."""
+    del context
+    raise ZeroDivisionError("division by zero")
 
 
 def failing(context: Any) -> None:

@@ -1,0 +1,31 @@
+"""Tests of `tfquarl.program.interrupts`."""
+
+import signal
+
+import pytest
+
+from tfquarl.program import interrupts
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_becomes_an_answer(number):
+    with interrupts.Interrupts() as interrupted:
+        assert not interrupted()
+        signal.raise_signal(number)
+        assert interrupted()
+
+
+def test_the_third_one_ends_the_program_at_once():
+    with interrupts.Interrupts() as interrupted:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert interrupted()
+
+
+def test_handlers_are_as_before_afterwards():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with interrupts.Interrupts():
+        pass
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

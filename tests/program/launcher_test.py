@@ -1,0 +1,137 @@
+"""Tests of `tfquarl.program.launcher` and of what `node_process` puts around a node, with real processes."""
+
+import os
+import signal
+import threading
+
+import psutil
+import pytest
+
+from tfquarl.core import errors
+from tfquarl.program import launcher as launcher_lib
+from tfquarl.program import node_process
+from tfquarl.testing import nodes
+
+_PATIENCE_SEC = 60.0
+
+
+class _Launcher(launcher_lib.LocalLauncher):
+    """Keeps the messages that nobody has asked for yet."""
+
+    def next(self, kind):
+        """The body of the next message of a kind."""
+        while True:
+            is_alive = any(node.is_alive for node in self.nodes)
+            self.waiting = [*getattr(self, "waiting", []), *(message for _, message in self.receive())]
+            for message in self.waiting:
+                if message.kind == kind:
+                    self.waiting.remove(message)
+                    return message.body
+            assert is_alive, f"all nodes ended without '{kind}'"
+            self.wait(_PATIENCE_SEC)
+
+
+@pytest.fixture
+def launcher(tmp_path):
+    (tmp_path / "logs").mkdir()
+    value = _Launcher({"seed": 3}, "spec", str(tmp_path), ["tfquarl.testing.nodes"])
+    yield value
+    value.kill_all(0.0)
+    value.close()
+
+
+def _join(node):
+    node.process.join(_PATIENCE_SEC)
+    return node.process.exitcode
+
+
+def test_a_node_gets_what_it_needs(launcher, tmp_path):
+    launcher.start(node_process.NodeSpec("collector_2", nodes.describing, index=2), "localhost:7")
+    body = launcher.next("context")
+    assert body["context"] == [{"seed": 3}, "spec", 2, "localhost:7", str(tmp_path)]
+    assert body["key_bytes"] == 32
+    assert body["threads"] == "1"
+
+
+def test_all_nodes_of_a_run_share_one_key_and_no_two_runs_do(launcher, tmp_path):
+    for name in ("a", "b"):
+        launcher.start(node_process.NodeSpec(name, nodes.describing))
+    keys = [launcher.next("context")["key"], launcher.next("context")["key"]]
+    other = _Launcher(None, None, str(tmp_path))
+    other.start(node_process.NodeSpec("c", nodes.describing))
+    assert keys[0] == keys[1] != other.next("context")["key"]
+    other.kill_all(0.0)
+
+
+def test_what_a_node_says_is_in_its_log(launcher, tmp_path):
+    node = launcher.start(node_process.NodeSpec("learner", nodes.talking))
+    assert _join(node) == 0
+    log = (tmp_path / "logs" / "learner.log").read_text()
+    assert "on stdout\n" in log and "from beneath Python\n" in log and "] as a warning" in log
+    assert "flag parsing" not in log
+
+
+@pytest.mark.parametrize(
+    ("run", "exit_code", "reason"),
+    [
+        pytest.param(nodes.failing, 1, "environment 'x' has no action 'y'", id="of_the_users_kind"),
+        pytest.param(nodes.broken, 1, "ZeroDivisionError: division by zero", id="of_ours"),
+    ],
+)
+def test_an_error_is_told_in_one_line_and_in_full_in_the_log(launcher, tmp_path, run, exit_code, reason):
+    node = launcher.start(node_process.NodeSpec("learner", run))
+    assert launcher.next("error") == {"reason": reason}
+    assert _join(node) == exit_code
+    assert "Traceback" in (tmp_path / "logs" / "learner.log").read_text()
+
+
+def test_stop_reaches_a_node_that_has_only_just_been_started(launcher):
+    node = launcher.start(node_process.NodeSpec("learner", nodes.learner))
+    launcher.stop([node])
+    assert launcher.next("finished") == {"version": 7, "train_step": 30}
+    assert _join(node) == 0
+
+
+def test_ctrl_c_of_the_terminal_does_not_reach_nodes(launcher):
+    node = launcher.start(node_process.NodeSpec("learner", nodes.learner))
+    launcher.next("running")
+    assert os.getpgid(node.process.pid) == node.process.pid != os.getpgid(0)
+    node.process._popen._send_signal(signal.SIGINT)
+    launcher.stop([node])
+    assert _join(node) == 0
+
+
+def test_kill_all_asks_before_it_kills(launcher):
+    specs = [node_process.NodeSpec("polite", nodes.idle), node_process.NodeSpec("stubborn", nodes.stubborn)]
+    for spec in specs:
+        launcher.start(spec)
+    launcher.next("ready")
+    assert launcher.kill_all(1.0) == ["stubborn"]
+    assert [node.process.exitcode for node in launcher.nodes] == [0, -signal.SIGKILL]
+
+
+def test_close_leaves_no_helper_behind(launcher):
+    before = {process.pid for process in psutil.Process().children()}
+    assert launcher.open()
+    helpers = [process for process in psutil.Process().children() if process.pid not in before]
+    assert helpers
+    launcher.close()
+    assert not any(process.is_running() for process in helpers)
+
+
+def test_opening_can_be_given_up_while_the_fork_server_imports(tmp_path, monkeypatch):
+    (tmp_path / "slow_module.py").write_text("import threading\nthreading.Event().wait(600)\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    launcher = launcher_lib.LocalLauncher(None, None, str(tmp_path), ["slow_module"])
+    assert launcher.open(lambda: False) is False
+    launcher.close()
+    assert "fork-server" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_fork_server_that_dies_is_told_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "deadly_module.py").write_text("import os\nos._exit(7)\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    launcher = launcher_lib.LocalLauncher(None, None, str(tmp_path), ["deadly_module"])
+    with pytest.raises(errors.NodeFailedError, match="the fork server died while it imported deadly_module"):
+        launcher.open()
+    launcher.close()
