@@ -92,7 +92,6 @@ class LocalLauncher:
         Raises:
           NodeFailedError: the fork server died.
         """
-        resource_tracker.ensure_running()  # now, because starting it takes the signals' mask away
         self._opening = threading.Thread(target=self._start_fork_server, name="fork-server", daemon=True)
         self._opening.start()
         while self._opening.is_alive():
@@ -176,10 +175,11 @@ class LocalLauncher:
         """Ends the fork server and its tracker, after `kill_all`: when this returns nothing of the run is left."""
         # They would end by themselves, but only after this program, and multiprocessing has no public way to ask them. The
         # fork server may still be importing, and does not listen then. Neither has anything left to do.
+        while self._opening is not None and self._opening.is_alive():
+            _end_helper(forkserver._forkserver, "_forkserver_pid")  # type: ignore[attr-defined]
+            self._opening.join(_OPENING_TICK_SEC)  # it may only now have started one
         _end_helper(forkserver._forkserver, "_forkserver_pid")  # type: ignore[attr-defined]
         _end_helper(resource_tracker._resource_tracker, "_pid")  # type: ignore[attr-defined]
-        if self._opening is not None:
-            self._opening.join()
 
 
 def _start_with_signals_held(process: process_lib.BaseProcess) -> None:
@@ -187,6 +187,7 @@ def _start_with_signals_held(process: process_lib.BaseProcess) -> None:
 
     They wait until `node_process.main` has its handlers: a node that is told to end while it starts ends in order.
     """
+    resource_tracker.ensure_running()  # before, because starting it would take the mask away
     previous = signal.pthread_sigmask(signal.SIG_BLOCK, node_process.SIGNALS)
     try:
         process.start()
@@ -197,8 +198,10 @@ def _start_with_signals_held(process: process_lib.BaseProcess) -> None:
 def _end_helper(helper: Any, pid_name: str) -> None:
     pid = getattr(helper, pid_name)
     if pid is not None:
-        os.kill(pid, signal.SIGKILL)
-        helper._stop()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            helper._stop()
 
 
 def _do_nothing() -> None:
