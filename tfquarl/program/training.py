@@ -137,8 +137,11 @@ def _run(
                 sinks.display.set_process,
             )
             status = supervisor.run()
-    except errors.TfquarlError as error:
-        reason = str(error)
+    except KeyboardInterrupt:
+        status = budget_lib.Status.INTERRUPTED  # the third Ctrl-C
+        raise
+    except Exception as error:
+        reason = str(error) if isinstance(error, errors.TfquarlError) else f"{type(error).__name__}: {error}"
         raise
     finally:
         directory.write_summary(

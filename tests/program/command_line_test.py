@@ -1,0 +1,61 @@
+"""Tests of `tfquarl.program.command_line`, with small programs."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+_PROGRAM = """
+import os
+from absl import flags
+from tfquarl.core import errors
+from tfquarl.program import command_line
+
+_COUNT = flags.DEFINE_integer("count", 1, "A number.")
+
+def main():
+    {body}
+
+command_line.run(main)
+"""
+
+
+def _run(body, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(body=body), *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path]), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "arguments", "exit_code", "error"),
+    [
+        pytest.param("pass", [], 0, "", id="ends_well"),
+        pytest.param("return _COUNT.value", ["--count=7"], 7, "", id="its_own_code"),
+        pytest.param("raise errors.TaskError('a\\nb')", [], 1, "error: a b\n", id="error_in_one_line"),
+        pytest.param("raise KeyboardInterrupt", [], 130, "error: interrupted\n", id="ctrl_c"),
+        pytest.param("pass", ["--cuont=7"], 1, "error: Unknown command line flag 'cuont'", id="unknown_flag"),
+        pytest.param("pass", ["--count=x"], 1, "error: flag --count=x: invalid literal", id="value"),
+        pytest.param("pass", ["seven"], 1, "error: unexpected argument 'seven'", id="argument"),
+    ],
+)
+def test_how_a_program_ends(body, arguments, exit_code, error):
+    result = _run(body, *arguments)
+    assert result.returncode == exit_code
+    assert result.stderr.startswith(error) and result.stderr.count("\n") == bool(error)
+    assert result.stdout == ""
+
+
+def test_a_defect_shows_its_traceback():
+    result = _run("raise ZeroDivisionError")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr and "ZeroDivisionError" in result.stderr
+
+
+def test_paths_are_the_users_even_where_bazel_starts_the_program(tmp_path):
+    result = _run("print(os.getcwd())", BUILD_WORKING_DIRECTORY=str(tmp_path))
+    assert result.stdout == f"{tmp_path}\n"
