@@ -20,6 +20,9 @@ _RECIPES = flags.DEFINE_list("recipes", None, "Quantization recipes, e.g. float3
 _DURATION_SEC = flags.DEFINE_float(
     "duration_sec", None, "Seconds that each side runs for in each case.", lower_bound=0.01
 )
+_NUM_COLLECTORS = flags.DEFINE_string(
+    "num_collectors", None, "Suite 'startup': numbers of collectors that work together, growing, above 3: 8,64."
+)
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the figures.")
 _PLOT = flags.DEFINE_string("plot", None, "PNG file for the suite's plot.")
 
@@ -28,8 +31,15 @@ def main() -> int:
     """Runs one suite and gives the exit code."""
     if not _SUITE.value:
         return command_line.fail(f"--suite is needed, one of {', '.join(sorted(benchmark_suites.SUITES))}")
-    sizes = [benchmark_suites.parse_hidden_sizes(text) for text in _HIDDEN_SIZES.value or ()]
-    choice = benchmark_suites.Choice(_TASKS.value, sizes or None, _RECIPES.value, _DURATION_SEC.value, _PLOT.value)
+    parse = benchmark_suites.parse_numbers
+    choice = benchmark_suites.Choice(
+        _TASKS.value,
+        [parse("--hidden_sizes", text) for text in _HIDDEN_SIZES.value] if _HIDDEN_SIZES.value else None,
+        _RECIPES.value,
+        _DURATION_SEC.value,
+        parse("--num_collectors", _NUM_COLLECTORS.value) if _NUM_COLLECTORS.value else None,
+        _PLOT.value,
+    )
     benchmark_suites.run(_SUITE.value, choice, _OUTPUT.value)
     return 0
 

@@ -21,6 +21,7 @@ class Choice:
       hidden_sizes: units of the policies' hidden layers.
       recipes: names of quantization recipes.
       duration_sec: seconds that each side runs for in each case.
+      num_collectors: numbers of collectors that work together.
       plot: a PNG file.
     """
 
@@ -28,6 +29,7 @@ class Choice:
     hidden_sizes: Sequence[tuple[int, ...]] | None = None
     recipes: Sequence[str] | None = None
     duration_sec: float | None = None
+    num_collectors: Sequence[int] | None = None
     plot: str | None = None
 
     def benchmark_tasks(
@@ -50,21 +52,23 @@ class Choice:
         }
 
 
-def parse_hidden_sizes(text: str) -> tuple[int, ...]:
+def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
     """'256,256,256' as (256, 256, 256).
+
+    Args:
+      flag: the name of what the user gave, for the message.
+      text: what the user gave.
 
     Raises:
       ConfigError: something else.
     """
     try:
-        sizes = tuple(int(part) for part in text.split(","))
+        numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
-        sizes = ()
-    if not sizes or min(sizes) < 1:
-        raise errors.ConfigError(
-            f"hidden sizes are '{text}', need positive numbers with commas between, like 256,256,256"
-        )
-    return sizes
+        numbers = ()
+    if not numbers or min(numbers) < 1:
+        raise errors.ConfigError(f"{flag} is '{text}', needs positive numbers with commas between, like 256,256,256")
+    return numbers
 
 
 def run(name: str, choice: Choice, output: str | None = None) -> list[table.BenchmarkRow]:
@@ -112,7 +116,7 @@ def _startup(choice: Choice) -> list[table.BenchmarkRow]:
     from tfquarl.experiments import startup_benchmark
 
     (task, *_) = choice.benchmark_tasks(("gym:CartPole-v1",), (_SMALL,))
-    config = startup_benchmark.StartupConfig(task, **choice.given("duration_sec"))
+    config = startup_benchmark.StartupConfig(task, **choice.given("duration_sec", "num_collectors"))
     return startup_benchmark.run(config, choice.plot)
 
 

@@ -22,6 +22,7 @@ from tfquarl.program import replay_server
 STOCK = "TF-Agents"
 NATIVE = "environment alone"
 OWN_ENVIRONMENT = "environment as wrapped here"
+STOCK_ENVIRONMENT = "environment as TF-Agents wraps it"
 _WARM_UP_SEC = 0.5
 _BREAKDOWN_SEC = 1.0
 _SWAP_SEC = 3.0
@@ -128,6 +129,7 @@ def _start_arms(
         OWN_ENVIRONMENT: worker_lib.Worker(context, cores, environment_arm.make_own, task.name),
     }
     if config.with_stock:
+        arms[STOCK_ENVIRONMENT] = worker_lib.Worker(context, cores, environment_arm.make_stock, task.name)
         variables = benchmark_task.make_snapshot(task.architecture()).variables
         arms[STOCK] = worker_lib.Worker(
             context, cores, stock_collector.make, task.name, task.hidden_sizes, variables, address
@@ -160,7 +162,7 @@ def _ratio_rows(label: str, measurement: alternation.Measurement, config: Collec
         for recipe in config.recipes:
             name = arm_name(recipe, count)
             references = [NATIVE, OWN_ENVIRONMENT]
-            references += [STOCK] if config.with_stock else []
+            references += [STOCK_ENVIRONMENT, STOCK] if config.with_stock else []
             base = arm_name("float32", count)
             references += [base] if "float32" in config.recipes and name != base else []
             references += [arm_name(recipe, 1)] if count != 1 and 1 in config.environments else []

@@ -34,11 +34,12 @@ class EnvironmentArm:
         step, reset, actions = self._step, self._reset, self._actions
         start, cpu, count = time.perf_counter(), time.process_time(), 0
         while True:
-            for action in actions[self._next : self._next + _STEPS_PER_CHECK]:
+            chunk = actions[self._next : self._next + _STEPS_PER_CHECK]
+            for action in chunk:
                 if step(action):
                     reset()
-            self._next = (self._next + _STEPS_PER_CHECK) % len(actions)
-            count += _STEPS_PER_CHECK
+            self._next = (self._next + len(chunk)) % len(actions)
+            count += len(chunk)
             elapsed = time.perf_counter() - start
             if elapsed >= duration_sec:
                 return alternation.Slice(count, elapsed, time.process_time() - cpu)
@@ -82,6 +83,16 @@ def make_native(name: str) -> EnvironmentArm:
         return bool(terminated or truncated)
 
     return EnvironmentArm(step, modern.reset, _actions(name))
+
+
+def make_stock(name: str) -> EnvironmentArm:
+    """The environment as TF-Agents' own suites give it; imports TensorFlow."""
+    from tfquarl.experiments import stock_agent
+
+    environment = stock_agent.load_environment(name)
+    step_stock, dtype = environment.step, environment.action_spec().dtype
+    actions = [np.asarray(action, dtype) for action in _actions(name)]
+    return EnvironmentArm(lambda action: bool(step_stock(action).is_last()), environment.reset, actions)
 
 
 def _actions(name: str) -> list[Any]:

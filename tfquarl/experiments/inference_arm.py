@@ -35,7 +35,7 @@ class InferenceArm:
             calls = self._batches[self._next : self._next + _CALLS_PER_CHECK]
             for batch in calls:
                 policy(batch)
-            self._next = (self._next + _CALLS_PER_CHECK) % len(self._batches)
+            self._next = (self._next + len(calls)) % len(self._batches)
             count += len(calls)
             elapsed = time.perf_counter() - start
             if elapsed >= duration_sec:

@@ -7,6 +7,7 @@ import pathlib
 import tempfile
 import time
 
+from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.experiments import alternation
 from tfquarl.experiments import benchmark_task
@@ -17,6 +18,7 @@ from tfquarl.metrics import plots
 from tfquarl.metrics import table
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import node_process
+from tfquarl.program import scheduling
 from tfquarl.program import stations
 
 _MIB = 1 << 20
@@ -46,7 +48,7 @@ class StartupConfig:
     def __post_init__(self) -> None:
         counts = [self.num_starts, *self.num_collectors]
         if self.num_starts < 1 or sorted(set(counts)) != counts:
-            raise ValueError(f"num_starts and num_collectors are {counts}, need to grow from 1 or more")
+            raise errors.ConfigError(f"num_starts and num_collectors are {counts}, need to grow from 1 or more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +74,7 @@ def collect(context: node_process.NodeContext) -> None:
     """A collector's node that also tells when it has made its first environment step."""
     from tfquarl.program import transport as transport_lib
 
+    scheduling.prefer_throughput()
     transport = transport_lib.ReverbTransport(
         context.experiment, context.spec, context.server_address, context.key, context.stop
     )

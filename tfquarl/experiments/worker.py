@@ -16,6 +16,7 @@ from typing import Any
 from tfquarl.core import errors
 from tfquarl.experiments import alternation
 from tfquarl.program import output_file
+from tfquarl.program import scheduling
 
 _ANSWER_SEC = 240.0
 _EXIT_SEC = 10.0
@@ -168,6 +169,7 @@ def _main(
     args: Sequence[Any],
 ) -> None:
     os.sched_setaffinity(0, cores)
+    scheduling.prefer_throughput()  # as collectors have it; all arms alike
     output_file.redirect(log)
     with contextlib.suppress(EOFError, ConnectionError):  # the benchmark has ended
         try:

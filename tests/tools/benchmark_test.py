@@ -1,0 +1,97 @@
+"""Tests of tools/benchmark.py: each suite, small and short, from the command line to its JSON."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def _run(*flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tools.benchmark", *flags]
+    return subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=280)
+
+
+def _report(tmp_path: pathlib.Path, *flags: str) -> dict[str, dict[str, float]]:
+    """Values by case and metric."""
+    output, plot = tmp_path / "report.json", tmp_path / "plot.png"
+    result = _run(*flags, f"--output={output}", f"--plot={plot}", "--hidden_sizes=16,16")
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    report = json.loads(output.read_text())
+    assert {"suite", "machine", "versions", "command", "rows"} <= set(report)
+    values: dict[str, dict[str, float]] = {}
+    for row in report["rows"]:
+        assert row["value"] is not None
+        assert row["metric"] in result.stdout
+        values.setdefault(row["case"], {})[row["metric"]] = row["value"]
+    return values
+
+
+def test_collection(tmp_path: pathlib.Path):
+    rows = _report(
+        tmp_path, "--suite=collection", "--tasks=gym:Pendulum-v1", "--recipes=static_wi8_ai8", "--duration_sec=0.1"
+    )
+    label = "gym:Pendulum-v1 2x16"
+    for arm in (
+        "environment alone",
+        "environment as wrapped here",
+        "TF-Agents",
+        "static_wi8_ai8",
+        "static_wi8_ai8 K=8",
+    ):
+        assert rows[f"{label} {arm}"]["steps per second"] > 0
+    own = rows[f"{label} static_wi8_ai8"]
+    assert own["speed over TF-Agents"] > 0 and own["speed over environment alone"] > 0
+    assert own["environment per step"] > 0 and own["write per step"] > 0 and own["inference per step"] > 0
+    assert "step while policies come, 99 % are shorter" in own
+
+
+def test_inference(tmp_path: pathlib.Path):
+    rows = _report(
+        tmp_path,
+        "--suite=inference",
+        "--tasks=gym:CartPole-v1",
+        "--recipes=float32,static_wi8_ai8",
+        "--duration_sec=0.1",
+    )
+    label = "gym:CartPole-v1 2x16"
+    for arm in ("tf.function float32", "TensorFlow's TFLite float32", "float32", "static_wi8_ai8"):
+        assert rows[f"{label} {arm}"]["time per inference"] > 0
+    assert any(metric.startswith("speed over reading") for metric in rows[f"{label} static_wi8_ai8"])
+
+
+@pytest.mark.parametrize("task", ["gym:CartPole-v1", "gym:Pendulum-v1"])
+def test_learner(tmp_path: pathlib.Path, task: str):
+    rows = _report(tmp_path, "--suite=learner", f"--tasks={task}", "--duration_sec=0.1")
+    own = rows[f"{task} 2x16 float32"]
+    assert own["train steps per second"] > 0 and own["speed over TF-Agents"] > 0
+    assert 0 <= own["time waiting for data"] <= 100
+    assert own["share of the matrix products' rate"] > 0
+
+
+def test_startup(tmp_path: pathlib.Path):
+    rows = _report(tmp_path, "--suite=startup", "--tasks=gym:CartPole-v1", "--duration_sec=1", "--num_collectors=4")
+    own = rows["gym:CartPole-v1 2x16 static_wi8_ai8"]
+    assert own["from the request for a further collector to its first step"] > 0
+    assert 1 < own["memory that is its own alone"] < 1000
+    assert rows["gym:CartPole-v1 2x16 static_wi8_ai8, 4 collectors"]["steps per second, all together"] > 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        pytest.param([], "--suite is needed", id="no suite"),
+        pytest.param(["--suite=speed"], "--suite=speed", id="unknown suite"),
+        pytest.param(["--suite=inference", "--hidden_sizes=wide"], "like 256,256,256", id="sizes"),
+        pytest.param(["--suite=inference", "--tasks=gym:CartPol-v1"], "gym:CartPole-v1", id="unknown task"),
+        pytest.param(["--suite=inference", "--recipes=int8"], "unknown recipe 'int8'", id="unknown recipe"),
+    ],
+)
+def test_mistakes_are_one_line(flags: list[str], message: str):
+    result = _run(*flags)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1 and message in result.stderr
