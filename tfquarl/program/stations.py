@@ -46,7 +46,7 @@ def make_learner(
     dataset = transport.batches(config.batch_size)
     learner = policy_learner.PolicyLearner(trainer, dataset, config, transport.priorities())
     trigger = snapshot_trigger.SnapshotTrigger(trainer.policy_variables, transport.snapshot_sink(), config)
-    shapes = experiment.agent.architecture(spec).variable_shapes()
+    shapes = checkpointing.variable_shapes(trainer.agent)
     checkpoint_objects = {"agent": trainer.agent, "statistics": learner.statistics, "trigger": trigger}
     kept = checkpointing.Checkpointing(checkpoints, checkpoint_objects, shapes, config.max_checkpoints)
     return learner_station.LearnerStation(learner, trigger, kept, metrics, config)
