@@ -2,6 +2,7 @@
 
 import os
 import select
+import signal
 import sys
 
 from tfquarl.converter import reference_frames
@@ -9,6 +10,7 @@ from tfquarl.converter import reference_frames
 
 def serve(idle_sec: float) -> None:
     """Answers requests until the input ends, or until none has come for `idle_sec`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; the end of the input ends this process
     source = sys.stdin.buffer
     target = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what TensorFlow prints must not land between the frames
