@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tfquarl.core import deadline
 from tfquarl.program import node_process
+from tfquarl.program import scheduling
 from tfquarl.program import stations
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def convert(context: node_process.NodeContext) -> None:
 
 def collect(context: node_process.NodeContext) -> None:
     """One collector; at its end the last of its transitions are in the replay."""
+    scheduling.prefer_throughput()
     transport = _transport(context)
     loop, slot = stations.make_collector(context.experiment, context.spec, transport, context.sender, context.index)
     context.sender.send("running")
