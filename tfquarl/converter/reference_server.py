@@ -10,7 +10,8 @@ from tfquarl.converter import reference_frames
 
 def serve(idle_sec: float) -> None:
     """Answers requests until the input ends, or until none has come for `idle_sec`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; the end of the input ends this process
+    # Ctrl-C is the parent's to answer; the end of the input ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     source = sys.stdin.buffer
     target = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what TensorFlow prints must not land between the frames
