@@ -1,5 +1,6 @@
 """Steps of a collector's environments in, n-step transitions in Reverb out, under the table's rate limiter."""
 
+import os
 import time
 
 from absl import logging
@@ -89,6 +90,7 @@ class TransitionWriter:
             if fill == len(burst):
                 self._fill = fill
                 self._send()
+                os.sched_yield()  # to Reverb's thread, so that the burst travels during the next steps
                 self._wait(self._room)
                 fill = 0
         self._fill = fill
