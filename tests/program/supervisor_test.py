@@ -91,7 +91,8 @@ def test_a_learner_that_has_made_its_last_step_ends_the_run(tmp_path):
 
 
 def test_the_state_of_each_node_is_told(tmp_path):
-    run = _Run(tmp_path, [_SERVER, _LEARNER, _COLLECTOR, _EVALUATOR], num_env_steps=200)
+    # By an interrupt, as the collectors may use up a budget before the learner runs.
+    run = _Run(tmp_path, [_SERVER, _LEARNER, _COLLECTOR, _EVALUATOR], interrupt_at=("learner", "running"))
     run.supervisor.run()
     assert run.states_of("learner") == ["starting", "running", "ending", "ended"]
     assert run.states[0] == ("server", "starting")
