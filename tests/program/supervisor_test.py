@@ -96,6 +96,11 @@ def test_the_state_of_each_node_is_told(tmp_path):
     run.supervisor.run()
     assert run.states_of("learner") == ["starting", "running", "ending", "ended"]
     assert run.states[0] == ("server", "starting")
+
+
+def test_the_evaluator_ends_after_the_learner(tmp_path):
+    run = _Run(tmp_path, [_SERVER, _LEARNER, _COLLECTOR, _EVALUATOR], num_env_steps=200)
+    run.supervisor.run()
     assert run.states.index(("learner", "ended")) < run.states.index(("evaluator", "ending"))
 
 
