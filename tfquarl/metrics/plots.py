@@ -87,7 +87,9 @@ def stacked_bars(
     axes.set_yticks(range(len(cases)), cases)
     axes.invert_yaxis()
     axes.margins(x=0.1)
-    _finish(figure, axes, x_label, "", output)
+    # Bars leave no free corner.
+    figure.legend(loc="outside lower center", ncols=4, fontsize=8, frameon=False)
+    _finish(figure, axes, x_label, "", output, has_legend=False)
 
 
 def lines(
@@ -147,10 +149,12 @@ def _figure(title: str, height: float = 4.0) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _finish(figure: Any, axes: Any, x_label: str, y_label: str, output: str | os.PathLike[str]) -> None:
+def _finish(
+    figure: Any, axes: Any, x_label: str, y_label: str, output: str | os.PathLike[str], has_legend: bool = True
+) -> None:
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
-    if axes.get_legend_handles_labels()[0]:
+    if has_legend and axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, frameon=False)
     with files.storage_errors(f"writing {os.fspath(output)}"):
         figure.savefig(output, format="png", metadata={"Software": None})
