@@ -1,5 +1,6 @@
 """The learner as a station: trains, gives snapshots, writes checkpoints and reports, until it is told to stop."""
 
+import threading
 import time
 
 from absl import logging
@@ -10,6 +11,9 @@ from tfquarl.learner import learner_config
 from tfquarl.learner import policy_learner
 from tfquarl.learner import snapshot_trigger
 from tfquarl.metrics import names
+
+_WATCH_SEC = 0.25
+_STARVED_SEC = 3.0  # longer than a living server's replay leaves the learner without an answer
 
 
 class LearnerStation:
@@ -62,9 +66,20 @@ class LearnerStation:
           ConfigError, ArtifactError: as `start`.
         """
         self.start()
-        while not stop.is_set() and not self.is_done:
-            self.step(self._config.steps_per_call)
+        has_ended = threading.Event()
+        threading.Thread(target=self._free_when_starved, args=(stop, has_ended), name="starved", daemon=True).start()
+        try:
+            while not stop.is_set() and not self.is_done:
+                self.step(self._config.steps_per_call)
+        finally:
+            has_ended.set()
         return self.finish()
+
+    def _free_when_starved(self, stop: interfaces.StopSignal, has_ended: threading.Event) -> None:
+        """After `stop`, ends a wait for a batch that a dead server will never give."""
+        while not has_ended.wait(_WATCH_SEC):
+            if stop.is_set() and self._learner.cancel_if_starved(_STARVED_SEC):
+                return
 
     def step(self, num_steps: int) -> int:
         """Makes up to `num_steps` train steps and what is due after them; the train steps made."""

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.eager import cancellation  # TensorFlow has no public name for it
 
 from tfquarl.core import errors
 from tfquarl.learner import learner_config
@@ -64,6 +65,8 @@ class PolicyLearner:
             tf.autograph.experimental.do_not_convert(self._train_batch), jit_compile=config.jit_compile or None
         )
         self._train_many = tf.function(self._train_loop)
+        self._cancellation = cancellation.CancellationManager()
+        self._is_training = False
         self._train_one.get_concrete_function(dataset.element_spec)
 
     @property
@@ -75,6 +78,17 @@ class PolicyLearner:
     def train_step(self) -> int:
         """Train steps made so far."""
         return int(self._trainer.train_step.numpy())
+
+    def cancel_if_starved(self, wait_sec: float) -> bool:
+        """Ends the call of `train` that goes on in another thread, if it has waited `wait_sec` for a batch; whether it did.
+
+        A replay whose server has died gives neither a batch nor an error. Between batches nothing is changed half. The
+        learner can't train after it.
+        """
+        is_starved = self._is_training and time.time() - float(self._batch_time.numpy()) > wait_sec
+        if is_starved:
+            self._cancellation.start_cancel()
+        return is_starved
 
     def train(self, num_steps: int) -> TrainReport:
         """Makes up to `num_steps` train steps, and sends new priorities.
@@ -89,13 +103,17 @@ class PolicyLearner:
         if self._iterator is None:
             self._iterator = iter(self._dataset)
         try:
-            keys, new_priorities = self._train_many(self._iterator, tf.constant(num_steps))
+            self._is_training = True
+            with cancellation.CancellationManagerContext(self._cancellation):
+                keys, new_priorities = self._train_many(self._iterator, tf.constant(num_steps))
             if self._priorities is not None:
                 self._priorities.update(keys.numpy(), new_priorities.numpy())
-        except (tf.errors.OutOfRangeError, tf.errors.DeadlineExceededError):
+        except (tf.errors.OutOfRangeError, tf.errors.DeadlineExceededError, tf.errors.CancelledError):
             # A dataset that gave up waiting can't go on; a new iterator can.
             self._iterator, is_starved = None, True
             self._wait_sec.assign_add(max(0.0, time.time() - float(self._batch_time.numpy())))
+        finally:
+            self._is_training = False
         done = self.train_step - first_step
         mean_loss = float(self._loss_sum.numpy()) / max(1, done)
         self._check_finite(mean_loss)

@@ -75,7 +75,7 @@ def main(
     """Runs one node to its end; the target of its process. Exit code 0, or 1 after an 'error' message."""
     stop = threading.Event()
     os.setpgid(0, 0)  # Ctrl-C is the launcher's to answer; and what a node starts can be ended with it
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    _stop_at_sigterm(stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that came before
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the launcher held them back until now
     _log_to(os.path.join(run_dir, "logs", f"{node.name}.log"))
@@ -89,6 +89,24 @@ def main(
         sender.send("error", reason=str(error) if known else f"{type(error).__name__}: {error}")
         _exit(1)
     _exit(0)
+
+
+def _stop_at_sigterm(stop: threading.Event) -> None:
+    """Sets `stop` at SIGTERM, also while the main thread is in a call that Python can't interrupt, as TensorFlow's are.
+
+    Python runs handlers in the main thread alone, between its instructions; the byte in the pipe comes at once.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while os.read(reader, 1) != bytes([signal.SIGTERM]):
+            pass
+        stop.set()
+
+    threading.Thread(target=watch, name="sigterm-watch", daemon=True).start()
 
 
 def _exit(code: int) -> None:
