@@ -65,8 +65,7 @@ class PolicyLearner:
             tf.autograph.experimental.do_not_convert(self._train_batch), jit_compile=config.jit_compile or None
         )
         self._train_many = tf.function(self._train_loop)
-        self._cancellation = cancellation.CancellationManager()
-        self._is_training = False
+        self._cancellation: cancellation.CancellationManager | None = None
         self._train_one.get_concrete_function(dataset.element_spec)
 
     @property
@@ -82,13 +81,13 @@ class PolicyLearner:
     def cancel_if_starved(self, wait_sec: float) -> bool:
         """Ends the call of `train` that goes on in another thread, if it has waited `wait_sec` for a batch; whether it did.
 
-        A replay whose server has died gives neither a batch nor an error. Between batches nothing is changed half. The
-        learner can't train after it.
+        A replay whose server has died gives neither a batch nor an error. Between batches nothing is changed half.
         """
-        is_starved = self._is_training and time.time() - float(self._batch_time.numpy()) > wait_sec
-        if is_starved:
-            self._cancellation.start_cancel()
-        return is_starved
+        running = self._cancellation
+        if running is None or time.time() - float(self._batch_time.numpy()) <= wait_sec:
+            return False
+        running.start_cancel()
+        return True
 
     def train(self, num_steps: int) -> TrainReport:
         """Makes up to `num_steps` train steps, and sends new priorities.
@@ -103,7 +102,8 @@ class PolicyLearner:
         if self._iterator is None:
             self._iterator = iter(self._dataset)
         try:
-            self._is_training = True
+            # One for each call: the first error, such as the end of the dataset, uses it up.
+            self._cancellation = cancellation.CancellationManager()
             with cancellation.CancellationManagerContext(self._cancellation):
                 keys, new_priorities = self._train_many(self._iterator, tf.constant(num_steps))
             if self._priorities is not None:
@@ -113,7 +113,7 @@ class PolicyLearner:
             self._iterator, is_starved = None, True
             self._wait_sec.assign_add(max(0.0, time.time() - float(self._batch_time.numpy())))
         finally:
-            self._is_training = False
+            self._cancellation = None
         done = self.train_step - first_step
         mean_loss = float(self._loss_sum.numpy()) / max(1, done)
         self._check_finite(mean_loss)
