@@ -248,6 +248,7 @@ def test_reports_come_by_the_clock_and_on_demand() -> None:
                 "RunTime/rate_limiter_blocked_share": 0.25,
                 "Policy/version": 5,
                 "Policy/age_sec": 4.0,
+                "Policy/longest_age_sec": 4.0,
                 "Policy/num_refused": 0,
             },
         )

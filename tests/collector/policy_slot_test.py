@@ -74,6 +74,18 @@ def test_a_bad_artifact_is_counted_and_the_last_good_policy_stays(bad) -> None:
     assert (slot.version, slot.num_refused, slot.policy_age_sec) == (3, 1, 10.0)
 
 
+def test_the_longest_age_is_kept() -> None:
+    clock = _Clock()
+    slot = _slot(collector_fakes.QueuedArtifacts([collector_fakes.artifact(3), collector_fakes.artifact(4)]), clock)
+    ages = []
+    for wait_sec in (5, 2):
+        clock.now += wait_sec
+        slot.poll_now()
+        ages.append((slot.policy_age_sec, slot.longest_age_sec))
+    clock.now += 9
+    assert [*ages, (slot.policy_age_sec, slot.longest_age_sec)] == [(0, 5), (0, 5), (9, 9)]
+
+
 def test_a_stale_policy_is_an_error_that_a_newer_one_heals() -> None:
     clock = _Clock()
     source = collector_fakes.QueuedArtifacts([collector_fakes.artifact(3)])

@@ -78,7 +78,7 @@ def test_a_disk_that_fills_up_is_one_clear_error_and_leaves_whole_rows(tmp_path)
     assert steps == [0, *range(len(steps) - 2), 1000]
 
 
-@pytest.mark.parametrize("group", ["", "../train", "collect/", "collect/x", "Train", "train/1/2"])
+@pytest.mark.parametrize("group", ["", "../train", "collect/", "collect/X", "Train", "train/1/2"])
 def test_a_group_that_is_no_name_is_refused(tmp_path, group):
     with logger.RunMetrics(tmp_path) as metrics, pytest.raises(ValueError, match="metrics group"):
         metrics.write(group, 1, {"a": 1.0})

@@ -35,12 +35,20 @@ class _Run:
       interrupt_at: (name, state) of a node that Ctrl-C comes at; None for no Ctrl-C.
     """
 
-    def __init__(self, tmp_path, specs, num_env_steps=_UNREACHABLE, stop_at_return=None, interrupt_at=None):
+    def __init__(
+        self,
+        tmp_path,
+        specs,
+        num_env_steps=_UNREACHABLE,
+        stop_at_return=None,
+        interrupt_at=None,
+        max_wall_time_sec=None,
+    ):
         os.makedirs(tmp_path / "logs")
         self.metrics = _Metrics()
         self.states = []
         self.launcher = launcher_lib.LocalLauncher(None, None, str(tmp_path), ["tfquarl.testing.nodes"])
-        budget = budget_lib.Budget(num_env_steps, stop_at_return, final_evaluation_sec=20.0)
+        budget = budget_lib.Budget(num_env_steps, stop_at_return, 20.0, max_wall_time_sec)
         self.supervisor = supervisor_lib.Supervisor(
             self.launcher,
             specs,
@@ -81,6 +89,13 @@ def test_stop_at_return(tmp_path, stop_at_return, status):
     specs = [_SERVER, _LEARNER, _COLLECTOR, _EVALUATOR]
     run = _Run(tmp_path, specs, num_env_steps=2000, stop_at_return=stop_at_return)
     assert run.supervisor.run() is status
+
+
+def test_time_is_a_budget_too(tmp_path):
+    specs = [_SERVER, _LEARNER, _COLLECTOR, _EVALUATOR]
+    run = _Run(tmp_path, specs, max_wall_time_sec=0.001)
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    assert run.supervisor.progress.is_judged(7)
 
 
 def test_a_learner_that_has_made_its_last_step_ends_the_run(tmp_path):

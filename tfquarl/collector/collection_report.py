@@ -63,6 +63,7 @@ class CollectionReport:
             names.ENV_STEPS_PER_SEC: (num_steps - self._last_steps) / elapsed_sec,
             names.POLICY_VERSION: self._slot.version,
             names.POLICY_AGE_SEC: self._slot.policy_age_sec,
+            names.POLICY_LONGEST_AGE_SEC: self._slot.longest_age_sec,
             names.BLOCKED_SHARE: min((blocked_sec - self._last_blocked_sec) / elapsed_sec, 1.0),
             NUM_REFUSED: self._slot.num_refused,
         }

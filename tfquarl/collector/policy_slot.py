@@ -53,6 +53,7 @@ class PolicySlot:
         self._clock = clock
         self._live = self._next = _Entry(0, None)
         self._renewed_at = clock()
+        self._longest_age_sec = 0.0
         self._num_refused = 0
         self._failure: BaseException | None = None
         self._stop = threading.Event()
@@ -74,6 +75,11 @@ class PolicySlot:
         return self._clock() - self._renewed_at
 
     @property
+    def longest_age_sec(self) -> float:
+        """The highest that `policy_age_sec` has been."""
+        return max(self._longest_age_sec, self.policy_age_sec)
+
+    @property
     def num_refused(self) -> int:
         """Artifacts that were published and could not be used; the policy before them stayed."""
         return self._num_refused
@@ -89,6 +95,7 @@ class PolicySlot:
             self._num_refused += 1
             logging.error("a published policy was refused, version %d stays: %s", self._next.version, error)
             return False
+        self._longest_age_sec = self.longest_age_sec
         self._renewed_at = self._clock()
         self._next = _Entry(artifact.version, policy)
         return True

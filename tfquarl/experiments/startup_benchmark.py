@@ -12,9 +12,9 @@ from tfquarl.core import records
 from tfquarl.experiments import alternation
 from tfquarl.experiments import benchmark_task
 from tfquarl.experiments import node_group
-from tfquarl.experiments import process_usage
 from tfquarl.metrics import names
 from tfquarl.metrics import plots
+from tfquarl.metrics import process_usage
 from tfquarl.metrics import table
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import node_process

@@ -13,7 +13,7 @@ from tfquarl.metrics import jsonl
 
 METRICS_FILE = "metrics.jsonl"
 
-_GROUP = re.compile(r"[a-z][a-z0-9_]*(/[0-9]+)?")
+_GROUP = re.compile(r"[a-z][a-z0-9_]*(/[a-z0-9_]+)?")
 
 
 class RunMetrics:
@@ -61,7 +61,7 @@ class RunMetrics:
           StorageError: no space is left.
         """
         if not _GROUP.fullmatch(group):
-            raise ValueError(f"metrics group '{group}' needs to look like 'train' or 'collect/0'")
+            raise ValueError(f"metrics group '{group}' needs to look like 'train', 'collect/0' or 'system/learner'")
         self._file.write(jsonl.MetricRow(self.elapsed_sec(), group, step, values))
         if group not in self._event_files:
             self._event_files[group] = event_files.EventFileWriter(self._run_dir / group)

@@ -6,12 +6,14 @@
 | 'eval' | evaluator | train steps of the policy that was judged |
 | 'collect/<i>' | collector i | environment steps of that collector |
 | 'convert' | converter | train steps of the snapshot that was converted |
+| 'system/<process>' | launcher | seconds since the run began |
 """
 
 TRAIN = "train"
 EVAL = "eval"
 COLLECT = "collect"
 CONVERT = "convert"
+SYSTEM = "system"
 
 # Group 'collect/<i>': since that collector began.
 ENVIRONMENT_STEPS = "Metrics/EnvironmentSteps"
@@ -34,6 +36,9 @@ SNAPSHOT_VERSION = "Policy/snapshot_version"
 POLICY_VERSION = "Policy/version"
 POLICY_AGE_SEC = "Policy/age_sec"
 
+# Group 'collect/<i>': the longest that its policy has been without a newer one so far.
+POLICY_LONGEST_AGE_SEC = "Policy/longest_age_sec"
+
 # Groups 'collect/<i>' and 'train': share of the time, in [0, 1], for which the rate limiter made it wait.
 BLOCKED_SHARE = "RunTime/rate_limiter_blocked_share"
 
@@ -42,7 +47,21 @@ CONVERSION_SEC = "RunTime/conversion_sec"
 PARITY_CHECK_SEC = "RunTime/parity_check_sec"
 SNAPSHOT_TO_PUBLISHED_SEC = "RunTime/snapshot_to_published_sec"
 
+# Group 'system/<process>', e.g. 'system/learner': memory (all pages; its share of common ones counted in; its own alone),
+# file descriptors, threads, and processor time so far with that of processes that it has started and that have ended.
+RESIDENT_BYTES = "Process/resident_bytes"
+PROPORTIONAL_BYTES = "Process/proportional_bytes"
+PRIVATE_BYTES = "Process/private_bytes"
+OPEN_FILES = "Process/open_files"
+THREADS = "Process/threads"
+CPU_SEC = "Process/cpu_sec"
+
 
 def collect_group(collector: int) -> str:
     """The group of one collector: 'collect/0' for collector 0."""
     return f"{COLLECT}/{collector}"
+
+
+def system_group(process: str) -> str:
+    """The group of one process: 'system/collector_0' for collector 0."""
+    return f"{SYSTEM}/{process}"

@@ -8,7 +8,7 @@ from typing import Any
 class Status(enum.StrEnum):
     """How a run ended."""
 
-    COMPLETED = "completed"  # the budget of environment steps was used
+    COMPLETED = "completed"  # the budget of environment steps, or of time, was used
     TARGET_REACHED = "target_reached"  # the int8 policy reached stop_at_return
     INTERRUPTED = "interrupted"  # Ctrl-C or SIGTERM
     FAILED = "failed"  # a node died
@@ -55,8 +55,20 @@ class Budget:
       num_env_steps: environment steps of all collectors together.
       stop_at_return: ends earlier when the int8 policy's confirmed mean return reaches it; None never.
       final_evaluation_sec: how long the end waits for the verdict on the last policy.
+      max_wall_time_sec: ends earlier when the run has been going for so long; None never.
     """
 
     num_env_steps: int
     stop_at_return: float | None
     final_evaluation_sec: float
+    max_wall_time_sec: float | None = None
+
+    def is_used(self, progress: Progress, elapsed_sec: float) -> bool:
+        """Whether the steps or the time are used, or the learner has ended by itself.
+
+        Args:
+          progress: of the run.
+          elapsed_sec: for how long it has been going.
+        """
+        is_over_time = self.max_wall_time_sec is not None and elapsed_sec >= self.max_wall_time_sec
+        return is_over_time or progress.total_env_steps >= self.num_env_steps or progress.final_version is not None

@@ -65,6 +65,7 @@ class Experiment:
       scale: processes and threads.
       num_env_steps: environment steps of all collectors, after which the run ends.
       stop_at_return: ends the run earlier, when a confirmed mean return of the quantized policy reaches it.
+      max_wall_time_sec: ends the run earlier, when it has been going for so long, its start-up included; None never.
       final_evaluation_sec: how long the end of a run waits for the verdict on its last policy.
       seed: of everything that draws random numbers.
     """
@@ -81,12 +82,15 @@ class Experiment:
     scale: ScaleConfig
     num_env_steps: int
     stop_at_return: float | None = None
+    max_wall_time_sec: float | None = None
     final_evaluation_sec: float = 120.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         if self.num_env_steps < 1:
             raise ValueError(f"num_env_steps is {self.num_env_steps}, needs 1 or more")
+        if self.max_wall_time_sec is not None and not self.max_wall_time_sec > 0:
+            raise ValueError(f"max_wall_time_sec is {self.max_wall_time_sec}, needs more than 0, or None")
         if self.final_evaluation_sec < 0:
             raise ValueError(f"final_evaluation_sec is {self.final_evaluation_sec}, needs 0 or more")
         if not self.name or any(character in self.name for character in "/\\ \0"):

@@ -8,6 +8,7 @@ Flow control is arithmetic here: the learner makes the train steps that `samples
 from collections.abc import Callable
 import dataclasses
 import math
+import time
 
 from tfquarl.core import environment_spec
 from tfquarl.core import interfaces
@@ -58,7 +59,7 @@ class InProcessProgram:
         on_round: Callable[[], None] = lambda: None,
     ) -> budget_lib.Status:
         """Runs to the end of `budget`, and fills `progress`."""
-        stop = _Interrupted(interrupted)
+        stop, started_sec = _Interrupted(interrupted), time.perf_counter()
         self._learner.start()
         status = budget_lib.Status.INTERRUPTED if stop.is_set() else None
         while status is None:
@@ -68,7 +69,7 @@ class InProcessProgram:
                 status = budget_lib.Status.INTERRUPTED
             elif progress.target_reached(budget.stop_at_return):
                 status = budget_lib.Status.TARGET_REACHED
-            elif progress.total_env_steps >= budget.num_env_steps or self._learner.is_done:
+            elif budget.is_used(progress, time.perf_counter() - started_sec) or self._learner.is_done:
                 status = budget_lib.Status.COMPLETED
         progress.final_version = self._learner.finish()
         progress.train_steps = self._learner.train_step

@@ -128,6 +128,10 @@ class LocalLauncher:
         self.nodes.append(node)
         return node
 
+    def pids(self) -> dict[str, int]:
+        """Process ids of the nodes that are alive, by their names."""
+        return {node.spec.name: node.process.pid for node in self.nodes if node.process.pid and node.is_alive}
+
     def wait(self, timeout_sec: float) -> None:
         """Waits until a node says something or ends, at most `timeout_sec`."""
         waiting = [node.connection for node in self.nodes if not node.connection.closed]

@@ -67,6 +67,7 @@ class Supervisor:
         self._ending: set[str] = set()
         self._ended: set[str] = set()
         self._interrupt_deadline = math.inf
+        self._started_sec = time.perf_counter()
         self.progress = progress
 
     def run(self) -> budget_lib.Status:
@@ -101,7 +102,7 @@ class Supervisor:
                 return budget_lib.Status.INTERRUPTED
             if self.progress.target_reached(self._budget.stop_at_return):
                 return budget_lib.Status.TARGET_REACHED
-            if self.progress.total_env_steps >= self._budget.num_env_steps or self.progress.final_version is not None:
+            if self._budget.is_used(self.progress, time.perf_counter() - self._started_sec):
                 return budget_lib.Status.COMPLETED
             self._tick()
 

@@ -18,6 +18,7 @@ from tfquarl.program import gin_loading
 from tfquarl.program import interrupts
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import layout
+from tfquarl.program import process_monitor
 from tfquarl.program import run_directory
 from tfquarl.program import summary as summary_lib
 from tfquarl.program import supervisor as supervisor_lib
@@ -82,15 +83,21 @@ def _environment_spec(loaded: gin_loading.LoadedExperiment) -> environment_spec.
 
 
 class _Sinks:
-    """Metrics files and the display, fed together."""
+    """Metrics files and the display, fed together, and the look at the processes."""
 
     def __init__(self, experiment: experiment_lib.Experiment, directory: run_directory.RunDirectory) -> None:
         self.metrics = logger.RunMetrics(directory.path)
         self.display = progress_lib.ProgressDisplay(experiment.name, experiment.num_env_steps)
+        self._monitor = process_monitor.ProcessMonitor(self.metrics, self.metrics.elapsed_sec)
 
     def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
         self.metrics.write(group, step, values)
         self.display.update(group, step, values)
+
+    def tick(self, processes: process_monitor.Processes | None = None) -> None:
+        """Does what is due; called a few times a second, `processes` being those of the run beside this one."""
+        self._monitor.sample_if_due(processes)
+        self.display.tick()
 
     def __enter__(self) -> "_Sinks":
         self.display.__enter__()
@@ -110,7 +117,12 @@ def _run(
 ) -> budget_lib.Status:
     """Runs the stations, as processes or in this one, and writes the summary however it ends."""
     started = time.perf_counter()
-    budget = budget_lib.Budget(experiment.num_env_steps, experiment.stop_at_return, experiment.final_evaluation_sec)
+    budget = budget_lib.Budget(
+        experiment.num_env_steps,
+        experiment.stop_at_return,
+        experiment.final_evaluation_sec,
+        experiment.max_wall_time_sec,
+    )
     progress = budget_lib.Progress()
     status = budget_lib.Status.FAILED
     reason = None
@@ -120,7 +132,7 @@ def _run(
             from tfquarl.program import in_process  # TensorFlow
 
             program = in_process.InProcessProgram(experiment, spec, directory, sinks)
-            status = program.run(budget, progress, interrupted, sinks.display.tick)
+            status = program.run(budget, progress, interrupted, sinks.tick)
         else:
             launcher = launcher_lib.LocalLauncher(
                 experiment, spec, str(directory.path), layout.preload(experiment.environment.name)
@@ -133,7 +145,7 @@ def _run(
                 progress,
                 sinks,
                 interrupted,
-                sinks.display.tick,
+                lambda: sinks.tick(launcher),
                 sinks.display.set_process,
             )
             status = supervisor.run()

@@ -1,0 +1,67 @@
+"""Tests of tfquarl/metrics/process_usage.py."""
+
+import os
+import pathlib
+
+import pytest
+
+from tfquarl.metrics import process_usage
+
+_ROLLUP = """\
+00400000-7ffd4a7e9000 ---p 00000000 00:00 0                              [rollup]
+Rss:                9000 kB
+Pss:                5000 kB
+Pss_Dirty:          3000 kB
+Shared_Clean:       4000 kB
+Private_Clean:       100 kB
+Private_Dirty:       900 kB
+"""
+
+
+def test_memory_by_the_kernel_s_own_account(tmp_path: pathlib.Path):
+    (tmp_path / "42").mkdir()
+    (tmp_path / "42" / "smaps_rollup").write_text(_ROLLUP)
+    assert process_usage.memory(42, tmp_path) == process_usage.Memory(9000 * 1024, 5000 * 1024, 1000 * 1024)
+
+
+def test_what_has_ended_has_no_memory(tmp_path: pathlib.Path):
+    (tmp_path / "42").mkdir()
+    (tmp_path / "42" / "smaps_rollup").write_text("")
+    with pytest.raises(ProcessLookupError, match="process 42 has ended"):
+        process_usage.memory(42, tmp_path)
+
+
+def _write_stat(directory: pathlib.Path) -> None:
+    directory.mkdir()
+    fields = ["S", "7", *["0"] * 9, "150", "50", "30", "10", "20", "0", "3", *["0"] * 30]
+    (directory / "stat").write_text(f"42 (a ) b) {' '.join(fields)}\n")
+
+
+def test_a_process_with_a_strange_name(tmp_path: pathlib.Path):
+    _write_stat(tmp_path / "42")
+    assert process_usage.cpu_sec(42, tmp_path) == pytest.approx(200 / os.sysconf("SC_CLK_TCK"))
+    assert process_usage.parent(42, tmp_path) == 7
+
+
+def test_usage_counts_what_its_children_used(tmp_path: pathlib.Path):
+    _write_stat(tmp_path / "42")
+    (tmp_path / "42" / "smaps_rollup").write_text(_ROLLUP)
+    for name in ("0", "1", "17"):
+        (tmp_path / "42" / "fd" / name).mkdir(parents=True)
+    usage = process_usage.usage(42, tmp_path)
+    assert usage.cpu_sec == pytest.approx(240 / os.sysconf("SC_CLK_TCK"))
+    assert (usage.open_files, usage.threads) == (3, 3)
+    assert usage.memory.proportional_bytes == 5000 * 1024
+
+
+def test_this_process_has_used_something():
+    own = process_usage.usage(os.getpid())
+    assert 0 < own.memory.private_bytes <= own.memory.proportional_bytes <= own.memory.resident_bytes
+    assert own.cpu_sec > 0 and own.threads >= 1 and own.open_files >= 3
+    assert process_usage.proportional_bytes([os.getpid(), os.getpid()]) > own.memory.proportional_bytes
+    assert process_usage.parent(os.getpid()) == os.getppid()
+
+
+def test_no_such_process():
+    with pytest.raises(OSError):
+        process_usage.usage(2**22 + 1)

@@ -1,0 +1,100 @@
+"""What a process takes of the machine, as Linux counts it."""
+
+from collections.abc import Iterable
+import dataclasses
+import os
+import pathlib
+
+_PROC = pathlib.Path("/proc")
+
+
+@dataclasses.dataclass(frozen=True)
+class Memory:
+    """Memory of one process.
+
+    Attributes:
+      resident_bytes: every page that it has in memory, also those that others share (RSS).
+      proportional_bytes: its own pages, and its share of those that processes have in common (PSS).
+      private_bytes: its own pages alone.
+    """
+
+    resident_bytes: int
+    proportional_bytes: int
+    private_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessUsage:
+    """All that a process takes at one moment.
+
+    Attributes:
+      memory: of it.
+      open_files: its file descriptors, sockets and pipes among them.
+      threads: of it.
+      cpu_sec: processor time so far, user and system, of all its threads and of the processes that it has started and waited for.
+    """
+
+    memory: Memory
+    open_files: int
+    threads: int
+    cpu_sec: float
+
+
+def usage(pid: int, proc: pathlib.Path = _PROC) -> ProcessUsage:
+    """Of the process `pid`.
+
+    Raises:
+      OSError: there is no such process, or it belongs to another user.
+    """
+    fields = _stat_fields(pid, proc)
+    return ProcessUsage(
+        memory(pid, proc),
+        len(os.listdir(proc / str(pid) / "fd")),
+        int(fields[17]),
+        sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK"),
+    )
+
+
+def memory(pid: int, proc: pathlib.Path = _PROC) -> Memory:
+    """Of the process `pid`.
+
+    Raises:
+      OSError: there is no such process, or it belongs to another user.
+    """
+    text = (proc / str(pid) / "smaps_rollup").read_text()
+    if not text:  # the process has ended, and only waits for its parent to be told
+        raise ProcessLookupError(f"process {pid} has ended")
+    kib: dict[str, int] = {}
+    for line in text.splitlines()[1:]:
+        name, _, value = line.partition(":")
+        kib[name] = int(value.split()[0])
+    return Memory(1024 * kib["Rss"], 1024 * kib["Pss"], 1024 * (kib["Private_Clean"] + kib["Private_Dirty"]))
+
+
+def proportional_bytes(pids: Iterable[int]) -> int:
+    """Memory of several processes together, each page counted once."""
+    return sum(memory(pid).proportional_bytes for pid in pids)
+
+
+def cpu_sec(pid: int, proc: pathlib.Path = _PROC) -> float:
+    """Processor time that the process has used, all threads together.
+
+    Raises:
+      OSError: there is no such process.
+    """
+    return sum(map(int, _stat_fields(pid, proc)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def parent(pid: int, proc: pathlib.Path = _PROC) -> int:
+    """The process id of its parent.
+
+    Raises:
+      OSError: there is no such process.
+    """
+    return int(_stat_fields(pid, proc)[1])
+
+
+def _stat_fields(pid: int, proc: pathlib.Path) -> list[str]:
+    """The fields of /proc/<pid>/stat from the third, 'state', on; 'utime' is at 11 and 'num_threads' at 17 (proc_pid_stat(5))."""
+    # The name in parentheses may hold anything.
+    return (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
