@@ -1,6 +1,10 @@
 """Turns the runs of one experiment into a table, learning curves as PNG, and their data.
 
 ./bazelw run //tools:report -- --runs='runs/*_dqn_cartpole_int8' --output=docs/results/dqn_cartpole_int8 --target=475
+
+Or what the processes of one run took of the machine, memory and open files, as a table, a PNG and its data:
+
+./bazelw run //tools:report -- --resources --runs=runs/<run directory> --output=docs/results/soak_cartpole
 """
 
 import glob
@@ -8,6 +12,7 @@ import pathlib
 
 from absl import flags
 
+from tfquarl.experiments import resource_report
 from tfquarl.experiments import training_report
 from tfquarl.program import command_line
 
@@ -15,6 +20,7 @@ _RUNS = flags.DEFINE_multi_string("runs", [], "A run directory, or a pattern of 
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Path of the report, without suffix: .md, .json and two .png are written."
 )
+_RESOURCES = flags.DEFINE_bool("resources", False, "Reports memory and open files of one run's processes instead.")
 _TARGET = flags.DEFINE_float("target", None, "A return to mark in the plots.")
 
 
@@ -27,6 +33,11 @@ def main() -> int:
     paths = sorted({pathlib.Path(path) for pattern in _RUNS.value for path in glob.glob(pattern)})
     if not paths:
         return command_line.fail(f"no run directory matches {', '.join(_RUNS.value)}")
+    if _RESOURCES.value:
+        if len(paths) != 1:
+            return command_line.fail(f"--resources needs one run directory, --runs gives {len(paths)}")
+        print(resource_report.write_report(paths[0], pathlib.Path(_OUTPUT.value)))
+        return 0
     print(training_report.write_report(paths, pathlib.Path(_OUTPUT.value), _TARGET.value))
     return 0
 

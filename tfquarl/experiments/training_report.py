@@ -55,18 +55,25 @@ def read_run(path: pathlib.Path) -> Run:
       ArtifactError: one of its files is damaged.
     """
     directory = run_directory.RunDirectory(path)
-    summary = directory.read_summary()
-    try:
-        versions = json.loads((path / "versions.json").read_text())
-    except (OSError, ValueError) as error:
-        raise errors.ArtifactError(f"{path / 'versions.json'} can't be read: {error}; was it edited?") from error
     metrics_file = directory.metrics_file
     return Run(
-        summary,
-        versions,
+        directory.read_summary(),
+        read_versions(path),
         learning_curve.read_learning_curve(metrics_file),
         learning_curve.read_learning_curve(metrics_file, names.FLOAT32_AVERAGE_RETURN),
     )
+
+
+def read_versions(path: pathlib.Path) -> dict[str, Any]:
+    """The versions.json of the run directory `path`.
+
+    Raises:
+      ArtifactError: it can't be read.
+    """
+    try:
+        return json.loads((path / "versions.json").read_text())
+    except (OSError, ValueError) as error:
+        raise errors.ArtifactError(f"{path / 'versions.json'} can't be read: {error}; was it edited?") from error
 
 
 def write_report(paths: Sequence[pathlib.Path], output: pathlib.Path, target: float | None) -> str:
@@ -122,13 +129,13 @@ def _markdown(experiment: str, runs: Sequence[Run], name: str) -> str:
         + ":",
         "",
     ]
-    lines += [f"    {_command(run)}" for run in runs]
+    lines += [f"    {command(run.versions)}" for run in runs]
     return "\n".join([*lines, "", f"Packages: {packages}.", f"Data: {name}.json.", ""])
 
 
-def _command(run: Run) -> str:
-    """The command as it is typed, without the run directory, which is the user's choice."""
-    flags = [f'"{flag}"' if " " in flag else flag for flag in run.versions["command"][1:]]
+def command(versions: Mapping[str, Any]) -> str:
+    """A run's command by its versions.json, as it is typed, without the run directory, which is the user's choice."""
+    flags = [f'"{flag}"' if " " in flag else flag for flag in versions["command"][1:]]
     return " ".join(["./bazelw run //tools:train --", *(flag for flag in flags if "--root_dir" not in flag)])
 
 
@@ -154,4 +161,4 @@ def _data(run: Run) -> dict[str, Any]:
         name: {field.name: getattr(curve, field.name).tolist() for field in dataclasses.fields(curve)}
         for name, curve in (("int8", run.int8), ("float32", run.float32))
     }
-    return {"summary": run.summary, "versions": {**run.versions, "command": _command(run)}, "curves": curves}
+    return {"summary": run.summary, "versions": {**run.versions, "command": command(run.versions)}, "curves": curves}
