@@ -9,6 +9,7 @@ import pytest
 from tfquarl.collector import collection_loop
 from tfquarl.collector import config as config_lib
 from tfquarl.collector import policy_slot
+from tfquarl.core import errors
 from tfquarl.testing import collector_fakes
 from tfquarl.testing import memory_metrics
 from tfquarl.testing import scripted_environment
@@ -36,6 +37,7 @@ class _Rig:
         self.batches: list[list[list[float]]] = []
         self.now = self.blocked_sec = 0.0
         self.source = collector_fakes.QueuedArtifacts(artifacts)
+        self._wrap()
         self.slot = policy_slot.PolicySlot(self.source, self._make_policy, 0.1, 60.0, self._clock)
         self.loop = collection_loop.CollectionLoop(
             self.environments,
@@ -51,6 +53,9 @@ class _Rig:
             clock=self._clock,
         )
         self.stop = threading.Event()
+
+    def _wrap(self) -> None:
+        """Nothing stands between the loop and the fakes."""
 
     def _clock(self) -> float:
         return self.now
@@ -79,6 +84,74 @@ def test_sinks_get_the_story_of_their_environment() -> None:
         ("start", [0, 0]),
         ("add", 0, 1.0, [0, 1], False, False),
     ]
+
+
+class _Border:
+    """An environment and a sink in one that refuse NaN, as the real ones do."""
+
+    def __init__(self, environment, sink) -> None:
+        self._environment, self._sink = environment, sink
+        self.spec, self.reset, self.start = environment.spec, environment.reset, sink.start
+
+    def step(self, action):
+        step = self._environment.step(action)
+        if np.isnan(step[1]):
+            raise errors.NumericalError("reward is nan")
+        return step
+
+    def add(self, action, reward, observation, terminated, truncated):
+        if reward == -1.0:
+            raise errors.NumericalError("action is nan")
+        self._sink.add(action, reward, observation, terminated, truncated)
+
+
+class _GuardedRig(_Rig):
+    def _wrap(self) -> None:
+        borders = [_Border(*pair) for pair in zip(self.environments, self.sinks)]
+        self.environments = self.sinks = borders
+
+
+@pytest.mark.parametrize("reward", [np.nan, -1.0], ids=["at the environment", "at the replay"])
+def test_an_episode_with_a_bad_number_is_broken_off_and_the_others_go_on(reward: float) -> None:
+    rig = _GuardedRig([[[(1.0, ""), (reward, "")], [(2.0, "terminated")]], [[(3.0, "")] * 10]])
+    tapes = [border._sink.tape for border in rig.sinks]
+    rig.loop.run(8, rig.stop)
+    assert tapes[0] == [
+        ("start", [0, 0]),
+        ("add", 0, 1.0, [0, 1], False, False),
+        ("start", [1, 0]),
+        ("add", 0, 2.0, [1, 1], True, False),
+        ("start", [0, 0]),
+        ("add", 0, 1.0, [0, 1], False, False),
+    ]
+    assert [entry[2] for entry in tapes[1][1:]] == [3.0] * 4
+    rig.loop.report()
+    assert rig.metrics.series("collect/3", "Metrics/NumberOfBadEpisodes") == [1]
+    assert rig.metrics.series("collect/3", "Metrics/NumberOfEpisodes") == [1]
+
+
+def test_a_bad_number_can_stop_the_run() -> None:
+    rig = _GuardedRig([[[(1.0, ""), (np.nan, "")]]], stop_at_bad_numbers=True)
+    with pytest.raises(errors.NumericalError, match="environment 0, step 2 of its episode: reward is nan"):
+        rig.loop.run(8, rig.stop)
+
+
+@pytest.mark.parametrize(
+    ("script", "num_steps"),
+    [
+        pytest.param([[(np.nan, "")]], 3, id="always"),
+        pytest.param(
+            [[(np.nan, "")], [(1.0, "terminated")]] + [[(np.nan, "")]] * 3, 5, id="whole episodes between do count"
+        ),
+    ],
+)
+def test_bad_episodes_in_a_row_end_the_run(script: list[list[tuple[float, str]]], num_steps: int) -> None:
+    rig = _GuardedRig([script], max_bad_episodes=3)
+    rig.loop.run(num_steps - 1, rig.stop)
+    with pytest.raises(
+        errors.NumericalError, match="3 episodes in a row were broken off, the last one in environment 0, step 1"
+    ):
+        rig.loop.run(1, rig.stop)
 
 
 def test_discrete_actions_are_python_ints() -> None:
@@ -250,6 +323,7 @@ def test_reports_come_by_the_clock_and_on_demand() -> None:
                 "Policy/age_sec": 4.0,
                 "Policy/longest_age_sec": 4.0,
                 "Policy/num_refused": 0,
+                "Metrics/NumberOfBadEpisodes": 0,
             },
         )
     ]

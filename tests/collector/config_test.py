@@ -15,6 +15,7 @@ from tfquarl.collector import config
         ("report_interval_sec", 0.0),
         ("poll_interval_sec", -1.0),
         ("max_policy_age_sec", float("nan")),
+        ("max_bad_episodes", 0),
     ],
 )
 def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:

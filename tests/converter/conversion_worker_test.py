@@ -91,6 +91,7 @@ def _station(
     reference: reference_process.ReferenceProcess,
     snapshots: list[records.PolicySnapshot],
     parity: parity_gate.ParityConfig | None = None,
+    stop_at_bad_numbers: bool = False,
 ) -> _Station:
     sink, metrics = _Sink(), memory_metrics.MemoryMetrics()
     worker = conversion_worker.ConversionWorker(
@@ -103,7 +104,7 @@ def _station(
         sink,
         metrics,
         _SPEC,
-        conversion_worker.ConverterConfig(),
+        conversion_worker.ConverterConfig(stop_at_bad_numbers=stop_at_bad_numbers),
     )
     return _Station(worker, sink, metrics)
 
@@ -159,6 +160,15 @@ def test_snapshot_that_is_not_finite_is_counted_and_the_last_policy_stays(
         assert station.worker.step()
     assert [artifact.version for artifact in station.sink.published] == [1, 3]
     assert station.metrics.series("convert", "Policy/num_refused_snapshots") == [0.0, 1.0, 1.0]
+
+
+def test_snapshot_that_is_not_finite_can_stop_the_run(reference: reference_process.ReferenceProcess):
+    bad = _snapshot(2)
+    bad.variables["head/bias"][1] = np.nan
+    station = _station(reference, [bad], stop_at_bad_numbers=True)
+    with pytest.raises(errors.NumericalError, match=r"snapshot 2: variable 'head/bias'\[1\] is nan"):
+        station.worker.step()
+    assert station.sink.published == []
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,12 @@ def test_bounds_are_flat() -> None:
 @pytest.mark.parametrize(
     "observation, reward, match",
     [
-        pytest.param([0.0, np.nan, 0.0], 0.0, "'angle'", id="NaN in the first field"),
-        pytest.param([0.0, 0.0, -np.inf], 0.0, "'speed'", id="infinity in the last field"),
+        pytest.param(
+            [0.0, np.nan, 0.0], 0.0, r"'angle'\[1\] is nan \(feature 1, 1 of 2 are", id="NaN in the first field"
+        ),
+        pytest.param(
+            [0.0, 0.0, -np.inf], 0.0, r"'speed'\[0\] is -inf \(feature 2, 1 of 1 are", id="infinity in the last field"
+        ),
         pytest.param([0.0, 0.0, 0.0], float("nan"), "reward is nan", id="NaN reward"),
         pytest.param([0.0, 0.0, 0.0], float("-inf"), "reward is -inf", id="infinite reward"),
     ],

@@ -3,6 +3,7 @@
 import threading
 
 import numpy as np
+import pytest
 
 from tfquarl.core import errors
 from tfquarl.core import interfaces
@@ -115,8 +116,9 @@ def test_verdicts_are_reported_and_kept() -> None:
     )
 
 
-def test_a_damaged_policy_is_passed_over() -> None:
-    rig = _Rig(errors.ArtifactError("digest"), _pair(2, b"8"))
+@pytest.mark.parametrize("error", [errors.ArtifactError("digest"), errors.NumericalError("reward is nan")])
+def test_a_policy_that_can_not_be_judged_is_passed_over(error: Exception) -> None:
+    rig = _Rig(error, _pair(2, b"8"))
     assert rig.evaluator.step() is None and not rig.archive.saved
     assert rig.evaluator.step() is not None
 

@@ -20,7 +20,14 @@ from tfquarl.testing import learner_fakes
 class Station:
     """A learner station with all its parts at hand. Every reward is 8, so that head/bias goes 0, 4, 6, 7, 7.5, ..."""
 
-    def __init__(self, directory: pathlib.Path, rounds: int | None = None, observation_size: int = 2, **config: Any):
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        rounds: int | None = None,
+        observation_size: int = 2,
+        rewards=((8.0,),),
+        **config: Any,
+    ):
         # No period ends within a test, however slow the machine is.
         periods = dict.fromkeys(("max_snapshot_period_sec", "checkpoint_period_sec", "metrics_period_sec"), 1e6)
         settings = {"snapshot_interval_steps": 2, "steps_per_call": 1, **periods, **config}
@@ -28,7 +35,7 @@ class Station:
         self.trainer = learner_fakes.FakeTrainer(observation_size)
         self.sink = learner_fakes.TapeSink()
         self.learner = policy_learner.PolicyLearner(
-            self.trainer, learner_fakes.fake_dataset([[8.0]], rounds), self.config
+            self.trainer, learner_fakes.fake_dataset(list(rewards), rounds), self.config
         )
         self.trigger = snapshot_trigger.SnapshotTrigger(self.trainer.policy_variables, self.sink, self.config)
         self.checkpoints = checkpointing.Checkpointing(
@@ -98,6 +105,50 @@ def test_a_policy_that_is_no_number_is_not_published(tmp_path: pathlib.Path) -> 
     with pytest.raises(errors.NumericalError, match="snapshot 1 at train step 0: variable 'head/bias'"):
         parts.station.start()
     assert parts.pushed == []
+
+
+def test_a_bad_loss_takes_the_learner_back_to_its_checkpoint(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path, rewards=[[8.0], [8.0], [np.nan], [8.0]], checkpoint_period_sec=0, metrics_period_sec=0)
+    parts.station.start()
+    assert [parts.station.step(1) for _ in range(4)] == [1, 1, 0, 1]
+    # At train step 2 twice, the second time restored; a version is never given twice.
+    assert parts.pushed == [(1, 0, 0.0), (2, 2, 6.0), (3, 2, 6.0)]
+    assert parts.station.train_step == 3
+    assert [values["Losses/num_gone_back"] for _, _, values in parts.sink.named("write")] == [0, 0, 1]
+
+
+def test_a_bad_loss_can_stop_the_run(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path, rewards=[[8.0], [np.nan]], checkpoint_period_sec=0, stop_at_bad_numbers=True)
+    parts.station.start()
+    parts.station.step(1)
+    with pytest.raises(errors.NumericalError, match="one of the 1 train steps up to 2: the loss is nan"):
+        parts.station.step(1)
+
+
+def test_a_loss_that_stays_bad_ends_the_run(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path, rewards=[[8.0], *[[np.nan]] * 3], checkpoint_period_sec=0, max_times_back=2)
+    parts.station.start()
+    assert [parts.station.step(1) for _ in range(3)] == [1, 0, 0]
+    with pytest.raises(errors.NumericalError, match="it came again 2 times after the same checkpoint"):
+        parts.station.step(1)
+    assert parts.pushed == [(1, 0, 0.0), (2, 1, 4.0), (3, 1, 4.0)]
+
+
+def test_without_a_checkpoint_there_is_no_way_back(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path, rewards=[[np.nan]])
+    parts.station.start()
+    with pytest.raises(errors.NumericalError, match="no checkpoint yet to go back to"):
+        parts.station.step(1)
+
+
+def test_a_checkpoint_never_holds_bad_numbers(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path, checkpoint_period_sec=0)
+    parts.station.start()
+    parts.station.step(1)
+    parts.trainer.agent.offset.assign([np.nan, 0.0])
+    parts.station.finish()
+    assert parts.trainer.agent.offset.numpy().tolist() == [0.0, 0.0]
+    assert parts.pushed == [(1, 0, 0.0), (2, 1, 4.0)]
 
 
 @pytest.mark.parametrize(

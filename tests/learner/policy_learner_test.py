@@ -62,8 +62,18 @@ def test_importance_weights() -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_a_loss_that_is_no_number_is_refused(bad: float) -> None:
     learner, _ = _learner([[1.0], [bad], [1.0]])
-    with pytest.raises(errors.NumericalError, match=r"train step 3: the loss is (nan|inf).*head/bias"):
+    with pytest.raises(
+        errors.NumericalError, match=r"one of the 3 train steps up to 3: the loss is (nan|inf).*head/bias"
+    ):
         learner.train(3)
+
+
+def test_variables_are_looked_at_by_name() -> None:
+    learner, trainer = _learner([[1.0]])
+    learner.check_variables()
+    trainer.agent.offset.assign([0.0, np.inf])
+    with pytest.raises(errors.NumericalError, match="train step 0: not finite: offset:0; no checkpoint was written"):
+        learner.check_variables()
 
 
 @pytest.mark.parametrize("last_step, mean", [(None, 2.0), (1, 1.0), (0, 0.0)])

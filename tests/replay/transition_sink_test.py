@@ -45,6 +45,9 @@ def test_writes_whole_windows_only():
         pytest.param({"observation": np.float32([0, NAN])}, r"observation\[1\] is nan", id="observation"),
         pytest.param({"reward": NAN}, "reward is nan", id="reward"),
         pytest.param({"reward": np.float64(INFINITY)}, "reward is inf", id="infinite reward"),
+        pytest.param(
+            {"reward": -2e30}, r"reward is -2e\+30, needs a number within \+-1e\+30", id="infinite as a sum of float32"
+        ),
         pytest.param({"action": np.float32([INFINITY, 0])}, r"action\[0\] is inf", id="action"),
     ],
 )

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import time
 from typing import Any
 
+from absl import logging
 import numpy as np
 
 from tfquarl.collector import collection_report
 from tfquarl.collector import config as config_lib
 from tfquarl.collector import policy_slot
+from tfquarl.core import errors
 from tfquarl.core import interfaces
 
 # Rounds between looks at the stop signal and the clock, which cost as much as a cheap environment's step.
@@ -90,7 +92,9 @@ class CollectionLoop:
 
         Raises:
           StalePolicyError: no newer policy came for too long.
-          TaskError, NumericalError: an environment broke.
+          TaskError: an environment broke.
+          NumericalError: a NaN or an infinity came, and the config says to stop there, or it came too often, or right at an
+            episode's start.
         """
         if not self._has_begun:
             self._has_begun = True
@@ -122,8 +126,13 @@ class CollectionLoop:
                 actions = actions.tolist()
             for k in environments:
                 action = actions[k]
-                observation, reward, terminated, truncated = steps[k](action)
-                adds[k](action, reward, observation, terminated, truncated)
+                try:
+                    observation, reward, terminated, truncated = steps[k](action)
+                    adds[k](action, reward, observation, terminated, truncated)
+                except errors.NumericalError as error:
+                    self._break_off_episode(k, number, error)
+                    policy = self._policy
+                    continue
                 batch[k] = observation
                 observe(observation)
                 returns[k] += reward
@@ -131,6 +140,22 @@ class CollectionLoop:
                     self._end_episode(k, number + 1)
                     policy = self._policy
             self._num_rounds = number + 1
+
+    def _break_off_episode(self, k: int, num_rounds: int, error: errors.NumericalError) -> None:
+        """Begins a new episode in place of one that met a bad number, unless that is to be an error.
+
+        The sink drops the windows that were still open: they led to that number.
+        """
+        where = f"environment {k}, step {num_rounds + 1 - self._first_rounds[k]} of its episode: {error}"
+        num_bad = self._report.add_bad_episode()
+        if self._config.stop_at_bad_numbers:
+            raise errors.NumericalError(where) from error
+        if num_bad >= self._config.max_bad_episodes:
+            raise errors.NumericalError(
+                f"{num_bad} episodes in a row were broken off, the last one in {where}"
+            ) from error
+        logging.error("an episode was broken off and is left, in %s", where)
+        self._begin_episode(k, num_rounds + 1)
 
     def _end_episode(self, k: int, num_rounds: int) -> None:
         self._report.add_episode(self._returns[k], num_rounds - self._first_rounds[k])

@@ -41,12 +41,20 @@ class CollectionReport:
         self._clock = clock
         self._episodes: collections.deque[tuple[float, int]] = collections.deque(maxlen=config.num_report_episodes)
         self._num_episodes = 0
+        self._num_bad_episodes = self._num_bad_in_a_row = 0
         self._last_time, self._last_steps, self._last_blocked_sec = clock(), 0, blocked_sec()
 
     def add_episode(self, episode_return: float, num_steps: int) -> None:
         """An episode ended with this sum of rewards after so many steps."""
         self._episodes.append((episode_return, num_steps))
         self._num_episodes += 1
+        self._num_bad_in_a_row = 0
+
+    def add_bad_episode(self) -> int:
+        """An episode was broken off at a NaN or an infinity; how many now were, one after another."""
+        self._num_bad_episodes += 1
+        self._num_bad_in_a_row += 1
+        return self._num_bad_in_a_row
 
     def write_if_due(self, num_steps: int) -> None:
         """Writes a row if the last one is `report_interval_sec` old; `num_steps`: environment steps of the collector so far."""
@@ -66,6 +74,7 @@ class CollectionReport:
             names.POLICY_LONGEST_AGE_SEC: self._slot.longest_age_sec,
             names.BLOCKED_SHARE: min((blocked_sec - self._last_blocked_sec) / elapsed_sec, 1.0),
             NUM_REFUSED: self._slot.num_refused,
+            names.NUM_BAD_EPISODES: self._num_bad_episodes,
         }
         if self._episodes:
             returns, lengths = zip(*self._episodes)

@@ -44,12 +44,15 @@ class ConverterConfig:
         policy with finer steps. Without it the model gives the learner's own q_values.
       num_calibration_observations: newest observations that ranges are calibrated on, and as many others for parity.
       poll_interval_sec: time between two looks for a newer snapshot.
+      stop_at_bad_numbers: whether a snapshot with a NaN or an infinity ends the run. Otherwise it is left out, and the last good policy
+        stays in use.
     """
 
     recipe: str = "static_wi8_ai8"
     center_q_values: bool = True
     num_calibration_observations: int = 256
     poll_interval_sec: float = 0.02
+    stop_at_bad_numbers: bool = False
 
     def __post_init__(self) -> None:
         recipe_lib.from_name(self.recipe)
@@ -110,6 +113,7 @@ class ConversionWorker:
         Raises:
           ConversionError: the snapshot isn't the architecture's, or the file isn't what the recipe says.
           ParityError: the converted policy differs too much and the gate's config says 'stop'.
+          NumericalError: a NaN or an infinity in it, and the config says to stop there.
         """
         snapshot = self._snapshots.poll()
         if snapshot is None:
@@ -121,6 +125,8 @@ class ConversionWorker:
         try:
             self._convert(snapshot, start)
         except errors.NumericalError as error:
+            if self._config.stop_at_bad_numbers:
+                raise
             self._num_refused += 1
             logging.error("Not converted, the last good policy stays: %s", error)
             self._metrics.write(

@@ -130,8 +130,10 @@ class PolicyConverter:
         for name, value in variables.items():
             # The sum of squares is the fastest look at all values; it overflows long before they do.
             if not math.isfinite(np.dot(value.ravel(), value.ravel())) and not np.isfinite(value).all():
+                bad = np.argwhere(~np.isfinite(value))
+                place = ", ".join(map(str, bad[0]))
                 raise errors.NumericalError(
-                    f"{source}: variable '{name}' has {np.count_nonzero(~np.isfinite(value))} values that are not finite"
+                    f"{source}: variable '{name}'[{place}] is {value[tuple(bad[0])]}; {len(bad)} of {value.size} values are not finite"
                 )
         offset, scale = variables[scaling_ops.OFFSET], variables[scaling_ops.SCALE]
         if not self._scale_observations and (np.any(offset != 0) or np.any(scale != 1)):

@@ -53,7 +53,7 @@ def check_finite(spec: environment_spec.EnvironmentSpec, observation: np.ndarray
     all of them are.
 
     Raises:
-      NumericalError: with the observation field's name, or the reward.
+      NumericalError: with the observation field's name, its index within the field and within the observation, or the reward.
     """
     if math.isfinite(observation.dot(observation)) and math.isfinite(reward):
         return
@@ -61,10 +61,11 @@ def check_finite(spec: environment_spec.EnvironmentSpec, observation: np.ndarray
         raise errors.NumericalError(f"{spec.name}: its reward is {reward}; the fault is in the environment")
     for field in spec.observation_fields:
         values = observation[field.offset : field.offset + field.size]
-        if not np.isfinite(values).all():
+        bad = np.flatnonzero(~np.isfinite(values))
+        if len(bad):
             raise errors.NumericalError(
-                f"{spec.name}: observation '{field.name}' has a NaN or an infinity: {values.tolist()}; the fault is in the "
-                "environment, or the actions drove it out of its range"
+                f"{spec.name}: observation '{field.name}'[{bad[0]}] is {values[bad[0]]} (feature {field.offset + bad[0]}, "
+                f"{len(bad)} of {field.size} are not finite); the fault is in the environment, or the actions drove it out of its range"
             )
 
 

@@ -92,12 +92,12 @@ class PolicyEvaluator:
         """Judges the newest policy, reports it and keeps it.
 
         Returns:
-          The verdict; None if there is no newer policy, if it is damaged, or if `stop` broke it off.
+          The verdict; None if there is no newer policy, if it is damaged or met a NaN or an infinity, or if `stop` broke it off.
         """
         try:
             pair = self._source.poll()
             verdict = None if pair is None else self._look(pair, stop)
-        except errors.ArtifactError as error:
+        except (errors.ArtifactError, errors.NumericalError) as error:
             logging.error("a published policy could not be judged: %s", error)
             return None
         if pair is not None and verdict is not None:

@@ -23,6 +23,9 @@ class LearnerConfig:
       scaling_train_steps: train steps after which the observation scaling stays as it is; None lets it follow for ever.
       importance_exponent: beta of the importance weights (arXiv 1511.05952, section 3.4); 0 weighs all alike. Only for batches that
         tell their probabilities.
+      stop_at_bad_numbers: whether a NaN or an infinity in a loss or a variable ends the run. Otherwise the learner goes back to its
+        newest checkpoint; the last good policy stays in use meanwhile.
+      max_times_back: returns to one and the same checkpoint after which it ends the run anyway.
       jit_compile: whether XLA compiles the train step. It takes longer to start, and on processors whose matrix products oneDNN makes
         it came out within 10 % of the uncompiled step.
       intra_op_threads: threads of one TensorFlow operation; 0 lets TensorFlow choose.
@@ -41,12 +44,14 @@ class LearnerConfig:
     scale_observations: bool = False
     scaling_train_steps: int | None = None
     importance_exponent: float = 0.6
+    stop_at_bad_numbers: bool = False
+    max_times_back: int = 3
     jit_compile: bool = False
     intra_op_threads: int = 1
     inter_op_threads: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "steps_per_call", "snapshot_interval_steps", "max_checkpoints"):
+        for name in ("batch_size", "steps_per_call", "snapshot_interval_steps", "max_checkpoints", "max_times_back"):
             if getattr(self, name) < 1:
                 raise errors.ConfigError(f"{name} is {getattr(self, name)}, needs 1 or more")
         for name in ("max_train_steps", "scaling_train_steps"):

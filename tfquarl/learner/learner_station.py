@@ -5,6 +5,7 @@ import time
 
 from absl import logging
 
+from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.learner import checkpointing
 from tfquarl.learner import learner_config
@@ -34,6 +35,7 @@ class LearnerStation:
         self._metrics = metrics
         self._config = config
         self._window = _Window()
+        self._times_back = self._num_gone_back = 0
         self._last_checkpoint_time = time.perf_counter()
 
     @property
@@ -62,7 +64,7 @@ class LearnerStation:
         """Trains until `stop` or `max_train_steps`; the version of the final snapshot.
 
         Raises:
-          NumericalError: a loss or a variable became NaN or infinite.
+          NumericalError: as `step`.
           ConfigError, ArtifactError: as `start`.
         """
         self.start()
@@ -82,11 +84,34 @@ class LearnerStation:
                 return
 
     def step(self, num_steps: int) -> int:
-        """Makes up to `num_steps` train steps and what is due after them; the train steps made."""
+        """Makes up to `num_steps` train steps and what is due after them; the train steps made.
+
+        After a NaN or an infinity it stands where its newest checkpoint was written, and has made none.
+
+        Raises:
+          NumericalError: a loss or a variable became NaN or infinite, and the config says to stop there, or there is no way back.
+        """
         if self._config.max_train_steps is not None:
             num_steps = min(num_steps, self._config.max_train_steps - self.train_step)
         if num_steps <= 0:
             return 0
+        try:
+            return self._train(num_steps)
+        except errors.NumericalError as error:
+            self._go_back(error)
+            return 0
+
+    def finish(self) -> int:
+        """Pushes the final snapshot, writes the final checkpoint and the last metrics; the snapshot's version."""
+        try:
+            self._trigger.push(self.train_step)
+            self._save()
+        except errors.NumericalError as error:
+            self._go_back(error)
+        self._report()
+        return self._trigger.version
+
+    def _train(self, num_steps: int) -> int:
         report = self._learner.train(num_steps)
         self._trigger(self.train_step)
         self._window.add(report)
@@ -96,21 +121,33 @@ class LearnerStation:
             self._save()
         return report.num_steps
 
-    def finish(self) -> int:
-        """Pushes the final snapshot, writes the final checkpoint and the last metrics; the snapshot's version."""
-        version = self._trigger.push(self.train_step).version
-        self._save()
-        self._report()
-        return version
+    def _go_back(self, error: errors.NumericalError) -> None:
+        """Restores the newest checkpoint and gives it away, unless bad numbers are to be an error, or come again and again."""
+        if self._config.stop_at_bad_numbers:
+            raise error
+        if self._times_back >= self._config.max_times_back:
+            raise errors.NumericalError(
+                f"{error}; it came again {self._times_back} times after the same checkpoint"
+            ) from error
+        path = self._checkpoints.restore()
+        if path is None:
+            raise errors.NumericalError(f"{error}; there is no checkpoint yet to go back to") from error
+        self._times_back += 1
+        self._num_gone_back += 1
+        logging.error("Gone back to %s, train step %d: %s", path, self.train_step, error)
+        self._trigger.push(self.train_step)
 
     def _save(self) -> None:
+        self._learner.check_variables()
         self._checkpoints.save(self.train_step)
         self._last_checkpoint_time = time.perf_counter()
+        self._times_back = 0
 
     def _report(self) -> None:
         values = self._window.metrics()
         if values:
-            self._metrics.write(names.TRAIN, self.train_step, {**values, names.SNAPSHOT_VERSION: self._trigger.version})
+            values |= {names.SNAPSHOT_VERSION: self._trigger.version, names.NUM_GONE_BACK: self._num_gone_back}
+            self._metrics.write(names.TRAIN, self.train_step, values)
         self._window = _Window()
 
 

@@ -116,8 +116,20 @@ class PolicyLearner:
             self._cancellation = None
         done = self.train_step - first_step
         mean_loss = float(self._loss_sum.numpy()) / max(1, done)
-        self._check_finite(mean_loss)
+        self._check_finite(mean_loss, done)
         return TrainReport(done, mean_loss, time.perf_counter() - start, float(self._wait_sec.numpy()), is_starved)
+
+    def check_variables(self) -> None:
+        """Looks at everything that a checkpoint would hold.
+
+        Raises:
+          NumericalError: a variable of the agent has a NaN or an infinity.
+        """
+        bad = [value.name for value in _float_variables(self._trainer.agent) if not _is_finite(value)]
+        if bad:
+            raise errors.NumericalError(
+                f"train step {self.train_step}: not finite: {', '.join(bad)}; no checkpoint was written"
+            )
 
     def _train_loop(self, iterator: Iterator[Any], num_steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         keys = tf.TensorArray(tf.uint64, num_steps, infer_shape=False)
@@ -162,12 +174,12 @@ class PolicyLearner:
         else:
             tf.cond(self._trainer.train_step < last_step, lambda: (follow(), tf.no_op())[1], tf.no_op)
 
-    def _check_finite(self, mean_loss: float) -> None:
+    def _check_finite(self, mean_loss: float, num_steps: int) -> None:
         if not tf.math.is_finite(mean_loss):
             bad = [name for name, value in self._trainer.policy_variables.items() if not _is_finite(value)]
             raise errors.NumericalError(
-                f"train step {self.train_step}: the loss is {mean_loss}; policy variables that are not finite:"
-                f" {', '.join(bad) or 'none'}; try a smaller learning rate or gradient clipping"
+                f"one of the {num_steps} train steps up to {self.train_step}: the loss is {mean_loss}; policy variables that are not"
+                f" finite: {', '.join(bad) or 'none'}; try a smaller learning rate or gradient clipping"
             )
 
 
@@ -180,6 +192,10 @@ def importance_weights(probabilities: tf.Tensor, exponent: float) -> tf.Tensor:
     """
     inverse = tf.pow(tf.cast(probabilities, tf.float32), -exponent)
     return inverse / tf.reduce_max(inverse)
+
+
+def _float_variables(agent: Any) -> list[tf.Variable]:
+    return [variable for variable in agent.variables if variable.dtype.is_floating]
 
 
 def _is_finite(variable: tf.Variable) -> bool:

@@ -37,6 +37,7 @@ class SnapshotTrigger(tf.Module):
         self._sink = sink
         self._config = config
         self._clock = clock
+        self._published = 0
         self._last_step = 0
         self._last_time = -np.inf
         self.version_variable = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="snapshot_version")
@@ -59,7 +60,7 @@ class SnapshotTrigger(tf.Module):
         Raises:
           NumericalError: a variable holds a NaN or an infinity; nothing is pushed.
         """
-        version = self.version + 1
+        version = max(self.version, self._published) + 1
         values = {name: np.array(variable.numpy(), np.float32) for name, variable in self._variables}
         for name, value in values.items():
             if not np.isfinite(value).all():
@@ -69,6 +70,7 @@ class SnapshotTrigger(tf.Module):
         snapshot = records.PolicySnapshot(version, train_step, values)
         self._sink.push(snapshot)
         self.version_variable.assign(version)
+        self._published = version  # which stays where a checkpoint takes the variable back
         self._last_step, self._last_time = train_step, self._clock()
         return snapshot
 

@@ -20,6 +20,10 @@ ENVIRONMENT_STEPS = "Metrics/EnvironmentSteps"
 NUMBER_OF_EPISODES = "Metrics/NumberOfEpisodes"
 ENV_STEPS_PER_SEC = "RunTime/env_steps_per_sec"
 
+# Group 'collect/<i>': episodes broken off at a NaN or an infinity. Group 'train': returns to a checkpoint because of one.
+NUM_BAD_EPISODES = "Metrics/NumberOfBadEpisodes"
+NUM_GONE_BACK = "Losses/num_gone_back"
+
 # Groups 'collect/<i>' (with exploration) and 'eval' (without, and of the int8 policy).
 AVERAGE_RETURN = "Metrics/AverageReturn"
 AVERAGE_EPISODE_LENGTH = "Metrics/AverageEpisodeLength"

@@ -25,7 +25,7 @@ operative_config.gin   every parameter that was used, with its value: enough to 
 versions.json          packages, commit of the source, seed, command line, machine
 summary.json           how the run ended: status, steps, wall time, returns of the int8 and the float32 policy
 metrics.jsonl          every figure, one JSON object a line: time_sec since the start, group, step, values
-train/ eval/ collect/<i>/ convert/
+train/ eval/ collect/<i>/ convert/ system/<process>/
                        the same figures for TensorBoard: tensorboard --logdir .
 logs/<process>.log     what each process said
 checkpoints/           the learner's state, from which a run goes on

@@ -16,6 +16,8 @@ import numpy as np
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 
+_LARGEST_REWARD = 1e30  # the sum of a hundred million of these is below float32's largest number
+
 
 class TransitionBatch(NamedTuple):
     """Transitions by field, as arrays or tensors. B is the batch size.
@@ -115,8 +117,21 @@ class TransitionLayout:
         return row
 
 
+def check_reward(reward: float) -> None:
+    """Checks a reward on its way to the replay, where sums of some of them are kept as float32.
+
+    Raises:
+      NumericalError: it is NaN, infinite, or beyond +-1e30, so that a sum could be infinite.
+    """
+    if not -_LARGEST_REWARD <= reward <= _LARGEST_REWARD:
+        raise errors.NumericalError(
+            f"reward is {reward}, needs a number within +-{_LARGEST_REWARD:g}; the step was kept out of the replay: is the "
+            "environment sound?"
+        )
+
+
 def check_finite(name: str, value: Any) -> None:
-    """Checks an observation, a reward or an action on its way to the replay.
+    """Checks an observation or an action on its way to the replay.
 
     Args:
       name: what it is, for the message, e.g. 'observation'.

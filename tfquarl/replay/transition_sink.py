@@ -30,12 +30,12 @@ class TransitionSink:
         """One step, as `interfaces.TransitionSink` has it.
 
         Raises:
-          NumericalError: a NaN or an infinity in the action, the reward or the observation; the step is not taken.
+          NumericalError: a NaN or an infinity in the action or the observation, or a reward beyond +-1e30; the step is not taken.
           RemoteTimeoutError: the replay's server was silent for too long.
           ValueError: the episode has ended, and `start` wasn't called.
         """
         transition.check_finite("observation", observation)
-        transition.check_finite("reward", reward)
+        transition.check_reward(reward)
         transition.check_finite("action", action)
         rows = self._accumulator.add(action, reward, observation, terminated, truncated)
         if len(rows):
