@@ -1,10 +1,30 @@
 """Tests of collector/collection_report.py."""
 
+import dataclasses
+
 from tfquarl.collector import collection_report
 from tfquarl.collector import config as config_lib
 from tfquarl.collector import policy_slot
+from tfquarl.metrics import names
 from tfquarl.testing import collector_fakes
 from tfquarl.testing import memory_metrics
+
+
+def test_latency_of_policies_is_told_once_there_is_one() -> None:
+    artifacts = [dataclasses.replace(collector_fakes.artifact(version), created_sec=1.0) for version in (1, 2)]
+    now = [1.0]
+    slot = policy_slot.PolicySlot(
+        collector_fakes.QueuedArtifacts(artifacts), lambda _: object(), 1.0, 60.0, lambda: now[0]
+    )
+    metrics, config = memory_metrics.MemoryMetrics(), config_lib.CollectorConfig()
+    report = collection_report.CollectionReport(metrics, slot, config, 0, float, lambda: now[0])
+    for _ in artifacts:
+        slot.poll_now()
+        now[0] += 0.25
+        slot.swap()
+        report.write(10)
+    assert metrics.series("collect/0", names.SNAPSHOT_TO_READY_P95_SEC) == [0.25]
+    assert metrics.series("collect/0", names.SNAPSHOT_TO_USE_P95_SEC) == [0.5]
 
 
 def test_means_are_taken_over_the_latest_episodes_and_rates_since_the_last_row() -> None:

@@ -1,5 +1,6 @@
 """Tests of collector/policy_slot.py."""
 
+import dataclasses
 import threading
 
 import numpy as np
@@ -133,6 +134,20 @@ def test_the_next_policy_is_built_beside_the_loop() -> None:
         assert is_built.wait(_WAIT_SEC)
         assert slot.swap() and slot.version in (4, 5)
     assert not [thread for thread in threading.enumerate() if thread.name == "policy-slot"]
+
+
+def test_latency_runs_from_the_snapshot_to_the_swap_and_leaves_out_the_first_policy() -> None:
+    clock = _Clock()
+    made = [dataclasses.replace(collector_fakes.artifact(version), created_sec=90.0 + version) for version in (1, 2, 3)]
+    unknown = collector_fakes.artifact(4)
+    slot = _slot(collector_fakes.QueuedArtifacts([*made, unknown]), clock)
+    for _ in range(4):
+        slot.poll_now()
+        clock.now += 0.5
+        slot.swap()
+        clock.now += 1.5
+    # Ready at 100, 102, 104 and 106; in use half a second later.
+    assert list(slot.latencies) == [policy_slot.Latency(10.0, 10.5), policy_slot.Latency(11.0, 11.5)]
 
 
 def test_what_ends_the_thread_is_raised_by_the_next_swap() -> None:

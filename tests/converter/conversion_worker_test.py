@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tfquarl.converter import reference_process
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import records
+from tfquarl.metrics import names
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import interpreter
 from tfquarl.testing import memory_metrics
@@ -148,6 +150,16 @@ def test_figures_are_metrics(reference: reference_process.ReferenceProcess):
     assert values["Policy/model_bytes"] == len(station.sink.published[0].model)
     assert "Parity/action_error_max_share" in values
     assert all(value > 0 for name, value in values.items() if name.lower().endswith("sec"))
+
+
+def test_time_of_the_snapshot_goes_on_to_the_collectors(reference: reference_process.ReferenceProcess):
+    created_sec = time.monotonic() - 50.0
+    station = _station(reference, [dataclasses.replace(_snapshot(1), created_sec=created_sec), _snapshot(2)])
+    station.worker.step()
+    station.worker.step()
+    assert station.sink.published[0].created_sec == created_sec
+    known, unknown = station.metrics.series("convert", names.SNAPSHOT_TO_PUBLISHED_SEC)
+    assert known > 50 > unknown > 0  # what is not known counts from when it was seen
 
 
 def test_snapshot_that_is_not_finite_is_counted_and_the_last_policy_stays(

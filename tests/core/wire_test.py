@@ -1,5 +1,7 @@
 """Tests of tfquarl.core.wire: round trips, and that nothing altered is read."""
 
+import dataclasses
+import hashlib
 import json
 
 import hypothesis
@@ -33,6 +35,23 @@ def test_snapshot_comes_back():
 
 def test_artifact_comes_back():
     assert wire.unpack_artifact(ARTIFACT) == example_records.artifact(7)
+
+
+@pytest.mark.parametrize("created_sec", [None, 12.25])
+def test_time_of_the_snapshot_comes_back(created_sec: float | None):
+    snapshot = dataclasses.replace(example_records.snapshot(3), created_sec=created_sec)
+    artifact = dataclasses.replace(example_records.artifact(7), created_sec=created_sec)
+    assert wire.unpack_snapshot(wire.pack_snapshot(snapshot)).created_sec == created_sec
+    assert wire.unpack_artifact(wire.pack_artifact(artifact)).created_sec == created_sec
+
+
+@pytest.mark.parametrize("created_sec", ["soon", float("nan"), [1.0]], ids=["text", "nan", "list"])
+def test_time_that_is_none_is_refused(created_sec: object):
+    header = {"kind": "snapshot", "version": 1, "train_step": 0, "variables": [], "created_sec": created_sec}
+    head = json.dumps(header).encode()
+    data = wire._PREFIX.pack(b"tfquarl\0", 1, len(head), hashlib.sha256(head).digest()) + head
+    with pytest.raises(errors.ArtifactError, match="malformed header"):
+        wire.unpack_snapshot(data)
 
 
 def test_reads_numpy_bytes():

@@ -109,3 +109,16 @@ def test_a_target_is_reached_by_a_confirmed_return(stop_at_return, evaluation, r
 )
 def test_a_policy_is_judged_when_it_or_a_newer_one_was(version, judged):
     assert _progress(_evaluation(1, 5.0), _evaluation(3, 4.0)).is_judged(version) is judged
+
+
+def test_rows_of_metrics_are_counted(experiment):
+    progress = budget_lib.Progress()
+    progress.count("collect/0", 10, {"RunTime/snapshot_to_use_p95_sec": 0.2})
+    progress.count("collect/1", 20, {})
+    progress.count("train", 5, {"Losses/loss": 1.0})
+    progress.count("convert", 7, {})
+    progress.count("collect/1", 30, {"RunTime/snapshot_to_use_p95_sec": 0.3})
+    assert (progress.env_steps, progress.train_steps) == ({0: 10, 1: 30}, 5)
+    summary = summary_lib.make_summary(experiment, progress, budget_lib.Status.COMPLETED, None, 1.0)
+    assert summary["snapshot_to_use_p95_sec"] == 0.3
+    assert "snapshot_to_ready_p95_sec" not in summary

@@ -7,6 +7,7 @@ from tfquarl.collector import config as config_lib
 from tfquarl.collector import policy_slot
 from tfquarl.core import interfaces
 from tfquarl.metrics import names
+from tfquarl.metrics import statistics
 
 NUM_REFUSED = "Policy/num_refused"
 
@@ -76,6 +77,10 @@ class CollectionReport:
             NUM_REFUSED: self._slot.num_refused,
             names.NUM_BAD_EPISODES: self._num_bad_episodes,
         }
+        if self._slot.latencies:
+            ready_sec, use_sec = zip(*((latency.ready_sec, latency.use_sec) for latency in self._slot.latencies))
+            values[names.SNAPSHOT_TO_READY_P95_SEC] = statistics.percentile(ready_sec, 95)
+            values[names.SNAPSHOT_TO_USE_P95_SEC] = statistics.percentile(use_sec, 95)
         if self._episodes:
             returns, lengths = zip(*self._episodes)
             values[names.AVERAGE_RETURN] = sum(returns) / len(returns)

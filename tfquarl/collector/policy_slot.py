@@ -1,6 +1,8 @@
 """The place of a collector's policy: the next one is fetched and built beside the loop, and swapped in between two episodes."""
 
+import collections
 from collections.abc import Callable
+from collections.abc import Sequence
 import dataclasses
 import threading
 import time
@@ -11,11 +13,28 @@ from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.core import records
 
+_NUM_LATENCIES = 1000
+
 
 @dataclasses.dataclass(frozen=True)
 class _Entry:
     version: int
     policy: interfaces.Policy | None
+    created_sec: float | None = None
+    ready_sec: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+    """How old the weights of one policy were.
+
+    Attributes:
+      ready_sec: when its interpreter was ready.
+      use_sec: when it was swapped in.
+    """
+
+    ready_sec: float
+    use_sec: float
 
 
 class PolicySlot:
@@ -35,7 +54,7 @@ class PolicySlot:
         make_policy: Callable[[records.PolicyArtifact], interfaces.Policy],
         poll_interval_sec: float,
         max_policy_age_sec: float,
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Stores its parts.
 
@@ -44,7 +63,7 @@ class PolicySlot:
           make_policy: builds what runs an artifact; an `ArtifactError` from it refuses the artifact.
           poll_interval_sec: seconds between looks at the source.
           max_policy_age_sec: seconds without a newer policy after which `swap` raises.
-          clock: seconds, for tests.
+          clock: seconds, that of `PolicySnapshot.created_sec`.
         """
         self._source = source
         self._make_policy = make_policy
@@ -55,6 +74,7 @@ class PolicySlot:
         self._renewed_at = clock()
         self._longest_age_sec = 0.0
         self._num_refused = 0
+        self._latencies: collections.deque[Latency] = collections.deque(maxlen=_NUM_LATENCIES)
         self._failure: BaseException | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -84,6 +104,11 @@ class PolicySlot:
         """Artifacts that were published and could not be used; the policy before them stayed."""
         return self._num_refused
 
+    @property
+    def latencies(self) -> Sequence[Latency]:
+        """Of the last policies that were swapped in, without the first one, which waited for the run to begin."""
+        return self._latencies
+
     def poll_now(self) -> bool:
         """Looks at the source once and builds what it gives; whether a newer policy is ready to be swapped in."""
         try:
@@ -97,7 +122,7 @@ class PolicySlot:
             return False
         self._longest_age_sec = self.longest_age_sec
         self._renewed_at = self._clock()
-        self._next = _Entry(artifact.version, policy)
+        self._next = _Entry(artifact.version, policy, artifact.created_sec, self._renewed_at)
         return True
 
     def swap(self) -> bool:
@@ -119,6 +144,9 @@ class PolicySlot:
         following = self._next
         if following is self._live:
             return False
+        if self._live.policy is not None and following.created_sec is not None:
+            since = following.created_sec
+            self._latencies.append(Latency(following.ready_sec - since, self._clock() - since))
         self._live = following
         return True
 

@@ -118,12 +118,13 @@ class ConversionWorker:
         snapshot = self._snapshots.poll()
         if snapshot is None:
             return False
+        if snapshot.created_sec is None:
+            snapshot = dataclasses.replace(snapshot, created_sec=time.monotonic())
         if self._config.center_q_values:
             variables = q_centering.center(self._converter.architecture, snapshot.variables)
             snapshot = dataclasses.replace(snapshot, variables=variables)
-        start = time.perf_counter()
         try:
-            self._convert(snapshot, start)
+            self._convert(snapshot)
         except errors.NumericalError as error:
             if self._config.stop_at_bad_numbers:
                 raise
@@ -134,7 +135,7 @@ class ConversionWorker:
             )
         return True
 
-    def _convert(self, snapshot: records.PolicySnapshot, start: float) -> None:
+    def _convert(self, snapshot: records.PolicySnapshot) -> None:
         calibration = self._observations.calibration()
         converting = time.perf_counter()
         model = self._converter.convert(snapshot, calibration)
@@ -149,7 +150,7 @@ class ConversionWorker:
             names.POLICY_VERSION: float(snapshot.version),
             names.CONVERSION_SEC: checking - converting,
             names.PARITY_CHECK_SEC: checked - checking,
-            names.SNAPSHOT_TO_PUBLISHED_SEC: time.perf_counter() - start,
+            names.SNAPSHOT_TO_PUBLISHED_SEC: time.monotonic() - (snapshot.created_sec or 0.0),
             "Policy/model_bytes": float(len(model)),
             "Policy/calibration_observations": float(len(calibration)),
             "Policy/is_published": float(is_published),
@@ -195,7 +196,9 @@ class ConversionWorker:
         calibration: np.ndarray | None,
     ) -> records.PolicyArtifact:
         manifest = make_manifest(self._spec, converter.architecture, converter, model, report, calibration)
-        return records.PolicyArtifact(snapshot.version, snapshot.train_step, converter.recipe.name, model, manifest)
+        return records.PolicyArtifact(
+            snapshot.version, snapshot.train_step, converter.recipe.name, model, manifest, snapshot.created_sec
+        )
 
 
 def make_manifest(

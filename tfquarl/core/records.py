@@ -16,11 +16,14 @@ class PolicySnapshot:
       version: counts the snapshots of a run from 1; a newer one is larger.
       train_step: train steps that the learner had made.
       variables: float32 arrays by the names of `PolicyArchitecture.variable_shapes`.
+      created_sec: when the learner read them, by `time.monotonic`, which the processes of one machine share and which nobody sets;
+        None where it isn't known.
     """
 
     version: int
     train_step: int
     variables: Mapping[str, np.ndarray]
+    created_sec: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,7 @@ class PolicyArtifact:
       model: the flatbuffer.
       manifest: plain JSON values: 'environment' (`EnvironmentSpec.to_json`), 'architecture' (`PolicyArchitecture.to_json`),
         'calibration' (number of observations and their sha256), 'parity' (the report) and 'versions' (of the packages).
+      created_sec: that of the snapshot.
     """
 
     version: int
@@ -41,6 +45,7 @@ class PolicyArtifact:
     recipe: str
     model: bytes
     manifest: Mapping[str, Any]
+    created_sec: float | None = None
 
     @property
     def digest(self) -> str:

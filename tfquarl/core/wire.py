@@ -32,6 +32,7 @@ def pack_snapshot(snapshot: records.PolicySnapshot) -> bytes:
         "kind": "snapshot",
         "version": snapshot.version,
         "train_step": snapshot.train_step,
+        "created_sec": snapshot.created_sec,
         "variables": [[name, list(value.shape)] for name, value in arrays.items()],
     }
     return _pack(header, b"".join(value.tobytes() for value in arrays.values()))
@@ -45,7 +46,7 @@ def unpack_snapshot(data: bytes | np.ndarray) -> records.PolicySnapshot:
     """
     header, payload = _unpack(data, "snapshot")
     with _malformed_header():
-        version, train_step = int(header["version"]), int(header["train_step"])
+        version, train_step, created_sec = int(header["version"]), int(header["train_step"]), _time(header)
         shapes = {str(name): tuple(int(size) for size in shape) for name, shape in header["variables"]}
     variables, offset = {}, 0
     for name, shape in shapes.items():
@@ -60,7 +61,7 @@ def unpack_snapshot(data: bytes | np.ndarray) -> records.PolicySnapshot:
         raise errors.ArtifactError(
             f"snapshot {version}: {len(payload) - offset} bytes are left after its last variable"
         )
-    return records.PolicySnapshot(version, train_step, variables)
+    return records.PolicySnapshot(version, train_step, variables, created_sec)
 
 
 def pack_artifact(artifact: records.PolicyArtifact) -> bytes:
@@ -71,6 +72,7 @@ def pack_artifact(artifact: records.PolicyArtifact) -> bytes:
         "train_step": artifact.train_step,
         "recipe": artifact.recipe,
         "manifest": dict(artifact.manifest),
+        "created_sec": artifact.created_sec,
     }
     return _pack(header, artifact.model)
 
@@ -89,7 +91,15 @@ def unpack_artifact(data: bytes | np.ndarray) -> records.PolicyArtifact:
             str(header["recipe"]),
             bytes(payload),
             dict(header["manifest"]),
+            _time(header),
         )
+
+
+def _time(header: Mapping[str, Any]) -> float | None:
+    value = header.get("created_sec")
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"created_sec is {value}")
+    return value
 
 
 def _pack(header: Mapping[str, Any], payload: bytes) -> bytes:

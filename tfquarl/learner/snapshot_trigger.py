@@ -60,14 +60,14 @@ class SnapshotTrigger(tf.Module):
         Raises:
           NumericalError: a variable holds a NaN or an infinity; nothing is pushed.
         """
-        version = max(self.version, self._published) + 1
+        version, created_sec = max(self.version, self._published) + 1, time.monotonic()
         values = {name: np.array(variable.numpy(), np.float32) for name, variable in self._variables}
         for name, value in values.items():
             if not np.isfinite(value).all():
                 raise errors.NumericalError(
                     f"snapshot {version} at train step {train_step}: variable '{name}' is not finite; it was not published"
                 )
-        snapshot = records.PolicySnapshot(version, train_step, values)
+        snapshot = records.PolicySnapshot(version, train_step, values, created_sec)
         self._sink.push(snapshot)
         self.version_variable.assign(version)
         self._published = version  # which stays where a checkpoint takes the variable back

@@ -46,10 +46,15 @@ POLICY_LONGEST_AGE_SEC = "Policy/longest_age_sec"
 # Groups 'collect/<i>' and 'train': share of the time, in [0, 1], for which the rate limiter made it wait.
 BLOCKED_SHARE = "RunTime/rate_limiter_blocked_share"
 
-# Group 'convert'. From the moment the converter saw the snapshot, with conversion and parity check.
+# Group 'convert'. The last one from the moment the learner read the weights, by the machine's monotonic clock.
 CONVERSION_SEC = "RunTime/conversion_sec"
 PARITY_CHECK_SEC = "RunTime/parity_check_sec"
 SNAPSHOT_TO_PUBLISHED_SEC = "RunTime/snapshot_to_published_sec"
+
+# Group 'collect/<i>': from that same moment until the collector's interpreter was ready, which waits for the end of an episode, and
+# until it acted; 95 % of its last 1000 policies, but for its first, were faster.
+SNAPSHOT_TO_READY_P95_SEC = "RunTime/snapshot_to_ready_p95_sec"
+SNAPSHOT_TO_USE_P95_SEC = "RunTime/snapshot_to_use_p95_sec"
 
 # Group 'system/<process>', e.g. 'system/learner': memory (all pages; its share of common ones counted in; its own alone),
 # file descriptors, threads, and processor time so far with that of processes that it has started and that have ended.

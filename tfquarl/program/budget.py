@@ -1,8 +1,17 @@
 """What a run may use, what it has used, and how it ended."""
 
+from collections.abc import Mapping
 import dataclasses
 import enum
 from typing import Any
+
+from tfquarl.metrics import names
+
+# In summary.json: from the learner's reading of weights until a policy of them was ready in a collector, and until it acted.
+LATENCIES = {
+    "snapshot_to_ready_p95_sec": names.SNAPSHOT_TO_READY_P95_SEC,
+    "snapshot_to_use_p95_sec": names.SNAPSHOT_TO_USE_P95_SEC,
+}
 
 
 class Status(enum.StrEnum):
@@ -23,12 +32,25 @@ class Progress:
       train_steps: of the learner.
       evaluations: every result that the evaluator sent, in order.
       final_version: version of the learner's last snapshot, once it has ended.
+      latency_sec: by name of `LATENCIES`, of each collector that has told it.
     """
 
     env_steps: dict[int, int] = dataclasses.field(default_factory=dict)
     train_steps: int = 0
     evaluations: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     final_version: int | None = None
+    latency_sec: dict[str, dict[int, float]] = dataclasses.field(default_factory=dict)
+
+    def count(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        """Takes in a row of metrics."""
+        if group.startswith("collect/"):
+            collector = int(group.removeprefix("collect/"))
+            self.env_steps[collector] = step
+            for name, metric in LATENCIES.items():
+                if metric in values:
+                    self.latency_sec.setdefault(name, {})[collector] = values[metric]
+        elif group == names.TRAIN:
+            self.train_steps = step
 
     @property
     def total_env_steps(self) -> int:

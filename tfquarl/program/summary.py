@@ -27,7 +27,8 @@ def make_summary(
       wall_time_sec: from start to end, start-up included.
 
     Returns:
-      Plain JSON values: status, reason, env_steps, train_steps, wall_time_sec; then of the best policy (the last one where none
+      Plain JSON values: status, reason, env_steps, train_steps, wall_time_sec; snapshot_to_ready_p95_sec and snapshot_to_use_p95_sec
+      of the collector that is slowest, where one has told them; then of the best policy (the last one where none
       was confirmed) policy_version, 'int8' and 'float32' with mean_return, its 95% confidence_interval, episodes and
       size_bytes; and the same of the last policy under 'last_policy'.
     """
@@ -40,6 +41,7 @@ def make_summary(
         "env_steps": progress.total_env_steps,
         "train_steps": progress.train_steps,
         "wall_time_sec": wall_time_sec,
+        **{name: max(values.values()) for name, values in progress.latency_sec.items()},
     }
     confirmed = [evaluation for evaluation in progress.evaluations if evaluation["confirmed"]]
     best = max(confirmed, key=lambda evaluation: evaluation["quantized"]["mean_return"], default=None)

@@ -201,7 +201,7 @@ class Supervisor:
         for node, message in self._launcher.receive():
             body = message.body
             if message.kind == "metrics":
-                self._count(body["group"], body["step"])
+                self.progress.count(body["group"], body["step"], body["values"])
                 self._metrics.write(body["group"], body["step"], body["values"])
             elif message.kind == "running":
                 self._on_state(node.spec.name, "running")
@@ -214,9 +214,3 @@ class Supervisor:
                 self.progress.train_steps = body["train_step"]
             elif message.kind == "error":
                 self._errors[node.spec.name] = body["reason"]
-
-    def _count(self, group: str, step: int) -> None:
-        if group.startswith("collect/"):
-            self.progress.env_steps[int(group.removeprefix("collect/"))] = step
-        elif group == "train":
-            self.progress.train_steps = step

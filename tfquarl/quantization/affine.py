@@ -23,7 +23,8 @@ _BIAS_HALF = BIAS_LIMIT // 2
 _SCALE_TOLERANCE = 1e-3
 _BLOCK_ELEMENTS = 1 << 15
 _SIGN_BIT = np.uint32(1 << 31)
-_BELOW_HALF_BITS = np.nextafter(np.float32(0.5), np.float32(0)).view(np.uint32)
+_BELOW_HALF = np.nextafter(np.float32(0.5), np.float32(0))
+_BELOW_HALF_BITS = _BELOW_HALF.view(np.uint32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,8 +170,8 @@ def _row_blocks(kernel: np.ndarray) -> Iterator[slice]:
 
 def quantize_bias(bias: np.ndarray, scale: float, dtype: str) -> np.ndarray:
     """The bias [units] as 'int32' or 'int64' at `scale`."""
-    inverse = np.float32(1.0 / float(np.float32(scale)))
-    steps = round_away(bias * inverse).astype(np.float64)
-    if dtype == "int32":
-        steps = np.clip(steps, -BIAS_LIMIT, BIAS_LIMIT)
+    steps = bias * np.float32(1.0 / float(np.float32(scale)))
+    steps += np.copysign(_BELOW_HALF, steps)
+    if dtype == "int32" and np.abs(steps).max() >= BIAS_LIMIT:
+        return np.clip(np.trunc(steps).astype(np.float64), -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)
     return steps.astype(dtype)

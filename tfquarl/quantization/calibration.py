@@ -130,15 +130,16 @@ def _extremes(x: np.ndarray, lowest: float, highest: float, error: float, activa
     is_relu = activation == "relu"
     is_cut_off = is_relu and lowest < -error
     least_high = max(highest - 2 * error, -error if is_relu else -math.inf)
-    chosen = set(_rows_of(x >= _at_most(least_high)))
+    chosen = _rows_of(x >= _at_most(least_high))
     if not is_cut_off:
-        chosen.update(_rows_of(x <= -_at_most(-lowest - 2 * error)))
+        chosen |= _rows_of(x <= -_at_most(-lowest - 2 * error))
     return _Candidates(sorted(chosen), is_cut_off)
 
 
-def _rows_of(chosen: np.ndarray) -> list[int]:
+def _rows_of(chosen: np.ndarray) -> set[int]:
     """Rows that have a chosen element; fast where few are chosen."""
-    return np.unique(np.flatnonzero(chosen) // chosen.shape[1]).tolist()
+    units = chosen.shape[1]
+    return {index // units for index in chosen.ravel().nonzero()[0].tolist()}
 
 
 def _at_most(value: float) -> np.float32:
