@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import math
-import struct
 
 import numpy as np
 
@@ -16,9 +15,31 @@ from tfquarl.quantization import calibration
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import flatbuffer
 
-_SCALE, _ZERO_POINT = struct.Struct("<f"), struct.Struct("<q")
 _MIN_SCALE = 1e-30
 _NUM_OBSERVATIONS = 16
+
+
+class _Slot:
+    """The bytes of one tensor in the template's own file, found once and written for each snapshot.
+
+    Attributes:
+      dtype: of the tensor.
+      values: of a constant, to be written to; empty where the tensor is computed.
+    """
+
+    def __init__(self, model: bytearray, tensor: flatbuffer.Tensor) -> None:
+        self.dtype = tensor.dtype
+        self.values = tensor.values(model) if tensor.is_constant else np.empty(0)
+        self._name = tensor.name
+        has_scale = len(tensor.scales) > 0
+        self._scale = np.frombuffer(model, "<f4", int(has_scale), tensor.scale_start)
+        self._zero_point = np.frombuffer(model, "<i8", int(has_scale), tensor.zero_point_start)
+
+    def set_scale(self, scale: float | np.float32, zero_point: int = 0) -> None:
+        if not _MIN_SCALE < scale < 1 / _MIN_SCALE:
+            raise OverflowError(f"tensor '{self._name}' has a scale of {scale:.3g}")
+        self._scale[0] = scale
+        self._zero_point[0] = zero_point
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +47,9 @@ class _Layer:
     """Where one layer's parts lie in the file."""
 
     name: str
-    kernel: flatbuffer.Tensor
-    bias: flatbuffer.Tensor
-    output: flatbuffer.Tensor
+    kernel: _Slot
+    bias: _Slot
+    output: _Slot
     tanh: flatbuffer.Tensor | None
 
 
@@ -58,7 +79,10 @@ def template_inputs(
 
 
 class Template:
-    """Writes snapshots into a copy of a flatbuffer: weights, biases, scales and zero points at known positions."""
+    """Writes snapshots into its copy of a flatbuffer: weights, biases, scales and zero points at known positions.
+
+    Not for several threads at once.
+    """
 
     def __init__(
         self, model: bytes, architecture: architecture_lib.PolicyArchitecture, recipe: recipe_lib.Recipe
@@ -70,14 +94,18 @@ class Template:
           architecture: of the policy.
           recipe: of the policy.
         """
-        self._model = model
+        self._model = bytearray(model)
         self._architecture = architecture
         self._recipe = recipe
         layout = flatbuffer.read_layout(model)
-        self._scaling = {t.name: t for t in layout.tensors if t.name in (scaling_ops.OFFSET, scaling_ops.SCALE)}
-        self._layers = _find_layers(layout, architecture)
+        self._scaling = {
+            tensor.name: _Slot(self._model, tensor)
+            for tensor in layout.tensors
+            if tensor.name in (scaling_ops.OFFSET, scaling_ops.SCALE)
+        }
+        self._layers = _find_layers(self._model, layout, architecture)
         quantized = [o.outputs[0] for o in layout.operators if o.name == "QUANTIZE"]
-        self._input = layout.tensors[quantized[0] if quantized else layout.input]
+        self._input = _Slot(self._model, layout.tensors[quantized[0] if quantized else layout.input])
 
     def write(self, variables: Mapping[str, np.ndarray], observations: np.ndarray | None) -> bytes:
         """The flatbuffer of a snapshot.
@@ -90,63 +118,61 @@ class Template:
           NumericalError: a value that the recipe's types can't hold, by name.
           OverflowError: what only the reference path can do.
         """
-        model = bytearray(self._model)
-        for name, tensor in self._scaling.items():
-            _write(model, tensor, variables[name])
+        for name, slot in self._scaling.items():
+            slot.values[...] = variables[name]
         core = scaling_ops.core_variables(self._recipe, variables, bool(self._scaling) or self._recipe.io == "int8")
         if self._recipe.is_static:
             if observations is None:
                 raise ValueError(f"recipe '{self._recipe.name}' needs observations for calibration")
             offset, scale = variables[scaling_ops.OFFSET], variables[scaling_ops.SCALE]
-            self._write_static(model, core, (observations - offset) * scale if self._scaling else observations)
+            self._write_static(core, (observations - offset) * scale if self._scaling else observations)
         elif self._recipe.weight_type == "int8":
-            self._write_dynamic(model, core)
+            self._write_dynamic(core)
         else:
-            self._write_float(model, core)
-        return bytes(model)
+            self._write_float(core)
+        return bytes(self._model)
 
-    def _write_float(self, model: bytearray, core: Mapping[str, np.ndarray]) -> None:
+    def _write_float(self, core: Mapping[str, np.ndarray]) -> None:
         for layer in self._layers:
-            for tensor, part in ((layer.kernel, "kernel"), (layer.bias, "bias")):
+            for slot, part in ((layer.kernel, "kernel"), (layer.bias, "bias")):
                 with np.errstate(over="ignore"):
-                    value = core[f"{layer.name}/{part}"].astype(tensor.dtype)
-                if tensor.dtype == "float16" and not np.isfinite(value).all():
+                    value = core[f"{layer.name}/{part}"].astype(slot.dtype)
+                if slot.dtype == "float16" and not np.isfinite(value).all():
                     raise errors.NumericalError(
                         f"variable '{layer.name}/{part}' has values beyond float16's 65504; use another recipe"
                     )
-                _write(model, tensor, value.T)
+                slot.values[...] = value.T
 
-    def _write_dynamic(self, model: bytearray, core: Mapping[str, np.ndarray]) -> None:
+    def _write_dynamic(self, core: Mapping[str, np.ndarray]) -> None:
         for layer in self._layers:
             kernel = core[f"{layer.name}/kernel"]
-            _write(model, layer.bias, core[f"{layer.name}/bias"])
+            layer.bias.values[...] = core[f"{layer.name}/bias"]
             if layer.kernel.dtype == "float32":
-                _write(model, layer.kernel, kernel.T)
+                layer.kernel.values[...] = kernel.T
                 continue
             scale = affine.dynamic_kernel_scale(float(_largest(kernel)))
-            affine.quantize_dynamic_kernel(kernel, scale, layer.kernel.values(model))
-            _write_scale(model, layer.kernel, scale)
+            affine.quantize_dynamic_kernel(kernel, scale, layer.kernel.values)
+            layer.kernel.set_scale(scale)
 
-    def _write_static(self, model: bytearray, core: Mapping[str, np.ndarray], observations: np.ndarray) -> None:
+    def _write_static(self, core: Mapping[str, np.ndarray], observations: np.ndarray) -> None:
         activation_type = self._recipe.activation_type
         quantize = affine.int8_activation if activation_type == "int8" else affine.int16_activation
         low, high = calibration.observation_range(observations)
         if not (math.isfinite(low) and math.isfinite(high)):
             raise errors.NumericalError("the observation scaling overflows on the calibration observations")
         source = quantize(low, high)
-        _write_scale(model, self._input, source.scale, source.zero_point)
+        self._input.set_scale(source.scale, source.zero_point)
         ranges = self._ranges(core, observations)
         for layer, output_range in zip(self._layers, ranges):
             largest = _largest(core[f"{layer.name}/kernel"])
             scales = self._layer_scales(layer, core, source.scale, max(-low, high), largest)
-            affine.quantize_kernel(core[f"{layer.name}/kernel"], largest, scales.kernel, layer.kernel.values(model))
-            _write_scale(model, layer.kernel, scales.kernel)
-            bias = affine.quantize_bias(core[f"{layer.name}/bias"], scales.bias, layer.bias.dtype)
-            _write(model, layer.bias, bias)
-            _write_scale(model, layer.bias, scales.bias)
+            affine.quantize_kernel(core[f"{layer.name}/kernel"], largest, scales.kernel, layer.kernel.values)
+            layer.kernel.set_scale(scales.kernel)
+            layer.bias.values[...] = affine.quantize_bias(core[f"{layer.name}/bias"], scales.bias, layer.bias.dtype)
+            layer.bias.set_scale(scales.bias)
             low, high = output_range
             source = quantize(low, high)
-            _write_scale(model, layer.output, source.scale, source.zero_point)
+            layer.output.set_scale(source.scale, source.zero_point)
             if layer.tanh is not None:
                 source = affine.Quantization(affine.TANH_SCALES[activation_type])
                 low, high = math.tanh(low), math.tanh(high)
@@ -180,30 +206,19 @@ class Template:
 
 
 def _find_layers(
-    layout: flatbuffer.ModelLayout, architecture: architecture_lib.PolicyArchitecture
+    model: bytearray, layout: flatbuffer.ModelLayout, architecture: architecture_lib.PolicyArchitecture
 ) -> tuple[_Layer, ...]:
     widened = {o.outputs[0]: o.inputs[0] for o in layout.operators if o.name == "DEQUANTIZE"}
     tanhs = {o.inputs[0]: layout.tensors[o.outputs[0]] for o in layout.operators if o.name == "TANH"}
     layers = []
     dense = [operator for operator in layout.operators if operator.name == "FULLY_CONNECTED"]
     for name, operator in zip(architecture.layer_names, dense, strict=True):
-        kernel, bias = (layout.tensors[widened.get(index, index)] for index in operator.inputs[1:])
+        kernel, bias = (_Slot(model, layout.tensors[widened.get(index, index)]) for index in operator.inputs[1:])
         output = operator.outputs[0]
-        layers.append(_Layer(name, kernel, bias, layout.tensors[output], tanhs.get(output)))
+        layers.append(_Layer(name, kernel, bias, _Slot(model, layout.tensors[output]), tanhs.get(output)))
     return tuple(layers)
 
 
 def _largest(values: np.ndarray) -> np.float32:
     """Largest absolute value, float32."""
-    return max(values.max(), -values.min())
-
-
-def _write(model: bytearray, tensor: flatbuffer.Tensor, values: np.ndarray) -> None:
-    tensor.values(model)[...] = values
-
-
-def _write_scale(model: bytearray, tensor: flatbuffer.Tensor, scale: float | np.float32, zero_point: int = 0) -> None:
-    if not _MIN_SCALE < scale < 1 / _MIN_SCALE:
-        raise OverflowError(f"tensor '{tensor.name}' has a scale of {scale:.3g}")
-    _SCALE.pack_into(model, tensor.scale_start, scale)
-    _ZERO_POINT.pack_into(model, tensor.zero_point_start, zero_point)
+    return max(np.maximum.reduce(values, axis=None), -np.minimum.reduce(values, axis=None))

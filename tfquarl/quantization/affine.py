@@ -17,6 +17,8 @@ TANH_SCALES = {"int8": np.float32(1 / 128), "int16": np.float32(1 / 32768)}
 
 # A calibrated range is at least this wide on either side where it is narrower than this.
 _NARROW_RANGE = 1e-6
+# 127 divided by less overflows in float32.
+_LEAST_WEIGHT = 4e-37
 # Biases stay within half of int32, to leave room for the accumulator.
 _BIAS_HALF = BIAS_LIMIT // 2
 # The quantizer measures a kernel's scale again, and takes its own where both are this close.
@@ -141,10 +143,9 @@ def quantize_kernel(kernel: np.ndarray, largest: np.float32, scale: float, out: 
     if largest == 0:
         out[...] = 0
         return
-    with np.errstate(over="ignore"):
-        inverse = np.float32(WEIGHT_LIMIT) / largest
-    if not np.isfinite(inverse):
+    if largest < _LEAST_WEIGHT:
         raise OverflowError(f"a largest weight of {largest}")
+    inverse = np.float32(WEIGHT_LIMIT) / largest
     for block in _row_blocks(kernel):
         steps = kernel[block] * inverse
         # copysign of the largest number below one half, by its bits, which is several times faster.
