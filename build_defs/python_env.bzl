@@ -27,6 +27,8 @@ blocks = re.findall(r"^(?:setuptools|wheel)==.*?(?=^[^ ]|\\Z)", lock, re.MULTILI
 open(sys.argv[2], "w").write("".join(blocks))
 """
 
+_PIP_ENVIRONMENT = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONPATH": ""}
+
 _BUILD = """
 load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
 
@@ -51,7 +53,8 @@ toolchain(
 )
 """
 
-def _find_python(ctx):
+def _installed_python(ctx):
+    """The interpreter of the wanted version that the machine has, or None; and what was tried, for an error message."""
     version = ctx.attr.python_version
     asked = ctx.os.environ.get("TFQUARL_PYTHON", "")
     names = [asked] if asked else [
@@ -69,14 +72,59 @@ def _find_python(ctx):
         result = ctx.execute([path, "-c", _PROBE])
         found = result.stdout.strip()
         if result.return_code == 0 and found == version:
-            return path
+            return path, tried
         tried.append("  %s: %s" % (path, found or result.stderr.strip().split("\n")[-1]))
+    return None, tried
+
+def _uv(ctx):
+    """The uv on PATH, or one of the hashed build_defs/uv.txt; None, and why, where neither can be had."""
+    installed = ctx.which("uv")
+    if installed:
+        return installed, ""
+    python3 = ctx.which("python3")
+    if python3 == None:
+        return None, "no uv and no python3"
+    venv = ctx.path("uv")
+    result = ctx.execute([python3, "-m", "venv", venv])
+    if result.return_code == 0:
+        pip = [str(venv) + "/bin/python", "-m", "pip", "install", "--no-input", "--quiet", "--require-hashes", "--no-deps"]
+        result = ctx.execute(pip + ["--requirement", ctx.path(ctx.attr.uv)], environment = _PIP_ENVIRONMENT)
+    if result.return_code != 0:
+        return None, "uv could not be installed: " + (result.stderr or result.stdout).strip()[-1000:]
+    return ctx.path("uv/bin/uv"), ""
+
+def _downloaded_python(ctx):
+    """An interpreter of the wanted version that uv fetches into this repository; None, and why, where it can't."""
+    uv, problem = _uv(ctx)
+    if uv == None:
+        return None, problem
+    version = ctx.attr.python_version
+    ctx.report_progress("fetching Python %s with uv: this machine has none" % version)
+    environment = {"UV_PYTHON_INSTALL_DIR": str(ctx.path("cpython"))}
+    result = ctx.execute([uv, "python", "install", "--no-bin", version], environment = environment, timeout = 1200)
+    if result.return_code == 0:
+        result = ctx.execute([uv, "python", "find", "--managed-python", version], environment = environment)
+    if result.return_code != 0:
+        return None, "uv python install %s: %s" % (version, result.stderr.strip()[-1000:])
+    return ctx.path(result.stdout.strip()), ""
+
+def _find_python(ctx):
+    version = ctx.attr.python_version
+    path, tried = _installed_python(ctx)
+    if path:
+        return path
+    if ctx.os.environ.get("TFQUARL_PYTHON", ""):
+        problem = "TFQUARL_PYTHON names one, so no other is fetched"
+    else:
+        path, problem = _downloaded_python(ctx)
+    if path:
+        return path
     fail("\n".join([
         "No Python %s with the modules venv and ensurepip. Tried:" % version,
     ] + tried + [
-        "On Debian: apt-get install python%s python%s-venv" % (version, version),
-        "Where the distribution has none: uv python install %s (https://docs.astral.sh/uv)" % version,
-        "Then name it, for all commands, in the file .bazelrc.user:",
+        "  " + problem,
+        "On Debian 12 or Ubuntu 22.04: apt-get install python%s python%s-venv" % (version, version),
+        "Or name one, for all commands, in the file .bazelrc.user:",
         "  build --repo_env=TFQUARL_PYTHON=/path/to/python%s" % version,
     ]))
 
@@ -93,7 +141,7 @@ def _pip_install(ctx, python, lock):
         ctx,
         "pip install",
         [python, "-m", "pip", "install", "--no-input", "--quiet"] + options + ["--requirement", lock],
-        environment = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONPATH": ""},
+        environment = _PIP_ENVIRONMENT,
         timeout = 3600,
     )
 
@@ -122,6 +170,7 @@ python_env = repository_rule(
     attrs = {
         "python_version": attr.string(mandatory = True),
         "requirements": attr.label(mandatory = True, allow_single_file = True),
+        "uv": attr.label(mandatory = True, allow_single_file = True),
     },
     environ = ["TFQUARL_PYTHON"],
 )
