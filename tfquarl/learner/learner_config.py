@@ -26,8 +26,8 @@ class LearnerConfig:
       stop_at_bad_numbers: whether a NaN or an infinity in a loss or a variable ends the run. Otherwise the learner goes back to its
         newest checkpoint; the last good policy stays in use meanwhile.
       max_times_back: returns to one and the same checkpoint after which it ends the run anyway.
-      jit_compile: whether XLA compiles the train step. It takes longer to start, and on processors whose matrix products oneDNN makes
-        it came out within 10 % of the uncompiled step.
+      jit_compile: whether XLA compiles the train step. It takes longer to start; whether steps get faster depends on the processor, so
+        measure both.
       intra_op_threads: threads of one TensorFlow operation; 0 lets TensorFlow choose.
       inter_op_threads: TensorFlow operations that may run at once; 0 lets TensorFlow choose.
     """

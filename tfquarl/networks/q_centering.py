@@ -1,8 +1,8 @@
 """Q-values relative to their mean over the actions: the same greedy policy in a fraction of the range.
 
-Q-values of one state are often large and close together: on CartPole about 90 with differences below 1. An int8 output has 256
-steps for the whole range, so that the differences, which alone decide the action, would fall within a step or two. Taking the
-mean over the actions off the head's weights takes it off every output:
+Q-values of one state are often large and close together. An int8 output has 256 steps for the whole range, so that the
+differences, which alone decide the action, would fall within a few steps. Taking the mean over the actions off the head's
+weights takes it off every output:
 
     q(s, a) - mean_b q(s, b) = x @ (W - mean_b W_b) + (b - mean_b b_b)
 """

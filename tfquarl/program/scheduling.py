@@ -8,7 +8,7 @@ def prefer_throughput() -> None:
     """Lets threads that wake up wait for their turn instead of interrupting each other; for this thread and those that it starts.
 
     A writer's burst of transitions wakes Reverb's and gRPC's threads with its first row. On the collector's own core they would
-    interrupt it, send that row alone, and again for each of the following ones: 18 messages and 20 us a row instead of 2 and 5.
+    interrupt it, send that row alone, and again for each of the following ones, so that a burst becomes many messages.
     What it costs is latency, of which nobody asks anything here. Where the system has no such thing, nothing happens.
     """
     with contextlib.suppress(AttributeError, PermissionError):
