@@ -21,6 +21,7 @@ _OUTPUT = flags.DEFINE_string(
     "output", None, "Path of the report, without suffix: .md, .json and two .png are written."
 )
 _RESOURCES = flags.DEFINE_bool("resources", False, "Reports memory and open files of one run's processes instead.")
+_NOTE = flags.DEFINE_string("note", "", "What a reader has to know of the runs besides, in a sentence.")
 _TARGET = flags.DEFINE_float("target", None, "A return to mark in the plots.")
 
 
@@ -38,7 +39,7 @@ def main() -> int:
             return command_line.fail(f"--resources needs one run directory, --runs gives {len(paths)}")
         print(resource_report.write_report(paths[0], pathlib.Path(_OUTPUT.value)))
         return 0
-    print(training_report.write_report(paths, pathlib.Path(_OUTPUT.value), _TARGET.value))
+    print(training_report.write_report(paths, pathlib.Path(_OUTPUT.value), _TARGET.value, _NOTE.value))
     return 0
 
 

@@ -76,13 +76,16 @@ def read_versions(path: pathlib.Path) -> dict[str, Any]:
         raise errors.ArtifactError(f"{path / 'versions.json'} can't be read: {error}; was it edited?") from error
 
 
-def write_report(paths: Sequence[pathlib.Path], output: pathlib.Path, target: float | None) -> str:
+def write_report(
+    paths: Sequence[pathlib.Path], output: pathlib.Path, target: float | None = None, note: str = ""
+) -> str:
     """Writes `output`.md, .json, _env_steps.png and _wall_time.png; the Markdown text.
 
     Args:
       paths: run directories of one experiment, that differ in their seed.
       output: path without suffix; its directory is made.
       target: a return to mark in the plots; None marks none.
+      note: what a reader has to know of the runs besides, e.g. that other work shared the machine.
 
     Raises:
       ConfigError: there are no runs, or of several experiments.
@@ -102,13 +105,13 @@ def write_report(paths: Sequence[pathlib.Path], output: pathlib.Path, target: fl
         # A line each: runs that stop at a target end at different places, and a mean over them would stop at the first.
         curves = {f"int8, seed {run.summary['seed']}": [run.int8] for run in runs}
         plots.learning_curves(curves, f"{output}{name}", axis, experiments[0], target)
-    text = _markdown(experiments[0], runs, output.name)
+    text = _markdown(experiments[0], runs, output.name, note)
     files.write_atomically(output.with_name(output.name + ".md"), text)
     files.write_json(output.with_name(output.name + ".json"), [_data(run) for run in runs])
     return text
 
 
-def _markdown(experiment: str, runs: Sequence[Run], name: str) -> str:
+def _markdown(experiment: str, runs: Sequence[Run], name: str, note: str) -> str:
     machine = runs[0].versions["machine"]
     packages = ", ".join(f"{package} {version}" for package, version in runs[0].versions["packages"].items())
     lines = [
@@ -116,6 +119,7 @@ def _markdown(experiment: str, runs: Sequence[Run], name: str) -> str:
         "",
         f"{len(runs)} runs on {machine['cores']} cores ({machine['cpu']}, {', '.join(machine['flags'])}). Returns are of the",
         "best confirmed policy of each run, over fresh episodes that both policies met. Wall time includes start-up.",
+        *([note] if note else []),
         "",
         table.format_markdown(_HEADER, [_row(run.summary) for run in runs]).rstrip(),
         "",

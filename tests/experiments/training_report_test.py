@@ -1,0 +1,110 @@
+"""Tests of tfquarl/experiments/training_report.py."""
+
+import contextlib
+import json
+import pathlib
+from typing import Any
+
+import pytest
+
+from tfquarl.core import errors
+from tfquarl.experiments import training_report
+from tfquarl.metrics import jsonl
+from tfquarl.metrics import names
+
+_VERSIONS = {
+    "packages": {"python": "3.11.7"},
+    "commit": "abc",
+    "machine": {"cores": 2, "cpu": "a processor", "flags": ["avx2"]},
+}
+
+
+def _run(
+    path: pathlib.Path, seed: int, mean_return: float | None, experiment: str = "dqn_cartpole_int8"
+) -> pathlib.Path:
+    path.mkdir()
+    verdict = None
+    if mean_return is not None:
+        verdict = {
+            "mean_return": mean_return,
+            "confidence_interval": [mean_return - 1, mean_return + 1],
+            "episodes": 20,
+            "size_bytes": 1000,
+        }
+    summary = {
+        "experiment": experiment,
+        "seed": seed,
+        "status": "completed",
+        "env_steps": 200,
+        "train_steps": 50,
+        "wall_time_sec": 12.5,
+        "int8": verdict,
+        "float32": verdict,
+    }
+    command = ["/any/tools/train.py", f"--gin_bindings=Experiment.seed = {seed}", "--root_dir=/any/run"]
+    (path / "summary.json").write_text(json.dumps(summary))
+    (path / "versions.json").write_text(json.dumps({**_VERSIONS, "command": command}))
+    values = {names.AVERAGE_RETURN: 10.0 * seed, names.FLOAT32_AVERAGE_RETURN: 11.0 * seed}
+    rows = [
+        jsonl.MetricRow(1.0, f"{names.COLLECT}/0", 120, {}),
+        jsonl.MetricRow(1.0, f"{names.COLLECT}/1", 80, {}),
+        jsonl.MetricRow(2.0, names.EVAL, 50, values),
+    ]
+    with contextlib.closing(jsonl.JsonLinesWriter(path / "metrics.jsonl")) as writer:
+        for row in rows:
+            writer.write(row)
+    return path
+
+
+def test_a_row_and_a_command_for_each_run_by_seed(tmp_path: pathlib.Path):
+    paths = [_run(tmp_path / "b", 2, 480.0), _run(tmp_path / "a", 1, 490.0)]
+    text = training_report.write_report(paths, tmp_path / "made" / "report", 475.0, "Another job ran beside it.")
+    rows = [line for line in text.splitlines() if line.startswith(("| 1", "| 2"))]
+    assert rows == [
+        "| 1 | completed | 200 | 50 | 12.50 | 490.0 | 489.0 .. 491.0 | 490.0 | 20 | 1000 / 1000 |",
+        "| 2 | completed | 200 | 50 | 12.50 | 480.0 | 479.0 .. 481.0 | 480.0 | 20 | 1000 / 1000 |",
+    ]
+    assert '    ./bazelw run //tools:train -- "--gin_bindings=Experiment.seed = 1"\n' in text
+    assert "Another job ran beside it." in text and "at commits abc:" in text
+    assert sorted(file.name for file in (tmp_path / "made").iterdir()) == [
+        "report.json",
+        "report.md",
+        "report_env_steps.png",
+        "report_wall_time.png",
+    ]
+    assert (tmp_path / "made" / "report.md").read_text() == text
+
+
+def test_the_data_hold_the_curves(tmp_path: pathlib.Path):
+    training_report.write_report([_run(tmp_path / "a", 3, 1.0)], tmp_path / "report")
+    (data,) = json.loads((tmp_path / "report.json").read_text())
+    assert data["curves"]["int8"] == {"time_sec": [2.0], "env_steps": [200], "train_steps": [50], "returns": [30.0]}
+
+
+def test_a_run_that_was_never_judged_has_a_row(tmp_path: pathlib.Path):
+    text = training_report.write_report([_run(tmp_path / "a", 1, None)], tmp_path / "report")
+    assert "| 1 | completed | 200 |" in text
+
+
+def _two_experiments(tmp_path: pathlib.Path) -> list[pathlib.Path]:
+    return [_run(tmp_path / "a", 1, 1.0), _run(tmp_path / "b", 2, 1.0, "another")]
+
+
+def _no_commands(tmp_path: pathlib.Path) -> list[pathlib.Path]:
+    path = _run(tmp_path / "a", 1, 1.0)
+    (path / "versions.json").write_text("{")
+    return [path]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        pytest.param(lambda _: [], errors.ConfigError, "needs runs of one experiment, got no runs", id="none"),
+        pytest.param(_two_experiments, errors.ConfigError, "'another', 'dqn_cartpole_int8'", id="two experiments"),
+        pytest.param(_no_commands, errors.ArtifactError, "versions.json can't be read", id="damaged versions"),
+    ],
+)
+def test_refuses(make: Any, error: type[Exception], message: str, tmp_path: pathlib.Path):
+    with pytest.raises(error, match=message):
+        training_report.write_report(make(tmp_path), tmp_path / "report")
+    assert not (tmp_path / "report.md").exists()
