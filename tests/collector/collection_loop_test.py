@@ -324,6 +324,9 @@ def test_reports_come_by_the_clock_and_on_demand() -> None:
                 "Policy/longest_age_sec": 4.0,
                 "Policy/num_refused": 0,
                 "Metrics/NumberOfBadEpisodes": 0,
+                "RunTime/step_sec": 3.0,
+                "RunTime/pull_sec": 0.0,
+                "RunTime/load_sec": 0.0,
             },
         )
     ]

@@ -7,7 +7,11 @@ import sys
 
 import pytest
 
+from tfquarl.core import errors
 from tfquarl.metrics import energy
+
+# Above Linux's largest process id: no such process has children.
+_PIDS = {"learner": 2**22 + 1, "collector_0": 2**22 + 2, "collector_1": 2**22 + 3}
 
 
 @pytest.fixture
@@ -30,48 +34,72 @@ def _config(powercap, **changes):
     return energy.EnergyConfig(powercap=str(powercap), **changes)
 
 
+def _times(**cpu_sec):
+    """A `cpu_time` that knows these processes, and no other."""
+    by_pid = {_PIDS[name]: seconds for name, seconds in cpu_sec.items()}
+
+    def cpu_time(pid):
+        if pid not in by_pid:
+            raise ProcessLookupError
+        return by_pid[pid]
+
+    return cpu_time
+
+
 def test_without_counters_energy_is_cpu_time_times_watts(tmp_path):
-    cpu_sec = {1: 0.0, 2: 0.0, 3: 0.0}
+    config = _config(tmp_path, watts_per_core=10.0, region="X", grid_g_per_kwh={"X": 360.0, "Y": 1.0})
     now = [5.0]
-    config = _config(tmp_path, watts_per_core=10.0, grid_g_per_kwh=360.0)
-    meter = energy.EnergyMeter(config, cpu_sec.get, lambda: now[0])
-    for name, pid in [("learner", 1), ("collector", 2), ("collector", 3)]:
-        meter.watch(name, pid)
-    cpu_sec.update({1: 60.0, 2: 30.0, 3: 10.0})
+    cpu_time = _times(learner=60.0, collector_0=30.0, collector_1=10.0)
+    meter = energy.EnergyMeter(config, cpu_time, lambda: now[0], cores=2)
+    meter.sample(_PIDS)
     now[0] = 65.0
 
-    assert meter.report() == energy.EnergyReport(
+    report = meter.report()
+    assert report.kg_co2e == pytest.approx(1e-4)  # 1000 J are 1/3600 kWh, of 0.36 kg each
+    assert report == energy.EnergyReport(
         source="estimated",
         joules=1000.0,
-        carbon_g=pytest.approx(0.1),  # 1000 J are 1/3600 kWh
-        joules_by_process={"learner": 600.0, "collector": 400.0},
-        cpu_sec_by_process={"learner": 60.0, "collector": 40.0},
+        kg_co2e=report.kg_co2e,
+        joules_by_role={"learner": 600.0, "collector": 400.0},
+        cpu_sec_by_process={"learner": 60.0, "collector_0": 30.0, "collector_1": 10.0},
         wall_sec=60.0,
         watts_per_core=10.0,
+        idle_share=0.0,
+        region="X",
         grid_g_per_kwh=360.0,
     )
 
 
+def test_idle_cores_draw_their_share_for_the_whole_time(tmp_path):
+    now = [0.0]
+    config = _config(tmp_path, watts_per_core=10.0, idle_share=0.2)
+    meter = energy.EnergyMeter(config, _times(learner=50.0), lambda: now[0], cores=2)
+    meter.sample(_PIDS)
+    now[0] = 100.0
+    # 2 cores x 100 s x 2 W, and 8 W more for 50 s.
+    assert meter.report().joules_by_role == {"learner": 400.0, "idle": 400.0}
+    assert meter.report().joules == 800.0
+
+
 def test_package_and_memory_counters_add_up_and_are_split_by_cpu_time(powercap):
-    meter = energy.EnergyMeter(_config(powercap), {1: 3.0, 2: 1.0}.get)
-    meter.watch("learner", 1)
-    meter.watch("server", 2)
+    meter = energy.EnergyMeter(_config(powercap, idle_share=0.5), _times(learner=3.0, collector_1=1.0))
     _count(powercap, "0", 7_000_000)
     _count(powercap, "0:1", 3_000_000)
     _count(powercap, "0:0", 5_000_000)
     _count(powercap, "1", 49_000_000)
+    meter.sample(_PIDS)
 
     report = meter.report()
 
-    assert (report.source, report.joules, report.watts_per_core) == ("rapl", 8.0, None)
-    assert report.joules_by_process == {"learner": 6.0, "server": 2.0}
+    assert (report.source, report.joules, report.watts_per_core, report.idle_share) == ("rapl", 8.0, None, None)
+    assert report.joules_by_role == {"learner": 6.0, "collector": 2.0}
 
 
 def test_a_counter_that_begins_anew_is_followed(powercap):
-    meter = energy.EnergyMeter(_config(powercap), lambda pid: None)
+    meter = energy.EnergyMeter(_config(powercap))
     for microjoules in (45_000_000, 2_000_000):  # 44 J, then 5 J to the end of the range and 2 J beyond
         _count(powercap, "0", microjoules)
-        meter.sample()
+        meter.sample({})
 
     assert meter.report().joules == pytest.approx(51.0)
 
@@ -83,40 +111,60 @@ def test_counters_that_may_not_be_read_give_an_estimate(powercap):
     assert energy.EnergyMeter(_config(powercap)).report().source == "estimated"
 
 
-def test_a_process_that_has_gone_keeps_what_it_used(tmp_path):
-    readings = iter([2.0, None, None])
-    meter = energy.EnergyMeter(_config(tmp_path, watts_per_core=4.0), lambda pid: next(readings))
-    meter.watch("collector", 1)
-    meter.sample()
-    meter.sample()
+def test_a_process_that_has_gone_keeps_what_it_used_and_its_successor_is_added(tmp_path):
+    cpu_sec = {1 << 23: 2.0}
+    meter = energy.EnergyMeter(_config(tmp_path, watts_per_core=4.0), cpu_sec.__getitem__)
+    meter.sample({"collector_0": 1 << 23})
+    cpu_sec[(1 << 23) + 1] = 0.5
+    meter.sample({"collector_0": (1 << 23) + 1})
 
-    assert meter.report().joules_by_process == {"collector": 8.0}
+    assert meter.report().cpu_sec_by_process == {"collector_0": 2.5}
 
 
-def test_real_processes_are_counted_until_they_end(tmp_path):
-    meter = energy.EnergyMeter(_config(tmp_path))
+def test_real_processes_are_counted_with_what_they_start_but_not_twice(tmp_path):
     busy = "import time\nwhile time.process_time() < 0.2: pass\nprint('done', flush=True)\ninput()\n"
-    process = subprocess.Popen([sys.executable, "-c", busy], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    meter.watch("busy", process.pid)
-    assert process.stdout.readline() == b"done\n"
-    meter.sample()
-    process.communicate(b"\n")
-    meter.watch("gone", process.pid + 10**6)
+    starter = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {busy!r}])\n"
+    with subprocess.Popen([sys.executable, "-c", starter], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"done\n"
+        meter = energy.EnergyMeter(_config(tmp_path))
+        meter.sample({"launcher": os.getpid(), "converter": process.pid})
+        before = meter.report().cpu_sec_by_process
+        process.communicate(b"\n")
+    meter.sample({"converter": process.pid})
 
-    cpu_sec = meter.report().cpu_sec_by_process
-    assert cpu_sec["busy"] >= 0.15
-    assert cpu_sec["gone"] == 0.0
+    assert before["converter"] >= 0.15
+    alone = energy.EnergyMeter(_config(tmp_path))
+    alone.sample({"launcher": os.getpid()})
+    assert before["launcher"] <= alone.report().cpu_sec_by_process["launcher"]
+    assert meter.report().cpu_sec_by_process == before
 
 
 def test_a_report_is_plain_json(tmp_path):
     meter = energy.EnergyMeter(_config(tmp_path))
-    meter.watch("self", os.getpid())
+    meter.sample({"launcher": os.getpid()})
     report = meter.report().to_json()
 
     assert json.loads(json.dumps(report)) == report
 
 
-@pytest.mark.parametrize("changes", [{"watts_per_core": 0.0}, {"grid_g_per_kwh": -1.0}], ids=str)
-def test_assumptions_that_make_no_sense_are_refused(changes):
-    with pytest.raises(ValueError, match="watts_per_core must be positive"):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"watts_per_core": 0.0}, "watts_per_core is 0.0"),
+        ({"idle_share": 1.5}, "idle_share is 1.5"),
+        ({"grid_g_per_kwh": {"WORLD": -1.0}}, "grid_g_per_kwh of 'WORLD' is -1.0"),
+        ({"region": "DEU"}, "region is 'DEU', grid_g_per_kwh has WORLD"),
+    ],
+    ids=["watts", "idle", "grid", "region"],
+)
+def test_assumptions_that_make_no_sense_are_refused(changes, message):
+    with pytest.raises(errors.ConfigError, match=message):
         energy.EnergyConfig(**changes)
+
+
+@pytest.mark.parametrize(
+    ("process", "role"), [("learner", "learner"), ("collector_12", "collector"), ("fork_server", "fork_server")]
+)
+def test_processes_of_one_kind_have_one_role(process, role):
+    assert energy.role_of(process) == role

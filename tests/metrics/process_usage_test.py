@@ -65,3 +65,13 @@ def test_this_process_has_used_something():
 def test_no_such_process():
     with pytest.raises(OSError):
         process_usage.usage(2**22 + 1)
+
+
+def test_descendants_are_found_through_every_thread_and_stop_at_the_known(tmp_path: pathlib.Path):
+    for parent, thread, children in [(1, 1, "2 "), (1, 9, "3 4 "), (3, 3, "5 6 "), (4, 4, "7 ")]:
+        path = tmp_path / str(parent) / "task" / str(thread)
+        path.mkdir(parents=True)
+        (path / "children").write_text(children)
+    assert sorted(process_usage.descendants(1, tmp_path)) == [2, 3, 4, 5, 6, 7]
+    assert sorted(process_usage.descendants(1, tmp_path, without={3, 7})) == [2, 4]
+    assert process_usage.descendants(8, tmp_path) == []

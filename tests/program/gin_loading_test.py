@@ -69,6 +69,7 @@ def test_a_wrong_name_is_told_by_file_and_line(tmp_path, line, message):
         ("ConverterConfig.recipe = 'int7'", "unknown recipe 'int7'"),
         ("EvaluatorConfig.num_episodes = 0", "num_episodes is 0, needs 1 or more"),
         ("CollectorConfig.report_interval_sec = 0", "report_interval_sec is 0, needs more than 0"),
+        ("EnergyConfig.grid_g_per_kwh = {'WORLD': 'a'}", "got {'WORLD': 'a'}, needs "),
         ("EnvironmentConfig.action_repeat = 0", "action_repeat is 0, needs 1 or more"),
     ],
 )

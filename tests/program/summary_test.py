@@ -122,3 +122,29 @@ def test_rows_of_metrics_are_counted(experiment):
     summary = summary_lib.make_summary(experiment, progress, budget_lib.Status.COMPLETED, None, 1.0)
     assert summary["snapshot_to_use_p95_sec"] == 0.3
     assert "snapshot_to_ready_p95_sec" not in summary
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {},
+            "energy: 1,234 J (estimated at 10 W per busy core), 0.0617 J per env step; 0.165 g CO2e at 480 g per kWh (WORLD)",
+        ),
+        (
+            {"watts_per_core": None, "joules_per_env_step": None},
+            "energy: 1,234 J (measured by RAPL); 0.165 g CO2e at 480 g per kWh (WORLD)",
+        ),
+    ],
+    ids=["estimated", "measured_without_steps"],
+)
+def test_energy_says_where_it_comes_from(changes, line):
+    energy = {
+        "joules": 1234.4,
+        "kg_co2e": 1.6459e-4,
+        "joules_per_env_step": 0.06172,
+        "watts_per_core": 10.0,
+        "grid_g_per_kwh": 480.0,
+        "region": "WORLD",
+    }
+    assert summary_lib.format_energy({**energy, **changes}) == line

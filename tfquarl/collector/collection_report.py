@@ -44,6 +44,7 @@ class CollectionReport:
         self._num_episodes = 0
         self._num_bad_episodes = self._num_bad_in_a_row = 0
         self._last_time, self._last_steps, self._last_blocked_sec = clock(), 0, blocked_sec()
+        self._first_time = self._last_time
 
     def add_episode(self, episode_return: float, num_steps: int) -> None:
         """An episode ended with this sum of rewards after so many steps."""
@@ -76,6 +77,9 @@ class CollectionReport:
             names.BLOCKED_SHARE: min((blocked_sec - self._last_blocked_sec) / elapsed_sec, 1.0),
             NUM_REFUSED: self._slot.num_refused,
             names.NUM_BAD_EPISODES: self._num_bad_episodes,
+            names.STEP_SEC: now - self._first_time - blocked_sec,
+            names.PULL_SEC: self._slot.pull_sec,
+            names.LOAD_SEC: self._slot.load_sec,
         }
         if self._slot.latencies:
             ready_sec, use_sec = zip(*((latency.ready_sec, latency.use_sec) for latency in self._slot.latencies))

@@ -5,18 +5,27 @@ programs and idling too. Else energy is an estimate, labelled so: CPU time of th
 """
 
 from collections.abc import Callable
+from collections.abc import Mapping
+import contextlib
 import dataclasses
+import os
 import pathlib
+import re
 import time
 from typing import Any
 
-import psutil
+from tfquarl.core import errors
+from tfquarl.metrics import process_usage
 
 _JOULES_PER_KWH = 3.6e6
 _COUNTED_SUBDOMAINS = ("dram",)  # the others (core, uncore) are part of the package already
 
 RAPL = "rapl"
 ESTIMATED = "estimated"
+IDLE = "idle"
+
+WORLD = "WORLD"
+WORLD_G_PER_KWH = 480.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,19 +35,36 @@ class EnergyConfig:
     Attributes:
       watts_per_core: power of one busy core with its share of the package and the memory; used where RAPL can't be read. A
         package's rated power over its number of cores is between 4 (large servers) and 15 (laptops and desktops).
-      grid_g_per_kwh: grams of CO2 equivalent per kWh of electricity; 480 is the world's mean of 2023 (Ember).
+      idle_share: share of `watts_per_core` that a core draws for as long as the run lasts, whether busy or not. 0 counts busy cores
+        alone; used where RAPL can't be read.
+      region: where the electricity comes from; a key of `grid_g_per_kwh`.
+      grid_g_per_kwh: grams of CO2 equivalent per kWh of electricity by region.
       powercap: where Linux keeps the RAPL counters.
     """
 
     watts_per_core: float = 10.0
-    grid_g_per_kwh: float = 480.0
+    idle_share: float = 0.0
+    region: str = WORLD
+    grid_g_per_kwh: Mapping[str, float] = dataclasses.field(default_factory=lambda: {WORLD: WORLD_G_PER_KWH})
     powercap: str = "/sys/class/powercap"
 
     def __post_init__(self) -> None:
-        if self.watts_per_core <= 0 or self.grid_g_per_kwh < 0:
-            raise ValueError(
-                f"watts_per_core must be positive and grid_g_per_kwh not negative, got {self.watts_per_core}, {self.grid_g_per_kwh}"
+        if not self.watts_per_core > 0:
+            raise errors.ConfigError(f"watts_per_core is {self.watts_per_core}, needs more than 0")
+        if not 0 <= self.idle_share <= 1:
+            raise errors.ConfigError(f"idle_share is {self.idle_share}, needs a value in [0, 1]")
+        if self.region not in self.grid_g_per_kwh:
+            known = ", ".join(sorted(self.grid_g_per_kwh))
+            raise errors.ConfigError(
+                f"region is '{self.region}', grid_g_per_kwh has {known}; add the region there with its grams per kWh"
             )
+        if self.g_per_kwh < 0:
+            raise errors.ConfigError(f"grid_g_per_kwh of '{self.region}' is {self.g_per_kwh}, needs 0 or more")
+
+    @property
+    def g_per_kwh(self) -> float:
+        """Grams of CO2 equivalent per kWh of the region."""
+        return self.grid_g_per_kwh[self.region]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,21 +74,25 @@ class EnergyReport:
     Attributes:
       source: 'rapl' (measured, whole package) or 'estimated' (CPU time times watts per core).
       joules: of the run.
-      carbon_g: grams of CO2 equivalent.
-      joules_by_process: the same, split by CPU time.
-      cpu_sec_by_process: CPU time, user and system.
+      kg_co2e: kilograms of CO2 equivalent.
+      joules_by_role: split by CPU time over 'learner', 'collector' (all of them together), ...; with 'idle' where that is estimated.
+      cpu_sec_by_process: CPU time, user and system, with that of what the process has started.
       wall_sec: how long it took.
       watts_per_core: what an estimate assumed; None for 'rapl'.
-      grid_g_per_kwh: what the carbon assumes.
+      idle_share: likewise.
+      region: what the carbon assumes.
+      grid_g_per_kwh: of that region.
     """
 
     source: str
     joules: float
-    carbon_g: float
-    joules_by_process: dict[str, float]
+    kg_co2e: float
+    joules_by_role: dict[str, float]
     cpu_sec_by_process: dict[str, float]
     wall_sec: float
     watts_per_core: float | None
+    idle_share: float | None
+    region: str
     grid_g_per_kwh: float
 
     def to_json(self) -> dict[str, Any]:
@@ -74,9 +104,8 @@ class EnergyMeter:
     """Adds up the energy of a run's processes.
 
     meter = EnergyMeter(EnergyConfig())
-    meter.watch('learner', pid)
     ...
-    meter.sample()  # every few seconds, and before a process is waited for: what it used after the last sample is lost
+    meter.sample({'learner': pid, 'collector_0': pid})  # every second: what a process used after its last sample is lost
     ...
     meter.report()
     """
@@ -84,74 +113,88 @@ class EnergyMeter:
     def __init__(
         self,
         config: EnergyConfig,
-        cpu_time: Callable[[int], float | None] | None = None,
+        cpu_time: Callable[[int], float] = process_usage.cpu_sec,
         clock: Callable[[], float] = time.perf_counter,
+        cores: int | None = None,
     ) -> None:
         """Begins to measure.
 
         Args:
           config: what is assumed.
-          cpu_time: CPU seconds of a process id so far, None once it has gone; psutil's if None.
+          cpu_time: CPU seconds of a process id so far; raises OSError once it has gone.
           clock: seconds, never going back.
+          cores: that idle beside the run; those that this process may use if None.
         """
         self._config = config
-        self._cpu_time = cpu_time or _ProcessTimes()
+        self._cpu_time = cpu_time
         self._clock, self._start_sec = clock, clock()
-        self._names: dict[int, str] = {}
-        self._cpu_sec: dict[int, float] = {}
+        self._cores = cores or len(os.sched_getaffinity(0))
+        self._cpu_sec: dict[tuple[str, int], float] = {}
         self._counters = [counter for counter in _find_counters(pathlib.Path(config.powercap)) if counter.is_readable()]
         self._rapl_joules = 0.0
 
-    def watch(self, name: str, pid: int) -> None:
-        """Counts the process `pid`, from its start on, under `name`; several may share one."""
-        self._names[pid] = name
-        self._cpu_sec.setdefault(pid, 0.0)
+    def sample(self, pids: Mapping[str, int]) -> None:
+        """Reads all counters.
 
-    def sample(self) -> None:
-        """Reads all counters; RAPL's begin anew after some minutes of full load."""
-        for pid in self._names:
-            cpu_sec = self._cpu_time(pid)
-            if cpu_sec is not None:
-                self._cpu_sec[pid] = max(self._cpu_sec[pid], cpu_sec)
+        Args:
+          pids: of the processes that live, by their names; what they have started counts to them, unless it has a name itself. A name
+            may come back with another process: both count.
+        """
+        named = set(pids.values())
+        for name, pid in pids.items():
+            for part in (pid, *process_usage.descendants(pid, without=named)):
+                with contextlib.suppress(OSError):  # it has ended, and what it used until its last sample stays
+                    key = (name, part)
+                    self._cpu_sec[key] = max(self._cpu_sec.get(key, 0.0), self._cpu_time(part))
         self._rapl_joules += sum(counter.joules_since_last() for counter in self._counters)
 
     def report(self) -> EnergyReport:
-        """The energy until now."""
-        self.sample()
+        """The energy until the last sample."""
         cpu_sec: dict[str, float] = {}
-        for pid, name in self._names.items():
-            cpu_sec[name] = cpu_sec.get(name, 0.0) + self._cpu_sec[pid]
-        whole_cpu_sec = sum(cpu_sec.values())
+        for (name, _), seconds in self._cpu_sec.items():
+            cpu_sec[name] = cpu_sec.get(name, 0.0) + seconds
+        wall_sec = self._clock() - self._start_sec
         is_measured = bool(self._counters)
-        joules = self._rapl_joules if is_measured else whole_cpu_sec * self._config.watts_per_core
-        per_cpu_sec = joules / whole_cpu_sec if whole_cpu_sec else 0.0
+        by_role = self._split_measured(cpu_sec) if is_measured else self._estimate(cpu_sec, wall_sec)
+        joules = self._rapl_joules if is_measured else sum(by_role.values())
+        config = self._config
         return EnergyReport(
             source=RAPL if is_measured else ESTIMATED,
             joules=joules,
-            carbon_g=joules / _JOULES_PER_KWH * self._config.grid_g_per_kwh,
-            joules_by_process={name: seconds * per_cpu_sec for name, seconds in cpu_sec.items()},
+            kg_co2e=joules / _JOULES_PER_KWH * config.g_per_kwh / 1000,
+            joules_by_role=by_role,
             cpu_sec_by_process=cpu_sec,
-            wall_sec=self._clock() - self._start_sec,
-            watts_per_core=None if is_measured else self._config.watts_per_core,
-            grid_g_per_kwh=self._config.grid_g_per_kwh,
+            wall_sec=wall_sec,
+            watts_per_core=None if is_measured else config.watts_per_core,
+            idle_share=None if is_measured else config.idle_share,
+            region=config.region,
+            grid_g_per_kwh=config.g_per_kwh,
         )
 
+    def _estimate(self, cpu_sec: Mapping[str, float], wall_sec: float) -> dict[str, float]:
+        """Idle power for the whole time, and what a busy core draws beyond it for the CPU time."""
+        watts, idle_share = self._config.watts_per_core, self._config.idle_share
+        joules = _by_role({name: seconds * watts * (1 - idle_share) for name, seconds in cpu_sec.items()})
+        if idle_share:
+            joules[IDLE] = wall_sec * self._cores * watts * idle_share
+        return joules
 
-class _ProcessTimes:
-    """CPU seconds by process id; an id that the system gives to another process later is not mistaken for it."""
+    def _split_measured(self, cpu_sec: Mapping[str, float]) -> dict[str, float]:
+        whole = sum(cpu_sec.values())
+        joules_per_sec = self._rapl_joules / whole if whole else 0.0
+        return _by_role({name: seconds * joules_per_sec for name, seconds in cpu_sec.items()})
 
-    def __init__(self) -> None:
-        self._processes: dict[int, psutil.Process] = {}
 
-    def __call__(self, pid: int) -> float | None:
-        try:
-            process = self._processes.get(pid) or self._processes.setdefault(pid, psutil.Process(pid))
-            if not process.is_running():
-                return None
-            times = process.cpu_times()
-        except psutil.Error:
-            return None
-        return times.user + times.system
+def role_of(process: str) -> str:
+    """What a process is: 'collector' for 'collector_2'."""
+    return re.sub(r"_\d+$", "", process)
+
+
+def _by_role(values: Mapping[str, float]) -> dict[str, float]:
+    sums: dict[str, float] = {}
+    for name, value in values.items():
+        sums[role_of(name)] = sums.get(role_of(name), 0.0) + value
+    return sums
 
 
 class _Counter:

@@ -7,6 +7,7 @@
 | 'collect/<i>' | collector i | environment steps of that collector |
 | 'convert' | converter | train steps of the snapshot that was converted |
 | 'system/<process>' | launcher | seconds since the run began |
+| 'energy' | launcher | seconds since the run began |
 """
 
 TRAIN = "train"
@@ -14,6 +15,7 @@ EVAL = "eval"
 COLLECT = "collect"
 CONVERT = "convert"
 SYSTEM = "system"
+ENERGY = "energy"
 
 # Group 'collect/<i>': since that collector began.
 ENVIRONMENT_STEPS = "Metrics/EnvironmentSteps"
@@ -43,6 +45,12 @@ POLICY_AGE_SEC = "Policy/age_sec"
 # Group 'collect/<i>': the longest that its policy has been without a newer one so far.
 POLICY_LONGEST_AGE_SEC = "Policy/longest_age_sec"
 
+# Group 'collect/<i>': seconds so far in its loop without waiting for the rate limiter, for fetching and verifying newer
+# policies, and for making what runs them. The last two happen beside the loop where a run's own collectors do them.
+STEP_SEC = "RunTime/step_sec"
+PULL_SEC = "RunTime/pull_sec"
+LOAD_SEC = "RunTime/load_sec"
+
 # Groups 'collect/<i>' and 'train': share of the time, in [0, 1], for which the rate limiter made it wait.
 BLOCKED_SHARE = "RunTime/rate_limiter_blocked_share"
 
@@ -64,6 +72,10 @@ PRIVATE_BYTES = "Process/private_bytes"
 OPEN_FILES = "Process/open_files"
 THREADS = "Process/threads"
 CPU_SEC = "Process/cpu_sec"
+
+# Group 'energy': of the run so far, and with '_<role>' behind it of its collectors, its learner and so on.
+ENERGY_JOULES = "Energy/joules"
+CARBON_KG = "Energy/kg_co2e"
 
 
 def collect_group(collector: int) -> str:

@@ -1,5 +1,6 @@
 """What a process takes of the machine, as Linux counts it."""
 
+from collections.abc import Collection
 from collections.abc import Iterable
 import dataclasses
 import os
@@ -83,6 +84,23 @@ def cpu_sec(pid: int, proc: pathlib.Path = _PROC) -> float:
       OSError: there is no such process.
     """
     return sum(map(int, _stat_fields(pid, proc)[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def descendants(pid: int, proc: pathlib.Path = _PROC, without: Collection[int] = ()) -> list[int]:
+    """Process ids of the living children, their children, and so on; none of those in `without`, nor of what comes from them.
+
+    A process that has ended, or belongs to another user, has none.
+    """
+    found = []
+    for path in proc.glob(f"{pid}/task/*/children"):
+        try:
+            children = [int(child) for child in path.read_text().split()]
+        except OSError:
+            continue  # that thread has ended
+        for child in children:
+            if child not in without:
+                found += [child, *descendants(child, proc, without)]
+    return found
 
 
 def parent(pid: int, proc: pathlib.Path = _PROC) -> int:

@@ -7,6 +7,7 @@ from tfquarl.converter import conversion_worker
 from tfquarl.converter import parity_gate
 from tfquarl.evaluator import config as evaluator_config
 from tfquarl.learner import learner_config
+from tfquarl.metrics import energy
 from tfquarl.program import experiment
 from tfquarl.replay import replay_config
 
@@ -22,4 +23,5 @@ CLASSES = (
     parity_gate.ParityConfig,
     collector_config.CollectorConfig,
     evaluator_config.EvaluatorConfig,
+    energy.EnergyConfig,
 )

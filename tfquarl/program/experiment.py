@@ -8,6 +8,7 @@ from tfquarl.converter import conversion_worker
 from tfquarl.converter import parity_gate
 from tfquarl.evaluator import config as evaluator_config
 from tfquarl.learner import learner_config
+from tfquarl.metrics import energy as energy_lib
 from tfquarl.replay import replay_config
 
 
@@ -63,6 +64,7 @@ class Experiment:
       collector: collection.
       evaluator: judgement of the int8 policy, with the float one beside it.
       scale: processes and threads.
+      energy: what the figures of energy and carbon assume.
       num_env_steps: environment steps of all collectors, after which the run ends.
       stop_at_return: ends the run earlier, when a confirmed mean return of the quantized policy reaches it.
       max_wall_time_sec: ends the run earlier, when it has been going for so long, its start-up included; None never.
@@ -81,6 +83,7 @@ class Experiment:
     evaluator: evaluator_config.EvaluatorConfig
     scale: ScaleConfig
     num_env_steps: int
+    energy: energy_lib.EnergyConfig = dataclasses.field(default_factory=energy_lib.EnergyConfig)
     stop_at_return: float | None = None
     max_wall_time_sec: float | None = None
     final_evaluation_sec: float = 120.0

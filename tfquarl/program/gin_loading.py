@@ -180,6 +180,10 @@ def _fits(item: Any, hint: Any) -> bool:
         return any(_fits(item, argument) for argument in arguments)
     if origin is tuple:
         return isinstance(item, (tuple, list)) and all(_fits(part, arguments[0]) for part in item)
+    if origin is Mapping:
+        return isinstance(item, Mapping) and all(
+            _fits(part, argument) for pair in item.items() for part, argument in zip(pair, arguments)
+        )
     if hint is float:
         return isinstance(item, (int, float)) and not isinstance(item, bool)
     if hint is int:

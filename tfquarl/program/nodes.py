@@ -3,8 +3,10 @@
 Reverb brings TensorFlow, so it is imported inside the functions: the launcher names them without running them.
 """
 
+from collections.abc import Sequence
 import pathlib
 from typing import TYPE_CHECKING
+from typing import Any
 
 from tfquarl.core import deadline
 from tfquarl.program import node_process
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 _COLLECT_STEPS = 1_000_000_000
 
 
-def serve(context: node_process.NodeContext) -> None:
-    """The Reverb server: replay, flow control and publication."""
+def serve(context: node_process.NodeContext, more_tables: Sequence[Any] = ()) -> None:
+    """The Reverb server: replay, flow control and publication; and `more_tables`, which a study may need."""
     import reverb
 
     from tfquarl.publication import publication_tables
@@ -28,7 +30,12 @@ def serve(context: node_process.NodeContext) -> None:
 
     layout = transition.TransitionLayout.from_spec(context.spec)
     server = reverb.Server(
-        tables.make_tables(context.experiment.replay, layout) + publication_tables.make_publication_tables(), port=None
+        [
+            *tables.make_tables(context.experiment.replay, layout),
+            *publication_tables.make_publication_tables(),
+            *more_tables,
+        ],
+        port=None,
     )
     context.sender.send("running")
     context.sender.send("ready", address=f"localhost:{server.port}")
@@ -36,12 +43,14 @@ def serve(context: node_process.NodeContext) -> None:
     server.stop()
 
 
-def learn(context: node_process.NodeContext) -> None:
-    """The learner; at its end it says which snapshot was its last."""
+def learn(
+    context: node_process.NodeContext, transport_class: "type[transport_lib.ReverbTransport] | None" = None
+) -> None:
+    """The learner; at its end it says which snapshot was its last. A study may give it another class of transport."""
     from tfquarl.learner import tensorflow_runtime
 
     tensorflow_runtime.configure(context.experiment.learner)
-    transport = _transport(context)
+    transport = make_transport(context, transport_class)
     checkpoints = pathlib.Path(context.run_dir) / "checkpoints"
     learner = stations.make_learner(context.experiment, context.spec, transport, checkpoints, context.sender)
     context.sender.send("running")
@@ -51,7 +60,7 @@ def learn(context: node_process.NodeContext) -> None:
 
 def convert(context: node_process.NodeContext) -> None:
     """The converter."""
-    converter = stations.make_converter(context.experiment, context.spec, _transport(context), context.sender)
+    converter = stations.make_converter(context.experiment, context.spec, make_transport(context), context.sender)
     context.sender.send("running")
     try:
         converter.run(context.stop)
@@ -62,7 +71,7 @@ def convert(context: node_process.NodeContext) -> None:
 def collect(context: node_process.NodeContext) -> None:
     """One collector; at its end the last of its transitions are in the replay."""
     scheduling.prefer_throughput()
-    transport = _transport(context)
+    transport = make_transport(context)
     loop, slot = stations.make_collector(context.experiment, context.spec, transport, context.sender, context.index)
     context.sender.send("running")
     with slot:
@@ -74,15 +83,18 @@ def collect(context: node_process.NodeContext) -> None:
 def evaluate(context: node_process.NodeContext) -> None:
     """The evaluator; every verdict goes to the launcher too."""
     evaluator = stations.make_evaluator(
-        context.experiment, _transport(context), pathlib.Path(context.run_dir), context.sender
+        context.experiment, make_transport(context), pathlib.Path(context.run_dir), context.sender
     )
     context.sender.send("running")
     evaluator.run(context.stop, lambda evaluation: context.sender.send("evaluation", **evaluation.to_json()))
 
 
-def _transport(context: node_process.NodeContext) -> "transport_lib.ReverbTransport":
+def make_transport(
+    context: node_process.NodeContext, transport_class: "type[transport_lib.ReverbTransport] | None" = None
+) -> "transport_lib.ReverbTransport":
+    """The node's way to the Reverb server."""
     from tfquarl.program import transport as transport_lib
 
-    return transport_lib.ReverbTransport(
+    return (transport_class or transport_lib.ReverbTransport)(
         context.experiment, context.spec, context.server_address, context.key, context.stop
     )

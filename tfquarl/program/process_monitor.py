@@ -49,7 +49,7 @@ class ProcessMonitor:
         self._sample({LAUNCHER: os.getpid()})
         if processes is not None:
             nodes = processes.pids()
-            self._sample({**nodes, **_fork_server(nodes)})
+            self._sample({**nodes, **fork_server(nodes)})
 
     def _sample(self, pids: Mapping[str, int]) -> None:
         for name, pid in pids.items():
@@ -68,7 +68,7 @@ class ProcessMonitor:
             self._metrics.write(names.system_group(name), int(self._elapsed_sec()), values)
 
 
-def _fork_server(nodes: Mapping[str, int]) -> dict[str, int]:
+def fork_server(nodes: Mapping[str, int]) -> dict[str, int]:
     """The process that the nodes come from, by its name; none where there is no node to ask."""
     for pid in nodes.values():
         try:

@@ -87,6 +87,11 @@ def make_converter(
     )
 
 
+def collector_seed(experiment: experiment_lib.Experiment, index: int) -> int:
+    """Decides the random numbers of collector `index`."""
+    return experiment.seed + _COLLECTOR_SEED * (index + 1)
+
+
 def make_collector(
     experiment: experiment_lib.Experiment,
     spec: environment_spec.EnvironmentSpec,
@@ -102,7 +107,7 @@ def make_collector(
 
     config, scale = experiment.collector, experiment.scale
     num_environments = scale.environments_per_collector
-    seed = experiment.seed + _COLLECTOR_SEED * (index + 1)
+    seed = collector_seed(experiment, index)
     task = experiment.environment
     environments = [registry.make(task.name, seed + k, task.action_repeat) for k in range(num_environments)]
     exploration_config = experiment.agent.make_exploration(index, scale.num_collectors, seed)

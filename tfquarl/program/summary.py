@@ -61,8 +61,22 @@ def describe(summary: Mapping[str, Any], directory: run_directory.RunDirectory) 
         lines.append(format_returns([(summary["recipe"], summary["int8"]), ("float32", summary["float32"])]))
         which = "best" if summary["confirmed"] else "latest"
         lines.append(f"policy {summary['policy_version']}: {directory.policies / which / 'policy.tflite'}")
+    if summary.get("energy"):
+        lines.append(format_energy(summary["energy"]))
     lines.append(f"run directory: {directory.path}")
     return "\n".join(lines)
+
+
+def format_energy(energy: Mapping[str, Any]) -> str:
+    """'energy: 1,234 J (estimated at 10 W per busy core), 0.062 J per env step; 0.16 g CO2e at 480 g per kWh (WORLD)'."""
+    is_estimate = energy["watts_per_core"] is not None
+    source = f"estimated at {energy['watts_per_core']:g} W per busy core" if is_estimate else "measured by RAPL"
+    per_step = energy["joules_per_env_step"]
+    steps = "" if per_step is None else f", {per_step:.3g} J per env step"
+    return (
+        f"energy: {energy['joules']:,.0f} J ({source}){steps}; {1000 * energy['kg_co2e']:.3g} g CO2e"
+        f" at {energy['grid_g_per_kwh']:g} g per kWh ({energy['region']})"
+    )
 
 
 def format_returns(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> str:

@@ -1,5 +1,6 @@
 """The main job: an experiment in, a run directory with a judged quantized policy out."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
 import os
@@ -13,15 +14,20 @@ from tfquarl.environments import registry
 from tfquarl.metrics import logger
 from tfquarl.metrics import progress as progress_lib
 from tfquarl.program import budget as budget_lib
+from tfquarl.program import energy_monitor
 from tfquarl.program import experiment as experiment_lib
 from tfquarl.program import gin_loading
 from tfquarl.program import interrupts
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import layout
+from tfquarl.program import node_process
 from tfquarl.program import process_monitor
 from tfquarl.program import run_directory
 from tfquarl.program import summary as summary_lib
 from tfquarl.program import supervisor as supervisor_lib
+
+MakeNodes = Callable[[experiment_lib.ScaleConfig], list[node_process.NodeSpec]]
+"""Gives every process of a run, the server first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +45,15 @@ class TrainingResult:
     summary: Mapping[str, Any]
 
 
-def run(loaded: gin_loading.LoadedExperiment, root_dir: str | None) -> "TrainingResult":
+def run(
+    loaded: gin_loading.LoadedExperiment, root_dir: str | None, make_nodes: MakeNodes = layout.make_nodes
+) -> "TrainingResult":
     """Trains, and leaves a run directory that explains itself.
 
     Args:
       loaded: the experiment and its text.
       root_dir: of the run; None makes one below runs/.
+      make_nodes: gives the run's processes; a study may put others in their place.
 
     Returns:
       How it ended.
@@ -64,7 +73,7 @@ def run(loaded: gin_loading.LoadedExperiment, root_dir: str | None) -> "Training
         with _Sinks(experiment, directory) as sinks:
             for unused in loaded.unused:
                 sinks.display.message(f"warning: {unused} is bound, but nothing uses it")
-            status = _run(experiment, spec, directory, sinks, interrupted)
+            status = _run(experiment, spec, directory, sinks, interrupted, make_nodes)
     return TrainingResult(status, directory, directory.read_summary())
 
 
@@ -88,6 +97,7 @@ class _Sinks:
     def __init__(self, experiment: experiment_lib.Experiment, directory: run_directory.RunDirectory) -> None:
         self.metrics = logger.RunMetrics(directory.path)
         self.display = progress_lib.ProgressDisplay(experiment.name, experiment.num_env_steps)
+        self.energy = energy_monitor.EnergyMonitor(experiment.energy, self.metrics, self.metrics.elapsed_sec)
         self._monitor = process_monitor.ProcessMonitor(self.metrics, self.metrics.elapsed_sec)
 
     def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
@@ -97,6 +107,7 @@ class _Sinks:
     def tick(self, processes: process_monitor.Processes | None = None) -> None:
         """Does what is due; called a few times a second, `processes` being those of the run beside this one."""
         self._monitor.sample_if_due(processes)
+        self.energy.sample_if_due(processes)
         self.display.tick()
 
     def __enter__(self) -> "_Sinks":
@@ -114,6 +125,7 @@ def _run(
     directory: run_directory.RunDirectory,
     sinks: _Sinks,
     interrupted: interrupts.Interrupts,
+    make_nodes: MakeNodes,
 ) -> budget_lib.Status:
     """Runs the stations, as processes or in this one, and writes the summary however it ends."""
     started = time.perf_counter()
@@ -137,7 +149,7 @@ def _run(
             launcher = launcher_lib.LocalLauncher(
                 experiment, spec, str(directory.path), layout.preload(experiment.environment.name)
             )
-            nodes = layout.make_nodes(experiment.scale)
+            nodes = make_nodes(experiment.scale)
             supervisor = supervisor_lib.Supervisor(
                 launcher,
                 nodes,
@@ -156,7 +168,6 @@ def _run(
         reason = str(error) if isinstance(error, errors.TfquarlError) else f"{type(error).__name__}: {error}"
         raise
     finally:
-        directory.write_summary(
-            summary_lib.make_summary(experiment, progress, status, reason, time.perf_counter() - started)
-        )
+        summary = summary_lib.make_summary(experiment, progress, status, reason, time.perf_counter() - started)
+        directory.write_summary({**summary, "energy": sinks.energy.summary(progress.total_env_steps)})
     return status

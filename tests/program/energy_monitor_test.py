@@ -1,0 +1,72 @@
+"""Tests of `tfquarl.program.energy_monitor`."""
+
+import os
+
+from tfquarl.metrics import energy
+from tfquarl.metrics import names
+from tfquarl.program import energy_monitor
+from tfquarl.testing import memory_metrics
+
+_REPORT = energy.EnergyReport(
+    "estimated", 50.0, 1e-5, {"collector": 40.0, "learner": 10.0}, {}, 5.0, 10.0, 0.0, "WORLD", 480.0
+)
+
+
+class _Meter(energy.EnergyMeter):
+    """Keeps what it was asked to look at, and always tells the same."""
+
+    def __init__(self) -> None:
+        super().__init__(energy.EnergyConfig())
+        self.samples: list[list[str]] = []
+
+    def sample(self, pids):
+        self.samples.append(list(pids))
+
+    def report(self):
+        return _REPORT
+
+
+class _Nodes:
+    def pids(self):
+        return {"learner": os.getpid()}
+
+
+class _Run:
+    """A monitor, its clock, its meter and what it wrote."""
+
+    def __init__(self) -> None:
+        self.now_sec = 0.0
+        self.metrics = memory_metrics.MemoryMetrics()
+        self.meter = _Meter()
+        self.monitor = energy_monitor.EnergyMonitor(
+            energy.EnergyConfig(), self.metrics, lambda: self.now_sec, self.meter
+        )
+
+
+def test_all_processes_are_looked_at_every_second():
+    run = _Run()
+    for run.now_sec in (0.0, 0.9, 1.0, 2.5):
+        run.monitor.sample_if_due(_Nodes())
+    assert run.meter.samples == [["launcher", "learner", "fork_server"]] * 3
+
+
+def test_rows_come_every_ten_seconds():
+    run = _Run()
+    for run.now_sec in (0.0, 5.0, 10.0, 15.0, 20.1):
+        run.monitor.sample_if_due(_Nodes())
+    assert [(group, step) for group, step, _ in run.metrics.rows] == [(names.ENERGY, 10), (names.ENERGY, 20)]
+    assert run.metrics.rows[0][2] == {
+        "Energy/joules": 50.0,
+        "Energy/kg_co2e": 1e-5,
+        "Energy/joules_collector": 40.0,
+        "Energy/joules_learner": 10.0,
+    }
+
+
+def test_the_summary_looks_once_more_and_tells_energy_per_step():
+    run = _Run()
+    run.monitor.sample_if_due()
+    summary = run.monitor.summary(200)
+    assert run.meter.samples == [["launcher"]] * 2
+    assert summary["joules_per_env_step"] == 0.25 and summary["joules_by_role"]["collector"] == 40.0
+    assert run.monitor.summary(0)["joules_per_env_step"] is None

@@ -1,0 +1,71 @@
+"""Follows the energy of a run's processes, for metrics and for the summary."""
+
+from collections.abc import Callable
+import os
+from typing import Any
+
+from tfquarl.core import interfaces
+from tfquarl.metrics import energy
+from tfquarl.metrics import names
+from tfquarl.program import process_monitor
+
+_SAMPLE_SEC = 1.0
+_REPORT_SEC = 10.0
+
+
+class EnergyMonitor:
+    """Looks at the processes every second, and writes a row of metrics every ten.
+
+    Args:
+      config: what the figures assume.
+      metrics: where the rows go, in group 'energy'.
+      elapsed_sec: for how long the run has been going, which is the rows' step.
+      meter: adds up; None makes one.
+    """
+
+    def __init__(
+        self,
+        config: energy.EnergyConfig,
+        metrics: interfaces.MetricsSink,
+        elapsed_sec: Callable[[], float],
+        meter: energy.EnergyMeter | None = None,
+    ) -> None:
+        self._metrics = metrics
+        self._elapsed_sec = elapsed_sec
+        self._meter = meter or energy.EnergyMeter(config)
+        self._next_sample_sec = 0.0
+        self._next_report_sec = _REPORT_SEC
+
+    def sample_if_due(self, processes: process_monitor.Processes | None = None) -> None:
+        """Takes in what the processes have used if the last look is old enough.
+
+        Args:
+          processes: the nodes; None where there is no process but this one.
+        """
+        now_sec = self._elapsed_sec()
+        if now_sec < self._next_sample_sec:
+            return
+        self._next_sample_sec = now_sec + _SAMPLE_SEC
+        nodes = {} if processes is None else dict(processes.pids())
+        self._meter.sample({process_monitor.LAUNCHER: os.getpid(), **nodes, **process_monitor.fork_server(nodes)})
+        if now_sec >= self._next_report_sec:
+            self._next_report_sec = now_sec + _REPORT_SEC
+            self._write()
+
+    def summary(self, env_steps: int) -> dict[str, Any]:
+        """The energy of the whole run as plain JSON values, also per environment step; the last look is this one.
+
+        Args:
+          env_steps: of the run; 0 gives None per step.
+        """
+        self._next_sample_sec = 0.0
+        self.sample_if_due()
+        report = self._meter.report()
+        per_step = report.joules / env_steps if env_steps else None
+        return {**report.to_json(), "joules_per_env_step": per_step}
+
+    def _write(self) -> None:
+        report = self._meter.report()
+        values = {names.ENERGY_JOULES: report.joules, names.CARBON_KG: report.kg_co2e}
+        values.update({f"{names.ENERGY_JOULES}_{role}": joules for role, joules in report.joules_by_role.items()})
+        self._metrics.write(names.ENERGY, int(self._elapsed_sec()), values)
