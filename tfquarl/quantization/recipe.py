@@ -2,6 +2,8 @@
 
     static_wi8_ai8     static ranges found by calibration, weights int8, activations int8
     dynamic_wi8_afp32  ranges found anew at each inference, weights int8, activations float32 between the layers
+    qat_wi4_ai8        trained with weights of 4 and activations of 8 bits; both lie in int8 containers
+    ptq_wi4_ai8        the same widths without training for them; `bit_widths` has the whole grammar of both
 
 Observation scaling and the map from [-1, 1] to the action bounds stay float in every recipe with float inputs and outputs.
 """
@@ -12,6 +14,7 @@ import difflib
 import numpy as np
 
 from tfquarl.core import errors
+from tfquarl.quantization import bit_widths
 
 IO_TYPES = ("float32", "int8")
 
@@ -27,6 +30,8 @@ class Recipe:
       bias_type: type of the stored biases: 'float32', 'float16', 'int32' or 'int64'.
       is_static: whether activation ranges are fixed in the file and need calibration observations.
       io: type of the model's input and output, 'float32' or 'int8'; 'int8' needs int8 activations.
+      widths: bits of a low-bit recipe, whose values lie in the containers that the types above say; None for others.
+      is_trained: whether the policy is trained with these widths (quantization-aware training).
     """
 
     name: str
@@ -35,6 +40,8 @@ class Recipe:
     bias_type: str
     is_static: bool
     io: str = "float32"
+    widths: bit_widths.BitWidths | None = None
+    is_trained: bool = False
 
     def __post_init__(self) -> None:
         if self.io not in IO_TYPES:
@@ -43,6 +50,8 @@ class Recipe:
             raise errors.ConfigError(
                 f"recipe '{self.name}': io 'int8' needs int8 activations, it has {self.activation_type}; use static_wi8_ai8"
             )
+        if self.io == "int8" and self.widths is not None:
+            raise errors.ConfigError(f"recipe '{self.name}' has float inputs and outputs only; io is 'int8'")
 
     @property
     def weight_bits(self) -> int:
@@ -108,6 +117,17 @@ def static_wi8_ai16() -> Recipe:
     return Recipe("static_wi8_ai16", "int8", "int16", "int64", True)
 
 
+def low_bit(widths: bit_widths.BitWidths, is_trained: bool) -> Recipe:
+    """Weights and activations of 2 to 8 bits each, in int8 containers, with ranges learned in training or fixed by calibration.
+
+    Accuracy: after training about 8 bits, trained for it fewer. Speed: that of static_wi8_ai8, since runtimes have no faster
+    kernels; a device that packs the weights stores as many bits as the name says. Runs where static_wi8_ai8 runs. Needs calibration
+    observations where the policy wasn't trained for it.
+    """
+    name = f"{'qat' if is_trained else 'ptq'}_{widths.suffix}"
+    return Recipe(name, "int8", "int8", "int32", True, "float32", widths, is_trained)
+
+
 _CONSTRUCTORS = {
     constructor.__name__: constructor
     for constructor in (float32, float16, dynamic_wi8_afp32, static_wi8_ai8, static_wi8_ai16)
@@ -120,13 +140,20 @@ def from_name(name: str, io: str = "float32") -> Recipe:
     """The recipe called `name`.
 
     Args:
-      name: one of `NAMES`.
+      name: one of `NAMES`, or a low-bit one by the grammar of `bit_widths`.
       io: type of the model's input and output, 'float32' or 'int8'.
 
     Raises:
       ConfigError: an unknown name, with the closest known ones, or an io type that the recipe can't have.
     """
+    try:
+        parsed = bit_widths.parse(name)
+    except ValueError as error:
+        raise errors.ConfigError(f"recipe '{name}': {error}") from error
+    if parsed is not None:
+        is_trained, widths = parsed
+        return dataclasses.replace(low_bit(widths, is_trained), io=io)
     if name not in _CONSTRUCTORS:
-        close = difflib.get_close_matches(name, NAMES, 3, 0.4) or NAMES
+        close = difflib.get_close_matches(name, (*NAMES, "qat_wi4_ai8", "ptq_wi4_ai8"), 3, 0.4) or NAMES
         raise errors.ConfigError(f"unknown recipe '{name}'; did you mean {' or '.join(close)}?")
     return dataclasses.replace(_CONSTRUCTORS[name](), io=io)

@@ -13,13 +13,22 @@ import numpy as np
 from tfquarl.core import errors
 from tfquarl.runtime import table_reader
 
-OPERATORS = {0: "ADD", 6: "DEQUANTIZE", 9: "FULLY_CONNECTED", 18: "MUL", 28: "TANH", 41: "SUB", 114: "QUANTIZE"}
+OPERATORS = {
+    0: "ADD",
+    6: "DEQUANTIZE",
+    9: "FULLY_CONNECTED",
+    18: "MUL",
+    28: "TANH",
+    41: "SUB",
+    55: "MAXIMUM",
+    114: "QUANTIZE",
+}
 TYPES = {0: "float32", 1: "float16", 2: "int32", 4: "int64", 7: "int16", 9: "int8"}
 ACTIVATIONS = {0: "none", 1: "relu"}
 MAX_TENSOR_BYTES = 1 << 30
 
 # Type code of an operator's options in the schema's union, and their number of fields.
-_OPTIONS = {0: (11, 2), 6: (38, 0), 9: (8, 6), 18: (21, 1), 28: (0, 0), 41: (28, 2), 114: (89, 0)}
+_OPTIONS = {0: (11, 2), 6: (38, 0), 9: (8, 6), 18: (21, 1), 28: (0, 0), 41: (28, 2), 55: (39, 0), 114: (89, 0)}
 
 
 @dataclasses.dataclass(frozen=True)

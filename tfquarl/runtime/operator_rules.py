@@ -14,11 +14,12 @@ _TYPES = {
         ("int16", "int8", "int64", "int16"),
     },
     "TANH": {("float32", "float32"), ("int8", "int8"), ("int16", "int16")},
-    "QUANTIZE": {("float32", "int8"), ("float32", "int16")},
+    "QUANTIZE": {("float32", "int8"), ("float32", "int16"), ("int8", "int8")},
     "DEQUANTIZE": {("int8", "float32"), ("int16", "float32"), ("float16", "float32")},
     "ADD": {("float32", "float32", "float32"), ("int8", "int8", "int8")},
     "SUB": {("float32", "float32", "float32")},
     "MUL": {("float32", "float32", "float32"), ("int8", "int8", "int8")},
+    "MAXIMUM": {("float32", "float32", "float32")},
 }
 
 
@@ -59,7 +60,7 @@ def _check_shapes(what: str, name: str, tensors: Sequence[flatbuffer.Tensor]) ->
         fits = shapes == [(1, size), (units, size), (units,), (1, units)] and tensors[1].is_constant == (
             tensors[2].is_constant
         )
-    elif name in ("ADD", "SUB", "MUL"):
+    elif name in ("ADD", "SUB", "MUL", "MAXIMUM"):
         fits = shapes[0] == shapes[2] and shapes[1] in (shapes[0], shapes[0][-1:])
     else:
         fits = shapes[0] == shapes[1]

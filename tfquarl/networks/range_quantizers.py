@@ -1,0 +1,89 @@
+"""Quantizers of activations: those of tensorflow-model-optimization, with ranges that start at the first batch they see.
+
+Each gives its input on the grid of its range, with straight-through gradients: 1 within the range, 0 beyond it.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfquarl.networks import model_optimization
+from tfquarl.networks import quantization_aware
+
+_NARROWEST = 1e-6
+
+
+def make(bits: int, config: quantization_aware.QuantizationAwareConfig) -> Any:
+    """A `tfmot` quantizer of one tensor."""
+    if config.ranges == quantization_aware.ALL_VALUES:
+        return model_optimization.quantizers.AllValuesQuantizer(bits, False, False, False)
+    quantizer = MovingAverageQuantizer if config.ranges == quantization_aware.MOVING_AVERAGE else LearnedRangeQuantizer
+    return quantizer(bits, config.moving_average_decay)
+
+
+class MovingAverageQuantizer(model_optimization.quantizers.MovingAverageQuantizer):
+    """A moving average of each batch's least and largest value.
+
+    TFMOT's own starts at [-6, 6] with a decay of 0.999, which takes thousands of train steps to forget.
+    """
+
+    def __init__(self, num_bits: int, decay: float) -> None:
+        """Stores the arguments.
+
+        Args:
+          num_bits: of the values, 2 to 8.
+          decay: share of the old range that stays.
+        """
+        super().__init__(num_bits, per_axis=False, symmetric=False, narrow_range=False)
+        self._decay = decay
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, tf.Variable]:
+        """Makes the range's variables, both 0: nothing was seen yet."""
+        del tensor_shape
+        return _range_variables(name, layer, is_trainable=False)
+
+    def __call__(self, inputs: tf.Tensor, training: bool, weights: Any, **kwargs: Any) -> tf.Tensor:
+        """The inputs on the grid; follows their range where `training`."""
+        del kwargs
+        is_new = tf.equal(weights["min_var"], weights["max_var"])
+        return model_optimization.quant_ops.MovingAvgQuantize(
+            inputs,
+            weights["min_var"],
+            weights["max_var"],
+            ema_decay=tf.where(is_new, 0.0, self._decay),
+            is_training=training,
+            num_bits=self.num_bits,
+        )
+
+
+class LearnedRangeQuantizer(MovingAverageQuantizer):
+    """A moving average until the network is quantized, then variables that the optimizer moves.
+
+    What is cut off at an end pulls that end towards it by its gradient (as in PACT, arXiv 1805.06085, equation 3).
+    """
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, tf.Variable]:
+        """Makes the range's variables, trainable ones."""
+        del tensor_shape
+        return _range_variables(name, layer, is_trainable=True)
+
+    def __call__(self, inputs: tf.Tensor, training: bool, weights: Any, **kwargs: Any) -> tf.Tensor:
+        """The inputs on the grid; follows their range where `training` and the argument `is_observing` is True."""
+        low, high = weights["min_var"], weights["max_var"]
+        if kwargs["is_observing"]:
+            return super().__call__(inputs, training, weights)
+        if training:
+            is_new = tf.equal(low, high)
+            low.assign(tf.where(is_new, tf.minimum(tf.reduce_min(inputs), 0.0), low))
+            high.assign(tf.where(is_new, tf.maximum(tf.reduce_max(inputs), _NARROWEST), high))
+        return tf.quantization.fake_quant_with_min_max_vars(
+            inputs, tf.minimum(low, 0.0), tf.maximum(high, _NARROWEST), num_bits=self.num_bits
+        )
+
+
+def _range_variables(name: str, layer: Any, is_trainable: bool) -> dict[str, tf.Variable]:
+    zero = tf.constant_initializer(0.0)
+    return {
+        f"{end}_var": layer.add_weight(name=f"{name}/{end}", shape=(), initializer=zero, trainable=is_trainable)
+        for end in ("min", "max")
+    }
