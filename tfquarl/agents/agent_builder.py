@@ -12,6 +12,7 @@ from typing import runtime_checkable
 from tfquarl.core import environment_spec
 from tfquarl.core import exploration_config
 from tfquarl.networks import architecture
+from tfquarl.networks import quantization_aware
 
 
 @runtime_checkable
@@ -41,8 +42,20 @@ class AgentBuilder(Protocol):
         """
         ...
 
-    def make_agent(self, spec: environment_spec.EnvironmentSpec, seed: int) -> Any:
-        """An initialized `tf_agent.TFAgent` that trains on `Transition` batches without a time dimension."""
+    def make_agent(
+        self,
+        spec: environment_spec.EnvironmentSpec,
+        seed: int,
+        quantization: quantization_aware.QuantizationAware | None = None,
+    ) -> Any:
+        """An initialized `tf_agent.TFAgent` that trains on `Transition` batches without a time dimension.
+
+        Its policy is trained quantized where `quantization` is given.
+        """
+        ...
+
+    def policy_network(self, agent: Any) -> Any:
+        """The agent's `networks.policy_network.PolicyNetwork`."""
         ...
 
     def policy_variables(self, agent: Any) -> Mapping[str, Any]:

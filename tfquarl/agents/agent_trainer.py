@@ -8,13 +8,18 @@ import tensorflow as tf
 from tfquarl.agents import agent_builder
 from tfquarl.agents import experience
 from tfquarl.core import environment_spec
+from tfquarl.networks import quantization_aware
 
 
 class AgentTrainer:
     """Binds a builder's agent to one environment; fulfils `learner.trainer.Trainer`."""
 
     def __init__(
-        self, builder: agent_builder.AgentBuilder, spec: environment_spec.EnvironmentSpec, seed: int = 0
+        self,
+        builder: agent_builder.AgentBuilder,
+        spec: environment_spec.EnvironmentSpec,
+        seed: int = 0,
+        quantization: quantization_aware.QuantizationAware | None = None,
     ) -> None:
         """Makes the agent.
 
@@ -22,13 +27,14 @@ class AgentTrainer:
           builder: of the algorithm.
           spec: of the environment.
           seed: of the first weights.
+          quantization: of a policy that is trained quantized; None trains it in float.
 
         Raises:
           ConfigError: the algorithm can't act in this environment.
         """
         self._builder = builder
         self._is_discrete = spec.is_discrete
-        self._agent = builder.make_agent(spec, seed)
+        self._agent = builder.make_agent(spec, seed, quantization)
 
     @property
     def agent(self) -> Any:
@@ -44,6 +50,10 @@ class AgentTrainer:
     def policy_variables(self) -> Mapping[str, tf.Variable]:
         """The policy's variables by the names of `PolicyArchitecture.variable_shapes`."""
         return self._builder.policy_variables(self._agent)
+
+    def activation_ranges(self) -> Mapping[str, tuple[float, float]]:
+        """Least and largest value of each activation where the policy now computes with quantized values; empty where in float."""
+        return self._builder.policy_network(self._agent).activation_ranges()
 
     def train(self, batch: Any, weights: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
         """One train step.

@@ -20,7 +20,10 @@ from tfquarl.core import interfaces
 from tfquarl.core import records
 from tfquarl.metrics import names
 from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import low_bit_policy
 from tfquarl.networks import q_centering
+from tfquarl.quantization import bit_widths
+from tfquarl.quantization import low_bit
 from tfquarl.quantization import recipe as recipe_lib
 
 _PACKAGES = ("tensorflow", "ai-edge-litert", "numpy")
@@ -140,8 +143,9 @@ class ConversionWorker:
         converting = time.perf_counter()
         model = self._converter.convert(snapshot, calibration)
         checking = time.perf_counter()
+        held_out = self._observations.held_out()
         report = self._gate.check(
-            self._converter.architecture, snapshot.variables, model, self._observations.held_out()
+            self._converter.architecture, snapshot.variables, model, held_out, self._trained_output(snapshot, held_out)
         )
         checked = time.perf_counter()
         quantized = self._artifact(snapshot, self._converter, model, report, calibration)
@@ -162,6 +166,14 @@ class ConversionWorker:
         if is_published:  # only now, when collectors have what they wait for
             self._evaluation_policies.publish_pair(quantized, self._reference(snapshot))
         self._metrics.write(names.CONVERT, snapshot.train_step, values)
+
+    def _trained_output(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> np.ndarray | None:
+        """What the learner's own network gives where it computes with quantized values; None where it computes in float."""
+        widths = self._converter.recipe.widths
+        if widths is None or not snapshot.ranges:
+            return None
+        architecture = self._converter.architecture
+        return low_bit_policy.forward(architecture, snapshot.variables, snapshot.ranges, widths, observations)
 
     def _publish(
         self, snapshot: records.PolicySnapshot, quantized: records.PolicyArtifact, report: parity_gate.ParityReport
@@ -219,14 +231,23 @@ def make_manifest(
       report: the verdict on it; None where it wasn't compared.
       calibration: observations [N, D] that it was calibrated on; None where it wasn't.
     """
+    widths = converter.recipe.widths
+    low_bit_facts = {} if widths is None else {"low_bit": _low_bit_json(architecture, widths)}
     return {
         "environment": spec.to_json(),
         "architecture": architecture.to_json(),
         "io": converter.recipe.io,
+        **low_bit_facts,
         "calibration": _calibration_json(calibration),
         "parity": None if report is None else report.to_json(),
         "versions": _versions(),
     }
+
+
+def _low_bit_json(architecture: architecture_lib.PolicyArchitecture, widths: bit_widths.BitWidths) -> Mapping[str, Any]:
+    """True widths, and the size that the constants have where each weight takes no more bits than it needs."""
+    size = low_bit.packed_size(architecture.variable_shapes(), widths.weights)
+    return {**dataclasses.asdict(widths), **dataclasses.asdict(size)}
 
 
 def _calibration_json(calibration: np.ndarray | None) -> Mapping[str, Any] | None:

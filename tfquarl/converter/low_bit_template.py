@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tfquarl.core import errors
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import low_bit_policy
 from tfquarl.quantization import bit_widths
@@ -49,11 +50,17 @@ class LowBitTemplate:
           variables: of the policy, float32 by name.
           observations: for calibration, float32 [N, D]; not looked at where there are `ranges`.
           ranges: of each activation, by the names of `low_bit_policy.range_names`; empty to take them from the observations.
+
+        Raises:
+          NumericalError: a range that is not finite, or missing, by name.
         """
         if not ranges:
             if observations is None:
                 raise ValueError("a policy without ranges needs observations for calibration")
             ranges = low_bit_policy.observed_ranges(self._architecture, variables, observations)
+        for name in low_bit_policy.range_names(self._architecture):
+            if not np.isfinite(ranges.get(name, np.inf)).all():
+                raise errors.NumericalError(f"the range of '{name}' is {ranges.get(name, 'missing')}")
         model = bytearray(self._model)
         for name in ("observation_scaling/offset", "observation_scaling/scale"):
             if name in self._tensors:

@@ -85,6 +85,7 @@ class ParityGate:
         variables: Mapping[str, np.ndarray],
         model: bytes,
         observations: np.ndarray,
+        expected: np.ndarray | None = None,
     ) -> ParityReport:
         """The verdict on `model`.
 
@@ -93,11 +94,13 @@ class ParityGate:
           variables: of the float policy.
           model: the converted policy.
           observations: float32 [M, D], none of which the calibration saw.
+          expected: what the learner's network gives for them where that isn't the float policy: [M, O], of a network trained quantized.
 
         Raises:
           ArtifactError: bytes that are not a policy.
         """
-        expected = numpy_policy.forward(architecture, variables, observations)["output"]
+        if expected is None:
+            expected = numpy_policy.forward(architecture, variables, observations)["output"]
         got = interpreter.PolicyInterpreter(model, len(observations))(observations)
         if not np.all(np.isfinite(got)):
             return ParityReport(False, len(observations), {}, ("outputs are not finite",))

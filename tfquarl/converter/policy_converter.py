@@ -6,6 +6,7 @@ import math
 from absl import logging
 import numpy as np
 
+from tfquarl.converter import low_bit_template
 from tfquarl.converter import reference_frames
 from tfquarl.converter import reference_process
 from tfquarl.converter import scaling_ops
@@ -13,6 +14,7 @@ from tfquarl.converter import template as template_lib
 from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.networks import architecture as architecture_lib
+from tfquarl.quantization import bit_widths
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import model_info
 
@@ -23,6 +25,8 @@ class PolicyConverter:
     TFLiteConverter compiles one policy of the architecture, in a process of its own. Each snapshot's constants are then written
     into a copy of that file: byte for byte what TFLiteConverter gives for the same snapshot and observations. What can't be done
     like this goes to TFLiteConverter, and a warning says so once.
+
+    Low-bit recipes take the structure of their file from TFLiteConverter, and all numbers in it from `low_bit_template`.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class PolicyConverter:
         self._reference = reference or reference_process.ReferenceProcess()
         self._is_prepared = False
         self._template: template_lib.Template | None = None
+        self._low_bit_template: low_bit_template.LowBitTemplate | None = None
         self._has_warned = False
 
     @property
@@ -66,7 +71,9 @@ class PolicyConverter:
         """
         if self._is_prepared:
             return
-        if self._recipe.io == "int8" and scaling_ops.has_action_scaling(self._architecture):
+        if self._recipe.widths is not None:
+            self._low_bit_template = self._make_low_bit_template(self._recipe.widths)
+        elif self._recipe.io == "int8" and scaling_ops.has_action_scaling(self._architecture):
             self._warn("integer outputs with action bounds other than [-1, 1]")
         else:
             variables, observations = template_lib.template_inputs(
@@ -85,8 +92,9 @@ class PolicyConverter:
         """The snapshot's policy as a flatbuffer.
 
         Args:
-          snapshot: of the architecture's variables.
-          observations: for calibration, float32 [N, D] as the environment gives them; None where the recipe needs none.
+          snapshot: of the architecture's variables, for a low-bit recipe maybe with ranges.
+          observations: for calibration, float32 [N, D] as the environment gives them; None where the recipe or the snapshot needs
+            none: one with ranges is not calibrated.
 
         Raises:
           ConversionError: variables that are not the architecture's, no observations where the recipe needs some, or a file
@@ -95,8 +103,11 @@ class PolicyConverter:
         """
         source = f"snapshot {snapshot.version}"
         self._check_variables(source, snapshot.variables)
-        observations = self._check_observations(source, observations) if self._recipe.needs_calibration else None
+        is_calibrated = self._recipe.needs_calibration and not snapshot.ranges
+        observations = self._check_observations(source, observations) if is_calibrated else None
         self.prepare()
+        if self._low_bit_template is not None:
+            return self._write_low_bit(self._low_bit_template, source, snapshot, observations)
         if self._template is not None:
             try:
                 return self._template.write(snapshot.variables, observations)
@@ -106,15 +117,39 @@ class PolicyConverter:
                 raise errors.NumericalError(f"{source}: {error}") from error
         return self._convert_by_reference(snapshot.variables, observations)
 
-    def _convert_by_reference(self, variables: Mapping[str, np.ndarray], observations: np.ndarray | None) -> bytes:
+    def _make_low_bit_template(self, widths: bit_widths.BitWidths) -> low_bit_template.LowBitTemplate:
+        structure = recipe_lib.static_wi8_ai8()
+        variables, observations = template_lib.template_inputs(self._architecture, structure, self._scale_observations)
+        model = self._convert_by_reference(variables, observations, structure)
+        return low_bit_template.LowBitTemplate(model, self._architecture, widths)
+
+    def _write_low_bit(
+        self,
+        template: low_bit_template.LowBitTemplate,
+        source: str,
+        snapshot: records.PolicySnapshot,
+        observations: np.ndarray | None,
+    ) -> bytes:
+        try:
+            return template.write(snapshot.variables, observations, snapshot.ranges)
+        except errors.NumericalError as error:
+            raise errors.NumericalError(f"{source}: {error}") from error
+
+    def _convert_by_reference(
+        self,
+        variables: Mapping[str, np.ndarray],
+        observations: np.ndarray | None,
+        recipe: recipe_lib.Recipe | None = None,
+    ) -> bytes:
+        recipe = recipe or self._recipe
         request = reference_frames.ConversionRequest(
-            self._architecture, self._recipe, variables, observations, self._scale_observations
+            self._architecture, recipe, variables, observations, self._scale_observations
         )
         model = self._reference.convert(request)
         try:
-            model_info.check_model(model, self._recipe)
+            model_info.check_model(model, recipe)
         except errors.ArtifactError as error:
-            raise errors.ConversionError(f"recipe '{self._recipe.name}': {error}") from error
+            raise errors.ConversionError(f"recipe '{recipe.name}': {error}") from error
         return model
 
     def _warn(self, reason: str) -> None:

@@ -18,12 +18,15 @@ class PolicySnapshot:
       variables: float32 arrays by the names of `PolicyArchitecture.variable_shapes`.
       created_sec: when the learner read them, by `time.monotonic`, which the processes of one machine share and which nobody sets;
         None where it isn't known.
+      ranges: least and largest value of each activation by the names of `networks.low_bit_policy.range_names`, of a policy that computes
+        with quantized values in training; empty for one that computes in float.
     """
 
     version: int
     train_step: int
     variables: Mapping[str, np.ndarray]
     created_sec: float | None = None
+    ranges: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +39,8 @@ class PolicyArtifact:
       recipe: name of the quantization recipe, e.g. 'static_wi8_ai8'.
       model: the flatbuffer.
       manifest: plain JSON values: 'environment' (`EnvironmentSpec.to_json`), 'architecture' (`PolicyArchitecture.to_json`),
-        'calibration' (number of observations and their sha256), 'parity' (the report) and 'versions' (of the packages).
+        'low_bit' (of low-bit recipes: the true widths and packed size), 'calibration' (number of observations and their sha256),
+        'parity' (the report) and 'versions' (of the packages).
       created_sec: that of the snapshot.
     """
 

@@ -34,6 +34,7 @@ def pack_snapshot(snapshot: records.PolicySnapshot) -> bytes:
         "train_step": snapshot.train_step,
         "created_sec": snapshot.created_sec,
         "variables": [[name, list(value.shape)] for name, value in arrays.items()],
+        "ranges": [[name, float(low), float(high)] for name, (low, high) in snapshot.ranges.items()],
     }
     return _pack(header, b"".join(value.tobytes() for value in arrays.values()))
 
@@ -48,6 +49,7 @@ def unpack_snapshot(data: bytes | np.ndarray) -> records.PolicySnapshot:
     with _malformed_header():
         version, train_step, created_sec = int(header["version"]), int(header["train_step"]), _time(header)
         shapes = {str(name): tuple(int(size) for size in shape) for name, shape in header["variables"]}
+        ranges = {str(name): (float(low), float(high)) for name, low, high in header.get("ranges", [])}
     variables, offset = {}, 0
     for name, shape in shapes.items():
         end = offset + 4 * math.prod(shape)
@@ -61,7 +63,7 @@ def unpack_snapshot(data: bytes | np.ndarray) -> records.PolicySnapshot:
         raise errors.ArtifactError(
             f"snapshot {version}: {len(payload) - offset} bytes are left after its last variable"
         )
-    return records.PolicySnapshot(version, train_step, variables, created_sec)
+    return records.PolicySnapshot(version, train_step, variables, created_sec, ranges)
 
 
 def pack_artifact(artifact: records.PolicyArtifact) -> bytes:

@@ -22,6 +22,7 @@ class SnapshotTrigger(tf.Module):
         sink: interfaces.SnapshotSink,
         config: learner_config.LearnerConfig,
         clock: Callable[[], float] = time.perf_counter,
+        ranges: Callable[[], Mapping[str, tuple[float, float]]] = dict,
     ) -> None:
         """Stores the arguments.
 
@@ -30,6 +31,7 @@ class SnapshotTrigger(tf.Module):
           sink: where snapshots go.
           config: tells interval and periods.
           clock: seconds.
+          ranges: gives the ranges of a policy that is trained quantized, for `PolicySnapshot`.
         """
         super().__init__(name="snapshot_trigger")
         # A tuple, because tf.Module turns a mapping with '/' in its keys into something that a checkpoint can't hold.
@@ -38,6 +40,7 @@ class SnapshotTrigger(tf.Module):
         self._config = config
         self._clock = clock
         self._published = 0
+        self._ranges = ranges
         self._last_step = 0
         self._last_time = -np.inf
         self.version_variable = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="snapshot_version")
@@ -67,7 +70,7 @@ class SnapshotTrigger(tf.Module):
                 raise errors.NumericalError(
                     f"snapshot {version} at train step {train_step}: variable '{name}' is not finite; it was not published"
                 )
-        snapshot = records.PolicySnapshot(version, train_step, values, created_sec)
+        snapshot = records.PolicySnapshot(version, train_step, values, created_sec, self._ranges())
         self._sink.push(snapshot)
         self.version_variable.assign(version)
         self._published = version  # which stays where a checkpoint takes the variable back

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 import dataclasses
 
 import numpy as np

@@ -6,9 +6,9 @@ packages, and TFMOT refuses those of TF-Agents with "not a supported layer type"
 
 import sys
 
-from tf_agents.networks import network as _tf_agents_network  # noqa: F401, imported for its order: Keras is chosen by it
 from tensorflow_model_optimization.python.core.quantization.keras import quant_ops
 from tensorflow_model_optimization.python.core.quantization.keras import quantizers
+from tf_agents.networks import network as _tf_agents_network  # noqa: F401, imported for its order: Keras is chosen by it
 
 if "tf_keras" in sys.modules:
     raise ImportError(

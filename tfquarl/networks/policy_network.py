@@ -1,5 +1,6 @@
 """The policy network in TensorFlow: a TF-Agents `Network` that computes what `numpy_policy.forward` computes."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from tf_agents.networks import network
 
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import initial_variables
+from tfquarl.networks import quantization_aware
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
 
@@ -26,6 +28,8 @@ class PolicyNetwork(network.Network):
         head_bias: float = 0.0,
         compute_dtype: str = "float32",
         name: str = "policy",
+        quantization: quantization_aware.QuantizationAware | None = None,
+        train_step: Callable[[], Any] | None = None,
     ) -> None:
         """Stores the arguments; `create_variables` makes the variables.
 
@@ -35,6 +39,8 @@ class PolicyNetwork(network.Network):
           head_bias: what the head gives at first, about.
           compute_dtype: of the matrix products, 'float32' or 'bfloat16'; variables and outputs stay float32.
           name: prefix of the variables' names.
+          quantization: of a network that is trained quantized, whose matrix products are float32 for exactness; None computes in float.
+          train_step: gives the train steps made so far, for the delay of the quantization.
         """
         if compute_dtype not in COMPUTE_DTYPES:
             raise ValueError(f"compute_dtype is '{compute_dtype}', needs one of {', '.join(COMPUTE_DTYPES)}")
@@ -44,6 +50,13 @@ class PolicyNetwork(network.Network):
         self._head_bias = head_bias
         self._compute_dtype_name = compute_dtype
         self._named: dict[str, tf.Variable] = {}
+        self._quantization = quantization
+        self._train_step = train_step
+        self._quantized_layers: Any = None
+        if quantization is not None:
+            from tfquarl.networks import quantized_layers  # which imports tensorflow-model-optimization
+
+            self._quantized_layers = quantized_layers.QuantizedLayers(architecture, quantization)
 
     @property
     def architecture(self) -> architecture_lib.PolicyArchitecture:
@@ -65,6 +78,8 @@ class PolicyNetwork(network.Network):
                 initializer=tf.constant_initializer(value),
                 trainable=not name.startswith("observation_scaling/"),
             )
+        if self._quantized_layers is not None:
+            self._quantized_layers.build(self)
         super().build(input_shape)
 
     def assign(self, values: Mapping[str, np.ndarray], source: str) -> None:
@@ -89,12 +104,48 @@ class PolicyNetwork(network.Network):
         self, observation: tf.Tensor, step_type: Any = None, network_state: Any = (), training: bool = False
     ) -> tuple[tf.Tensor, Any]:
         """q_values [B, num_actions] or actions [B, A], float32, of observations [B, D]."""
-        del step_type, training
-        x = layers(self._architecture, self._named, self.scale_observation(observation), self._compute_dtype_name)
+        del step_type
+        x = self.scale_observation(observation)
+        if self._quantized_layers is not None:
+            x = self._quantized(x, training)
+        else:
+            x = layers(self._architecture, self._named, x, self._compute_dtype_name)
+            x = tf.tanh(x) if self._architecture.head == "action" else x
         if self._architecture.head == "action":
             middle, half_range = self._architecture.action_scaling()
-            x = middle + half_range * tf.tanh(x)
+            x = middle + half_range * x
         return x, network_state
+
+    def activation_ranges(self) -> dict[str, tuple[float, float]]:
+        """Least and largest value of each activation where the network now computes with quantized values; empty where in float."""
+        if self._quantized_layers is None or not bool(self._is_quantizing()):
+            return {}
+        self.create_variables()
+        ranges = self._quantized_layers.ranges
+        return {name: (float(low.numpy()), float(high.numpy())) for name, (low, high) in ranges.items()}
+
+    def weights_as_used(self) -> dict[str, tf.Tensor]:
+        """The kernels [inputs, units] by name, as the network multiplies by them now: quantized, or as they are."""
+        if self._quantized_layers is None or not bool(self._is_quantizing()):
+            named = self.policy_variables
+            return {name: tf.identity(value) for name, value in named.items() if name.endswith("/kernel")}
+        return self._quantized_layers.weights_as_used(self.policy_variables)
+
+    def _is_quantizing(self) -> Any:
+        assert self._quantization is not None
+        delay = self._quantization.config.quant_delay
+        return True if delay == 0 or self._train_step is None else self._train_step() >= delay
+
+    def _quantized(self, x: tf.Tensor, training: bool) -> tf.Tensor:
+        """The layers' output for scaled observations: in float until the delay is over."""
+        is_quantizing = self._is_quantizing()
+        if is_quantizing is True:
+            return self._quantized_layers(self._named, x, training)
+        return tf.cond(
+            is_quantizing,
+            lambda: self._quantized_layers(self._named, x, training),
+            lambda: self._quantized_layers.observe(self._named, x, training),
+        )
 
 
 def layers(

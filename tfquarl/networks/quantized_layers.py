@@ -80,7 +80,7 @@ class QuantizedLayers:
         """What the quantized network gives, float32 [B, output_size]; arguments as of `observe`."""
         value: Any = 0.0
         bits = self._widths.inputs
-        values = self._on_grid(low_bit_policy.INPUT, x, lambda scale: x * (1.0 / scale), bits, training)
+        values = self._on_grid(low_bit_policy.INPUT, x, lambda scale: x * (1.0 / scale), bits, 0.0, training)
         for name in self._architecture.layer_names:
             kernel, bias, mean_kernel, mean_bias = self._constants(variables, name)
             if mean_kernel is not None:
@@ -91,12 +91,14 @@ class QuantizedLayers:
     def weights_as_used(self, variables: Mapping[str, tf.Variable]) -> dict[str, tf.Tensor]:
         """The real kernels [inputs, units] by name, as the quantized network multiplies by them."""
         used = {}
-        scale, _ = self._grid(low_bit_policy.INPUT, self._widths.inputs)
+        scale, _ = self._grid(low_bit_policy.INPUT, self._widths.inputs, 0.0)
         for name in self._architecture.layer_names:
             kernel, bias, _, _ = self._constants(variables, name)
             scales = self._weight_scales(kernel, bias, scale)
             used[f"{name}/kernel"] = tf.round(kernel / scales) * scales
-            scale = self._tanh_scale(name) if self._has_tanh(name) else self._grid(name, self._range_bits(name))[0]
+            sum_scale = tf.reduce_max(scale * scales)
+            scale, _ = self._grid(name, self._range_bits(name), sum_scale)
+            scale = self._tanh_scale(name) if self._has_tanh(name) else scale
         return used
 
     def _layer(self, name: str, source: _Values, kernel: tf.Tensor, bias: tf.Tensor, training: bool) -> _Values:
@@ -110,9 +112,8 @@ class QuantizedLayers:
         real = sums * accumulator_scales
         if not self._has_tanh(name) and name != "head":
             real = tf.nn.relu(real)
-        values = self._on_grid(
-            name, real, lambda scale: sums * (accumulator_scales / scale), self._range_bits(name), training
-        )
+        bits, sum_scale = self._range_bits(name), tf.reduce_max(accumulator_scales)
+        values = self._on_grid(name, real, lambda scale: sums * (accumulator_scales / scale), bits, sum_scale, training)
         return self._tanh(name, values) if self._has_tanh(name) else values
 
     def _tanh(self, name: str, values: _Values) -> _Values:
@@ -123,14 +124,16 @@ class QuantizedLayers:
             steps = tf.floor(steps * (low_bit.weight_limit(self._bits(name)) / low_bit.TANH_STEPS) + 0.5)
         return _Values(_straight_through(steps, real / scale), scale)
 
-    def _on_grid(self, name: str, real: tf.Tensor, steps: Any, bits: int, training: bool) -> _Values:
+    def _on_grid(
+        self, name: str, real: tf.Tensor, steps: Any, bits: int, sum_scale: tf.Tensor | float, training: bool
+    ) -> _Values:
         """Real values on their grid; `steps` gives them in units of the grid's scale, by the arithmetic of the runtime."""
         rounded = self._quantizers[name](real, training, self._ranges[name], is_observing=False)
-        scale, zero = self._grid(name, bits)
+        scale, zero = self._grid(name, bits, sum_scale)
         whole = tf.clip_by_value(tf.round(steps(scale)), -zero, 2.0**bits - 1.0 - zero)
         return _Values(_straight_through(whole, rounded / scale), scale)
 
-    def _grid(self, name: str, bits: int) -> tuple[tf.Tensor, tf.Tensor]:
+    def _grid(self, name: str, bits: int, sum_scale: tf.Tensor | float) -> tuple[tf.Tensor, tf.Tensor]:
         """Scale and zero of an activation, as `low_bit.activation_grid` has them, without gradients."""
         low, high = (tf.stop_gradient(tf.identity(self._ranges[name][end])) for end in ("min_var", "max_var"))
         if self._has_tanh(name):
@@ -138,6 +141,7 @@ class QuantizedLayers:
         low, high = tf.minimum(low, 0.0), tf.maximum(high, 0.0)
         largest = 2.0**bits - 1.0
         scale = tf.maximum(high - low, low_bit.NARROWEST_RANGE) / largest
+        scale = tf.maximum(scale, sum_scale / low_bit.LARGEST_MULTIPLIER)
         return scale, tf.clip_by_value(tf.round(-low / scale), 0.0, largest)
 
     def _weight_scales(self, kernel: tf.Tensor, bias: tf.Tensor, input_scale: tf.Tensor) -> tf.Tensor:

@@ -8,6 +8,7 @@ from tfquarl.converter import parity_gate
 from tfquarl.evaluator import config as evaluator_config
 from tfquarl.learner import learner_config
 from tfquarl.metrics import energy
+from tfquarl.networks import quantization_aware
 from tfquarl.program import experiment
 from tfquarl.replay import replay_config
 
@@ -21,6 +22,7 @@ CLASSES = (
     learner_config.LearnerConfig,
     conversion_worker.ConverterConfig,
     parity_gate.ParityConfig,
+    quantization_aware.QuantizationAwareConfig,
     collector_config.CollectorConfig,
     evaluator_config.EvaluatorConfig,
     energy.EnergyConfig,

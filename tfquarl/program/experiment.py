@@ -9,6 +9,8 @@ from tfquarl.converter import parity_gate
 from tfquarl.evaluator import config as evaluator_config
 from tfquarl.learner import learner_config
 from tfquarl.metrics import energy as energy_lib
+from tfquarl.networks import quantization_aware as quantization_aware_lib
+from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.replay import replay_config
 
 
@@ -65,6 +67,7 @@ class Experiment:
       evaluator: judgement of the int8 policy, with the float one beside it.
       scale: processes and threads.
       energy: what the figures of energy and carbon assume.
+      quantization_aware: how the policy is trained by a recipe `qat_...`; other recipes don't look at it.
       num_env_steps: environment steps of all collectors, after which the run ends.
       stop_at_return: ends the run earlier, when a confirmed mean return of the quantized policy reaches it.
       max_wall_time_sec: ends the run earlier, when it has been going for so long, its start-up included; None never.
@@ -84,6 +87,9 @@ class Experiment:
     scale: ScaleConfig
     num_env_steps: int
     energy: energy_lib.EnergyConfig = dataclasses.field(default_factory=energy_lib.EnergyConfig)
+    quantization_aware: quantization_aware_lib.QuantizationAwareConfig = (
+        quantization_aware_lib.QuantizationAwareConfig()
+    )
     stop_at_return: float | None = None
     max_wall_time_sec: float | None = None
     final_evaluation_sec: float = 120.0
@@ -100,3 +106,12 @@ class Experiment:
             raise ValueError(
                 f"name is '{self.name}', needs a word without spaces and slashes: it names the run directory"
             )
+
+
+def quantization_of(experiment: Experiment) -> quantization_aware_lib.QuantizationAware | None:
+    """How the experiment's policy is trained quantized; None where its recipe isn't one of quantization-aware training."""
+    recipe = recipe_lib.from_name(experiment.converter.recipe)
+    if not recipe.is_trained or recipe.widths is None:
+        return None
+    centers = experiment.converter.center_q_values
+    return quantization_aware_lib.QuantizationAware(recipe.widths, experiment.quantization_aware, centers)

@@ -42,10 +42,13 @@ def make_learner(
     from tfquarl.learner import snapshot_trigger
 
     config = experiment.learner
-    trainer = agent_trainer.AgentTrainer(experiment.agent, spec, experiment.seed + _LEARNER_SEED)
+    quantization = experiment_lib.quantization_of(experiment)
+    trainer = agent_trainer.AgentTrainer(experiment.agent, spec, experiment.seed + _LEARNER_SEED, quantization)
     dataset = transport.batches(config.batch_size)
     learner = policy_learner.PolicyLearner(trainer, dataset, config, transport.priorities())
-    trigger = snapshot_trigger.SnapshotTrigger(trainer.policy_variables, transport.snapshot_sink(), config)
+    trigger = snapshot_trigger.SnapshotTrigger(
+        trainer.policy_variables, transport.snapshot_sink(), config, ranges=trainer.activation_ranges
+    )
     shapes = checkpointing.variable_shapes(trainer.agent)
     checkpoint_objects = {"agent": trainer.agent, "statistics": learner.statistics, "trigger": trigger}
     kept = checkpointing.Checkpointing(checkpoints, checkpoint_objects, shapes, config.max_checkpoints)

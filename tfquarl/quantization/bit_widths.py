@@ -1,11 +1,11 @@
 """How many bits each part of a low-bit policy has, with the names that say so: `qat_wi4_ai8`, `ptq_wi3_ai3_ii4_oi4_pc`.
 
-    qat | ptq   trained for it (quantization-aware training), or quantized after training
-    wi4         weights have 4 bits
-    ai8         values between layers have 8 bits
-    ii4         the scaled observation, the network's input, has 4 bits; 8 where nothing is said
-    oi4         the network's output has 4 bits; 8 where nothing is said
-    pc          each unit of a layer has a weight scale of its own (per channel); else the whole layer has one
+qat | ptq   trained for it (quantization-aware training), or quantized after training
+wi4         weights have 4 bits
+ai8         values between layers have 8 bits
+ii4         the scaled observation, the network's input, has 4 bits; 8 where nothing is said
+oi4         the network's output has 4 bits; 8 where nothing is said
+pc          each unit of a layer has a weight scale of its own (per channel); else the whole layer has one
 """
 
 import dataclasses

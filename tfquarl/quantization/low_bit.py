@@ -89,7 +89,9 @@ def weight_limit(bits: int) -> int:
     return (1 << (bits - 1)) - 1
 
 
-def weight_scales(kernel: np.ndarray, bias: np.ndarray, input_scale: np.float32, widths: bit_widths.BitWidths) -> np.ndarray:
+def weight_scales(
+    kernel: np.ndarray, bias: np.ndarray, input_scale: np.float32, widths: bit_widths.BitWidths
+) -> np.ndarray:
     """Scales of a kernel's units, float32 [units]; all the same where there is one for the layer.
 
     The largest weight of a unit, or of the layer, is the largest integer. A bias too large for that gets larger steps.
@@ -140,4 +142,6 @@ def packed_size(shapes: Mapping[str, tuple[int, ...]], bits: int) -> PackedSize:
     kernels = [shape[0] * shape[1] for name, shape in shapes.items() if name.endswith("/kernel")]
     bias_bytes = 4 * sum(shape[0] for name, shape in shapes.items() if name.endswith("/bias"))
     num_weights = sum(kernels)
-    return PackedSize(num_weights, bits, sum(-(-count * bits // 8) for count in kernels) + bias_bytes, num_weights + bias_bytes)
+    return PackedSize(
+        num_weights, bits, sum(-(-count * bits // 8) for count in kernels) + bias_bytes, num_weights + bias_bytes
+    )

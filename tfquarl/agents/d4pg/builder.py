@@ -8,11 +8,13 @@ from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import exploration_config
 from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import quantization_aware
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     from tfquarl.agents.d4pg import d4pg_agent
+    from tfquarl.networks import policy_network
 
 _MIN_PRIORITY = 1e-3
 # The critic's seed follows from the policy's, and is not the same.
@@ -73,7 +75,12 @@ class D4pgBuilder:
             )
         return architecture_lib.action_architecture(spec, self.policy_hidden_sizes, self.activation)
 
-    def make_agent(self, spec: environment_spec.EnvironmentSpec, seed: int) -> "d4pg_agent.D4pgAgent":
+    def make_agent(
+        self,
+        spec: environment_spec.EnvironmentSpec,
+        seed: int,
+        quantization: quantization_aware.QuantizationAware | None = None,
+    ) -> "d4pg_agent.D4pgAgent":
         """An initialized agent. n-step rewards arrive summed, so that it looks one transition ahead."""
         import tensorflow as tf
 
@@ -86,10 +93,18 @@ class D4pgBuilder:
         critic = critic_network.CriticNetwork(
             architecture, self.critic_hidden_sizes, self.num_atoms, seed + _CRITIC_SEED_OFFSET, self.compute_dtype
         )
+        train_step = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="train_step")
+        policy = policy_network.PolicyNetwork(
+            architecture,
+            seed,
+            compute_dtype=self.compute_dtype,
+            quantization=quantization,
+            train_step=lambda: train_step,
+        )
         agent = d4pg_agent.D4pgAgent(
             experience.time_step_spec(spec),
             experience.action_spec(spec),
-            policy_network.PolicyNetwork(architecture, seed, compute_dtype=self.compute_dtype),
+            policy,
             critic,
             tf.keras.optimizers.legacy.Adam(self.actor_learning_rate, epsilon=self.adam_epsilon),
             tf.keras.optimizers.legacy.Adam(self.critic_learning_rate, epsilon=self.adam_epsilon),
@@ -101,7 +116,7 @@ class D4pgBuilder:
                 target_update_period=self.target_update_period,
                 gradient_clip_norm=self.gradient_clip_norm,
             ),
-            tf.Variable(tf.zeros([], tf.int64), trainable=False, name="train_step"),
+            train_step,
         )
         agent.initialize()
         return agent
@@ -109,6 +124,10 @@ class D4pgBuilder:
     def policy_variables(self, agent: "d4pg_agent.D4pgAgent") -> "dict[str, tf.Variable]":
         """The policy's variables by name."""
         return agent.policy_network.policy_variables
+
+    def policy_network(self, agent: "d4pg_agent.D4pgAgent") -> "policy_network.PolicyNetwork":
+        """The policy that is trained."""
+        return agent.policy_network
 
     def priorities(self, loss_info: Any) -> "tf.Tensor":
         """Divergences of the critic from its targets [B] (arXiv 1710.02298), never quite zero."""

@@ -145,7 +145,7 @@ class D4pgAgent(tf_agent.TFAgent):
         critic_gradients = tape.gradient(critic_loss, critic_variables)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(actor_variables)
-            actor_loss = self._actor_loss(observation)
+            actor_loss = self._actor_loss(observation, training=True)
         actor_gradients = tape.gradient(actor_loss, actor_variables)
         self._apply(self._critic_optimizer, critic_gradients, critic_variables)
         self._apply(self._actor_optimizer, actor_gradients, actor_variables)
@@ -184,8 +184,8 @@ class D4pgAgent(tf_agent.TFAgent):
         discount = self._settings.discount * next_time_step.discount
         return losses.project(tf.nn.softmax(logits), next_time_step.reward, discount, self._atoms)
 
-    def _actor_loss(self, observation: tf.Tensor) -> tf.Tensor:
-        action, _ = self._policy_network(observation)
+    def _actor_loss(self, observation: tf.Tensor, training: bool = False) -> tf.Tensor:
+        action, _ = self._policy_network(observation, training=training)
         logits, _ = self._critic_network((self._policy_network.scale_observation(observation), action))
         return tf.reduce_mean(losses.actor_loss(logits, self._atoms))
 

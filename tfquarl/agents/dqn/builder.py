@@ -8,10 +8,13 @@ from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import exploration_config
 from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import quantization_aware
 
 if TYPE_CHECKING:
     import tensorflow as tf
     from tf_agents.agents.dqn import dqn_agent
+
+    from tfquarl.networks import policy_network
 
 _MIN_PRIORITY = 1e-3
 
@@ -76,7 +79,12 @@ class DqnBuilder:
             )
         return architecture_lib.q_architecture(spec, self.hidden_sizes, self.activation)
 
-    def make_agent(self, spec: environment_spec.EnvironmentSpec, seed: int) -> "dqn_agent.DqnAgent":
+    def make_agent(
+        self,
+        spec: environment_spec.EnvironmentSpec,
+        seed: int,
+        quantization: quantization_aware.QuantizationAware | None = None,
+    ) -> "dqn_agent.DqnAgent":
         """An initialized agent; n-step rewards arrive summed, so that the agent itself looks one transition ahead."""
         import tensorflow as tf
         from tf_agents.agents.dqn import dqn_agent
@@ -85,10 +93,18 @@ class DqnBuilder:
         from tfquarl.networks import policy_network
 
         agent_class = dqn_agent.DdqnAgent if self.is_double else dqn_agent.DqnAgent
+        train_step = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="train_step")
+        q_network = policy_network.PolicyNetwork(
+            self.architecture(spec),
+            seed,
+            self.initial_value,
+            quantization=quantization,
+            train_step=lambda: train_step,
+        )
         agent = agent_class(
             experience.time_step_spec(spec),
             experience.action_spec(spec),
-            q_network=policy_network.PolicyNetwork(self.architecture(spec), seed, self.initial_value),
+            q_network=q_network,
             optimizer=self._optimizer(),
             gamma=self.discount,
             n_step_update=1,
@@ -97,14 +113,18 @@ class DqnBuilder:
             target_update_period=self.target_update_period,
             gradient_clipping=self.gradient_clip_norm,
             reward_scale_factor=self.reward_scale,
-            train_step_counter=tf.Variable(tf.zeros([], tf.int64), trainable=False, name="train_step"),
+            train_step_counter=train_step,
         )
         agent.initialize()
         return agent
 
     def policy_variables(self, agent: "dqn_agent.DqnAgent") -> "dict[str, tf.Variable]":
         """The Q network's variables by name."""
-        return agent._q_network.policy_variables  # TF-Agents has no public name for it.
+        return self.policy_network(agent).policy_variables
+
+    def policy_network(self, agent: "dqn_agent.DqnAgent") -> "policy_network.PolicyNetwork":
+        """The Q network."""
+        return agent._q_network  # TF-Agents has no public name for it.
 
     def priorities(self, loss_info: Any) -> "tf.Tensor":
         """Absolute temporal-difference errors [B] (arXiv 1511.05952, section 3.3), never quite zero."""
