@@ -45,3 +45,17 @@ def test_each_recipe_tells_its_consequences():
 def test_what_cannot_be_is_refused(name: str, io: str, message: str):
     with pytest.raises(errors.ConfigError, match=message):
         recipe.from_name(name, io)
+
+
+def test_low_bit_names_are_decoded():
+    found = recipe.from_name("qat_wi4_ai3_ii5_pc")
+    assert found.name == "qat_wi4_ai3_ii5_pc"
+    assert found.is_trained
+    assert found.widths is not None
+    assert (found.widths.weights, found.widths.activations, found.widths.inputs, found.widths.outputs) == (4, 3, 5, 8)
+    assert (found.weight_bits, found.activation_bits) == (8, 8)
+    assert not recipe.from_name("ptq_wi4_ai3").is_trained
+    with pytest.raises(errors.ConfigError, match="recipe 'qat_wi1_ai8': weights have 1 bits, needs 2 to 8"):
+        recipe.from_name("qat_wi1_ai8")
+    with pytest.raises(errors.ConfigError, match="has float inputs and outputs only"):
+        recipe.from_name("ptq_wi4_ai4", "int8")

@@ -87,8 +87,8 @@ class Experiment:
     scale: ScaleConfig
     num_env_steps: int
     energy: energy_lib.EnergyConfig = dataclasses.field(default_factory=energy_lib.EnergyConfig)
-    quantization_aware: quantization_aware_lib.QuantizationAwareConfig = (
-        quantization_aware_lib.QuantizationAwareConfig()
+    quantization_aware: quantization_aware_lib.QuantizationAwareConfig = dataclasses.field(
+        default_factory=quantization_aware_lib.QuantizationAwareConfig
     )
     stop_at_return: float | None = None
     max_wall_time_sec: float | None = None
