@@ -46,11 +46,12 @@ class MovingAverageQuantizer(model_optimization.quantizers.MovingAverageQuantize
         """The inputs on the grid; follows their range where `training`."""
         del kwargs
         is_new = tf.equal(weights["min_var"], weights["max_var"])
+        decay: Any = tf.where(is_new, 0.0, self._decay)
         return model_optimization.quant_ops.MovingAvgQuantize(
             inputs,
             weights["min_var"],
             weights["max_var"],
-            ema_decay=tf.where(is_new, 0.0, self._decay),
+            ema_decay=decay,
             is_training=training,
             num_bits=self.num_bits,
         )

@@ -124,7 +124,8 @@ class DqnBuilder:
 
     def policy_network(self, agent: "dqn_agent.DqnAgent") -> "policy_network.PolicyNetwork":
         """The Q network."""
-        return agent._q_network  # TF-Agents has no public name for it.
+        network: Any = agent._q_network  # TF-Agents has no public name for it.
+        return network
 
     def priorities(self, loss_info: Any) -> "tf.Tensor":
         """Absolute temporal-difference errors [B] (arXiv 1511.05952, section 3.3), never quite zero."""
