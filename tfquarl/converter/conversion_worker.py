@@ -148,7 +148,10 @@ class ConversionWorker:
             self._converter.architecture, snapshot.variables, model, held_out, self._trained_output(snapshot, held_out)
         )
         checked = time.perf_counter()
-        quantized = self._artifact(snapshot, self._converter, model, report, calibration)
+        calibrated_on = (
+            None if snapshot.ranges else calibration
+        )  # a policy that was trained quantized brings its own ranges
+        quantized = self._artifact(snapshot, self._converter, model, report, calibrated_on)
         is_published = self._publish(snapshot, quantized, report)
         values = {
             names.POLICY_VERSION: float(snapshot.version),
