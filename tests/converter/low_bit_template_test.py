@@ -105,8 +105,8 @@ def test_ranges_of_the_snapshot_go_before_observations_and_need_none():
     observations = np.random.default_rng(2).standard_normal((50, 5)).astype(np.float32)
     ranges = low_bit_policy.observed_ranges(architecture, variables, observations)
     calibrated = converter.convert(records.PolicySnapshot(1, 0, variables), observations)
-    assert converter.convert(records.PolicySnapshot(1, 0, variables, ranges)) == calibrated
-    assert converter.convert(records.PolicySnapshot(1, 0, variables, ranges), 9 * observations) == calibrated
+    assert converter.convert(records.PolicySnapshot(1, 0, variables, ranges=ranges)) == calibrated
+    assert converter.convert(records.PolicySnapshot(1, 0, variables, ranges=ranges), 9 * observations) == calibrated
     assert converter.convert(records.PolicySnapshot(1, 0, variables), 9 * observations) != calibrated
     with pytest.raises(errors.ConversionError, match="needs observations for calibration"):
         converter.convert(records.PolicySnapshot(1, 0, variables))
@@ -118,4 +118,4 @@ def test_ranges_that_are_not_finite_are_refused_by_name():
     variables = policies.variables(architecture, np.random.default_rng(1))
     ranges = dict.fromkeys(low_bit_policy.range_names(architecture), (0.0, 1.0)) | {"dense_1": (0.0, float("inf"))}
     with pytest.raises(errors.NumericalError, match="snapshot 7: the range of 'dense_1'"):
-        converter.convert(records.PolicySnapshot(7, 0, variables, ranges))
+        converter.convert(records.PolicySnapshot(7, 0, variables, ranges=ranges))
