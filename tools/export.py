@@ -28,6 +28,7 @@ _NUM_OBSERVATIONS = flags.DEFINE_integer(
     "num_observations", 1000, "Calibration observations to collect.", lower_bound=64
 )
 export_flags.define()
+flags.adopt_module_key_flags(export_flags)  # so that --help lists them
 
 
 def main() -> int:
@@ -46,8 +47,10 @@ def main() -> int:
         path = pathlib.Path(_OBSERVATIONS.value)
         observations = acting.split(observations_file.read_observations(path, policy.spec.observation_size), str(path))
     else:
+        command.tell(f"collecting {_NUM_OBSERVATIONS.value * 3 // 2} observations by acting in {task.name}")
         observations = acting.collect(task, policy.reference.model, _NUM_OBSERVATIONS.value)
     facts = run_source.training_facts(run_dir, policy, policy_dir)
+    command.tell(f"converting policy {policy.artifact.version} by every recipe")
     chosen = run_source.make_candidate(policy, recipe, observations, facts)
     return command.run(chosen, given, observations.source, task)
 

@@ -42,6 +42,7 @@ _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A binding like 'PolicyArchitecture.hidden_sizes = (64, 64)'."
 )
 export_flags.define()
+flags.adopt_module_key_flags(export_flags)  # so that --help lists them
 
 
 def main() -> int:

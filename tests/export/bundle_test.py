@@ -1,13 +1,19 @@
 """A bundle appears whole or not at all."""
 
 import errno
+import os
 import pathlib
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from tfquarl.core import errors
 from tfquarl.core import files
 from tfquarl.export import bundle
+
+_ROOT = pathlib.Path(bundle.__file__).parents[2]
 
 
 def _names(path: pathlib.Path) -> list[str]:
@@ -45,6 +51,69 @@ def test_a_file_in_the_way_is_refused(tmp_path: pathlib.Path):
     (tmp_path / "b").write_text("")
     with pytest.raises(errors.ConfigError, match="is a file"):
         bundle.check_output_dir(tmp_path / "b", overwrite=True)
+
+
+def test_a_place_that_is_no_directory_is_told_before_any_work(tmp_path: pathlib.Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.ConfigError, match="file is no directory that may be written"):
+        bundle.check_output_dir(tmp_path / "file" / "b" / "c", overwrite=False)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_place_that_may_not_be_written_is_told_before_any_work(tmp_path: pathlib.Path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(errors.ConfigError, match="is no directory that may be written"):
+        bundle.check_output_dir(tmp_path / "b", overwrite=False)
+
+
+@pytest.mark.parametrize("has_old", [False, True], ids=["new", "overwritten"])
+@pytest.mark.parametrize("count", range(3))
+def test_a_program_that_is_killed_while_it_writes_changes_nothing(tmp_path: pathlib.Path, count: int, has_old: bool):
+    if has_old:
+        bundle.write_bundle(tmp_path / "b", {"old": "old"}, overwrite=False)
+    program = f"""
+import os, pathlib, signal
+from tfquarl.core import files
+from tfquarl.export import bundle
+
+write, written = files.write_atomically, []
+
+def write_and_die(path, content):
+    if len(written) == {count}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    written.append(path)
+    write(path, content)
+
+files.write_atomically = write_and_die
+bundle.write_bundle(pathlib.Path({str(tmp_path / "b")!r}), {{"x": "", "y": "", "z": ""}}, overwrite=True)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), *filter(None, sys.path)])}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    if has_old:
+        assert _names(tmp_path / "b") == ["old"]
+    else:
+        assert not (tmp_path / "b").exists()
+    bundle.write_bundle(tmp_path / "b", {"x": ""}, overwrite=has_old)
+    assert _names(tmp_path / "b") == ["x"]
+
+
+def test_what_was_there_comes_back_where_the_new_one_cannot_take_its_place(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+    bundle.write_bundle(tmp_path / "b", {"old": ""}, overwrite=False)
+    rename = pathlib.Path.rename
+
+    def interrupted(path: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
+        if path.name == "new":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bundle.write_bundle(tmp_path / "b", {"x": ""}, overwrite=True)
+    assert _names(tmp_path) == ["b"]
+    assert _names(tmp_path / "b") == ["old"]
 
 
 def test_nothing_is_left_of_a_bundle_that_fails_half_way(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 import dataclasses
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -12,9 +13,12 @@ import pytest
 
 from tests.export import tiny_models
 from tfquarl.core import errors
+from tfquarl.export import c_text
 from tfquarl.export import candidate
+from tfquarl.export import description
 from tfquarl.export import edge_model
 from tfquarl.export import exporter
+from tfquarl.export import golden_vectors
 from tfquarl.export import model_card
 from tfquarl.export import verification
 from tfquarl.networks import architecture
@@ -69,6 +73,7 @@ def _candidate(
         missing,
         arm.observations[::4],
         {"source": "a test", "version": 7},
+        candidate.known_scaling(arm.variables),
     )
 
 
@@ -105,6 +110,30 @@ def test_policy_json_is_enough_to_run_the_model_by_hand(bundle: pathlib.Path):
     assert [element["name"] for element in facts["observation"]["elements"]] == ["joints[0]", "joints[1]", "grip"]
     assert facts["action"] == {"kind": "continuous", "size": 2, "low": [-2, -1], "high": [2, 3]}
     assert facts["arena_bytes"] > 0
+    scaling = facts["observation"]["scaling"]
+    assert (scaling["offset"], scaling["scale"]) == ([0.5, -1, 10], pytest.approx([1, 2, 0.1]))
+    assert "input.encoding does it" in scaling["rule"]
+
+
+def test_a_model_with_float_ends_tells_what_is_inside(arm_models: Mapping[str, bytes]):
+    policy = _candidate(arm_models, io="float32")
+    model = edge_model.make_edge_model(arm_models["static_wi8_ai8"], "float32", "action", {})
+    facts = description.describe(policy, model, [], None, {})
+    assert facts["input"]["scale"] is None and facts["input"]["inside"]["dtype"] == "int8"
+    assert facts["output"]["inside"]["scale"] == 1 / 128
+    assert "the model does it" in facts["observation"]["scaling"]["rule"]
+    floats = edge_model.make_edge_model(arm_models["float32"], "float32", "action", {})
+    assert description.describe(policy, floats, [], None, {})["input"]["inside"] is None
+
+
+def test_golden_vectors_are_spread_over_the_observations(bundle: pathlib.Path):
+    observations = tiny_policies.arm_policy().observations[::4]
+    golden = np.load(bundle / "golden_vectors.npz")["observations"]
+    np.testing.assert_array_equal(golden, observations[: len(golden)])  # no more than 64: all of them
+    header = (bundle / "golden_vectors.h").read_text()
+    assert header.index(c_text.row(observations[0])) < header.index(c_text.row(observations[60]))
+    assert golden_vectors.spread(np.arange(10), 4).tolist() == [0, 2, 5, 7]
+    assert golden_vectors.spread(np.arange(3), 4).tolist() == [0, 1, 2]
 
 
 def test_the_model_names_its_tensors_and_itself(bundle: pathlib.Path):
@@ -125,13 +154,15 @@ def test_every_runtime_is_in_parity_json(bundle: pathlib.Path):
         "dynamic_wi8_afp32",
         "static_wi8_ai8",
         "static_wi8_ai16",
+        "static_wi8_ai8, int8 input and output",
     }
 
 
 def test_the_card_tells_returns_recipes_and_what_is_missing(bundle: pathlib.Path):
     card = (bundle / "MODEL_CARD.md").read_text()
     assert "| exported | 3.0 | 2.0 to 4.0 | 5 |" in card
-    assert "static_wi8_ai8 (exported)" in card
+    assert "| static_wi8_ai8, int8 input and output (exported) |" in card
+    assert "| mean action error, of the range |" in card
     assert "`float16` is missing: not asked for" in card
     assert "skipped: no network" in card
     named = {name for line in model_card.FILES for name in line.split(", ")}
@@ -145,6 +176,23 @@ def test_run_policy_passes_its_golden_vectors_with_the_bundle_alone(bundle: path
     assert done.returncode == 0, done.stderr
     assert "largest difference 0 output steps" in done.stdout
     assert "passed" in done.stdout
+
+
+def test_run_policy_refuses_what_is_no_observation(bundle: pathlib.Path, tmp_path: pathlib.Path):
+    program = "import run_policy; p = run_policy.Policy(); print(p([0.5, -1, 10])); "
+    for observation, complaint in (
+        ("[0.5, -1]", "has shape (2,), needs [3]"),
+        ("[0.5, -1, float('nan')]", "not finite"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", f"{program} p({observation})"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(bundle), *sys.path])},
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=60,
+        )
+        assert done.stdout.startswith("[") and complaint in done.stderr
 
 
 def test_run_policy_fails_where_a_golden_vector_is_missed(bundle: pathlib.Path, tmp_path: pathlib.Path):

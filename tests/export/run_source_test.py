@@ -80,6 +80,7 @@ def test_the_judged_recipe_keeps_its_bytes_and_others_are_made_anew(cartpole: ru
     operators = [name for name, _ in integer_core.PolicyGraph(made.models["static_wi8_ai16"]).operator_versions]
     assert "SUB" not in operators  # an observation scaling that is the identity costs nothing
     assert made.facts["experiment"] == "x"
+    assert made.scaling is None
     anew = run_source.make_candidate(cartpole, recipe_lib.float16(), observations, {})
     assert anew.facts["quantized model"] == "made anew from the float32 policy"
 

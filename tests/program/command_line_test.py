@@ -50,6 +50,13 @@ def test_how_a_program_ends(body, arguments, exit_code, error):
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize("flag", ["--help", "--helpshort", "--helpfull"])
+def test_help_is_no_mistake(flag):
+    result = _run("return 7", flag)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "A number." in result.stdout
+
+
 def test_a_defect_shows_its_traceback():
     result = _run("raise ZeroDivisionError")
     assert result.returncode == 1

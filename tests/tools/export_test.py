@@ -14,8 +14,8 @@ from tfquarl.testing import tiny_policies
 _ROOT = pathlib.Path(architecture.__file__).parents[2]
 
 
-def _run(tool: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def _run(tool: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **variables}
     return subprocess.run(
         [sys.executable, str(_ROOT / "tools" / f"{tool}.py"), *arguments],
         capture_output=True,
@@ -33,8 +33,15 @@ def _run_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def test_a_run_becomes_a_bundle(run_dir: pathlib.Path, tmp_path: pathlib.Path):
-    done = _run("export", f"--run_dir={run_dir}", "--io=int8", "--episodes=2", f"--output_dir={tmp_path / 'policy'}")
+    apt_get = tmp_path / "bin" / "apt-get"
+    apt_get.parent.mkdir()
+    apt_get.write_text("#!/bin/sh\necho 'E: no network' >&2\nexit 100\n")
+    apt_get.chmod(0o755)
+    variables = {"PATH": os.pathsep.join([str(apt_get.parent), os.environ["PATH"]]), "HOME": str(tmp_path)}
+    flags = ("--io=int8", "--episodes=2", "--verify=arm64", f"--output_dir={tmp_path / 'policy'}")
+    done = _run("export", f"--run_dir={run_dir}", *flags, **variables)
     assert done.returncode == 0, done.stderr
+    assert "ai-edge-litert arm64: skipped, apt-get failed: E: no network" in done.stdout
     assert "tflite-micro reference" in done.stdout
     assert "return of the exported policy: 500.0 (500.0 to 500.0) over 2 episodes" in done.stdout
     assert "| exported | 500.0 |" in (tmp_path / "policy" / "MODEL_CARD.md").read_text()

@@ -13,6 +13,7 @@ from tfquarl.environments import registry
 from tfquarl.evaluator import episodes
 from tfquarl.evaluator import evaluation
 from tfquarl.export import edge_model
+from tfquarl.export import native_output
 from tfquarl.runtime import action_selection
 from tfquarl.runtime import model_runner
 
@@ -70,7 +71,9 @@ def collect(task: Task, model: bytes, count: int) -> Observations:
     """
     environment = task.make()
     try:
-        stream = _observations(environment, model_runner.ModelRunner(model), task.seed)
+        with native_output.captured():
+            policy = model_runner.ModelRunner(model)
+        stream = _observations(environment, policy, task.seed)
         gathered = {
             name: np.stack([next(stream) for _ in range(size)]) for name, size in (("a", count), ("b", count // 2))
         }

@@ -38,6 +38,11 @@ class UnavailableError(Exception):
     """The arm64 runtime can't be had here, with the reason."""
 
 
+def location(cache: pathlib.Path | None = None) -> pathlib.Path:
+    """Where the arm64 system is, or will be once it is fetched; `cache` as of `runtimes`."""
+    return (cache or pathlib.Path.home() / ".cache" / "tfquarl") / f"arm64-{_pins_digest()}"
+
+
 def runtimes(cache: pathlib.Path | None = None) -> list[trial.Runtime]:
     """The arm64 runtimes, fetched where they are not in the cache yet (about 60 MB, half a minute).
 
@@ -49,7 +54,7 @@ def runtimes(cache: pathlib.Path | None = None) -> list[trial.Runtime]:
     """
     if platform.machine() == "aarch64":
         raise UnavailableError("this machine is arm64 itself; the other runtimes ran on it")
-    root = (cache or pathlib.Path.home() / ".cache" / "tfquarl") / f"arm64-{_pins_digest()}"
+    root = location(cache)
     if not root.is_dir():
         _fetch(root)
     qemu = shutil.which(QEMU) or str(root / "qemu" / "usr" / "bin" / QEMU)
@@ -155,7 +160,8 @@ def _execute(command: Sequence[str], directory: pathlib.Path) -> str:
         raise UnavailableError(f"{command[0]}: {error}") from error
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("W")]
-        raise UnavailableError(f"{pathlib.Path(command[0]).name} failed: {(said or ['no word'])[-1].strip()}")
+        reason = next((line for line in said if line.startswith(("E:", "ERROR:"))), (said or ["no word"])[-1])
+        raise UnavailableError(f"{pathlib.Path(command[0]).name} failed: {reason.strip()}")
     return done.stdout
 
 

@@ -14,7 +14,7 @@ def check_output_dir(path: pathlib.Path, overwrite: bool) -> None:
     """Checks, before any work, that a bundle may be written to `path`.
 
     Raises:
-      ConfigError: it holds files that may not be overwritten, or is none of a directory's paths.
+      ConfigError: it holds files that may not be overwritten, is none of a directory's paths, or is in a place that can't be written.
     """
     if path.exists() and not path.is_dir():
         raise errors.ConfigError(f"--output_dir={path} is a file; needs a directory that is new or empty")
@@ -22,6 +22,9 @@ def check_output_dir(path: pathlib.Path, overwrite: bool) -> None:
         raise errors.ConfigError(
             f"--output_dir={path} has files in it; give a new directory, or --overwrite to replace them"
         )
+    place = next(parent for parent in path.absolute().parents if parent.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise errors.ConfigError(f"--output_dir={path} can't be made: {place} is no directory that may be written")
 
 
 def write_bundle(path: pathlib.Path, contents: Mapping[str, bytes | str], overwrite: bool) -> None:
@@ -47,9 +50,19 @@ def write_bundle(path: pathlib.Path, contents: Mapping[str, bytes | str], overwr
             new.mkdir()
             for name, content in contents.items():
                 files.write_atomically(new / name, content)
-            if path.exists():
-                path.rename(temporary / "old")
-            new.rename(path)
+            _replace(path, new, temporary / "old")
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         files.sync_directory(path.parent)
+
+
+def _replace(path: pathlib.Path, new: pathlib.Path, old: pathlib.Path) -> None:
+    """Puts `new` in the place of `path`, and what was there at `old`; where that fails, nothing has changed."""
+    if path.exists():
+        path.rename(old)
+    try:
+        new.rename(path)
+    except BaseException:  # Ctrl-C too
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise

@@ -28,6 +28,7 @@ class PolicyCandidate:
       observations: real ones that calibration has not seen, float32 [N, D].
       facts: plain JSON values for the model card and policy.json: 'source' (what it was made from), 'version', 'train_step',
         'training' and whatever else is known.
+      scaling: of the observations, by 'offset' and 'scale' [D]; None where there is none or it isn't known.
     """
 
     name: str
@@ -38,12 +39,21 @@ class PolicyCandidate:
     missing: Mapping[str, str]
     observations: np.ndarray
     facts: Mapping[str, Any]
+    scaling: Mapping[str, list[float]] | None = None
 
     def __post_init__(self) -> None:
         for name in (REFERENCE, self.recipe.name):
             if name not in self.models:
                 raise errors.ConversionError(f"recipe '{name}' could not be made: {self.missing.get(name, 'no model')}")
         check_observations(self.observations, self.spec.observation_size, "the observations")
+
+
+def known_scaling(variables: Mapping[str, np.ndarray]) -> dict[str, list[float]] | None:
+    """`PolicyCandidate.scaling` of a policy with these variables."""
+    offset, scale = (variables[f"observation_scaling/{part}"] for part in ("offset", "scale"))
+    if not np.any(offset != 0) and not np.any(scale != 1):
+        return None
+    return {"offset": offset.tolist(), "scale": scale.tolist()}
 
 
 def check_observations(observations: np.ndarray, size: int, source: str) -> None:

@@ -57,7 +57,9 @@ class ExportFlags:
         """How the bundle is made."""
         limits = verification.VerificationConfig(self.tolerance_steps, self.max_error_share)
         units = observation_layout.read_units(pathlib.Path(self.units)) if self.units else None
-        return exporter.ExportConfig(self.checked_output_dir(), self.overwrite, limits, observations_source, units)
+        return exporter.ExportConfig(
+            self.checked_output_dir(), self.overwrite, limits, observations_source, units, tell=tell
+        )
 
     def checked_output_dir(self) -> pathlib.Path:
         """The bundle's directory.
@@ -89,6 +91,12 @@ def parsed_flags() -> ExportFlags:
     return ExportFlags(**{**values, "verify": tuple(values["verify"])})
 
 
+def tell(what: str) -> None:
+    """Says on stderr what is being done: an export takes a while."""
+    sys.stderr.write(f"{what} ...\n")
+    sys.stderr.flush()
+
+
 def run(
     policy: candidate_lib.PolicyCandidate, given: ExportFlags, observations_source: str, task: acting.Task | None
 ) -> int:
@@ -110,6 +118,7 @@ def run(
     def play(model: edge_model.EdgeModel) -> list[dict[str, Any]]:
         if task is None:
             raise ValueError("nothing to play in")
+        tell(f"playing {given.episodes} episodes each of the exported and of the float policy in {task.name}")
         return acting.play(task, model, policy.models[candidate_lib.REFERENCE], given.episodes)
 
     result = exporter.export(
@@ -173,10 +182,12 @@ def quantize(
         path = pathlib.Path(request.observations)
         observations = acting.split(observations_file.read_observations(path, spec.observation_size), str(path))
     elif task is not None:
+        tell(f"collecting {request.num_observations * 3 // 2} observations by acting in {task.name}")
         probe = np.zeros((1, spec.observation_size), np.float32)
         observations = acting.collect(task, float_source.make_reference(source, probe), request.num_observations)
     else:
         raise ValueError("there are observations or an environment")
+    tell(f"converting the {source.kind} by every recipe")
     policy = float_source.make_candidate(source, spec, head, recipe, observations, {"file": name})
     return run(policy, given, observations.source, task)
 
@@ -214,6 +225,8 @@ def _runtimes(extra: tuple[str, ...]) -> tuple[list[trial.Runtime], list[dict[st
     runtimes, skipped = verification.local_runtimes(), []
     if "arm64" in extra:
         try:
+            if not arm64.location().is_dir():
+                tell(f"fetching an arm64 system with its runtime, about 60 MB, to {arm64.location()}")
             runtimes += arm64.runtimes()
         except arm64.UnavailableError as error:
             skipped.append(

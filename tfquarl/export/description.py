@@ -9,6 +9,8 @@ from tfquarl.runtime import integer_core
 
 FORMAT = "tfquarl-policy-bundle/1"
 
+_NO_INTEGERS = {"scale": None, "zero_point": None}
+
 
 def describe(
     policy: candidate_lib.PolicyCandidate,
@@ -36,7 +38,12 @@ def describe(
             "version": policy.facts.get("version"),
             "train_step": policy.facts.get("train_step"),
         },
-        "observation": {"size": policy.spec.observation_size, "dtype": "float32", "elements": layout},
+        "observation": {
+            "size": policy.spec.observation_size,
+            "dtype": "float32",
+            "elements": layout,
+            "scaling": _scaling(policy, model),
+        },
         "action": _action(policy.spec),
         "input": {"name": edge_model.INPUT_NAME, **_input(model, policy.spec)},
         "output": {"name": model.output_name, **_output(model, policy.spec)},
@@ -65,11 +72,23 @@ def _action(spec: environment_spec.EnvironmentSpec) -> dict[str, Any]:
     return {"kind": "continuous", "size": spec.action_size, "low": spec.action_low, "high": spec.action_high}
 
 
+def _scaling(policy: candidate_lib.PolicyCandidate, model: edge_model.EdgeModel) -> dict[str, Any] | None:
+    """The scaling of observations that the network was trained with; it is in the model or in its encoding already."""
+    if policy.scaling is None:
+        return None
+    place = "the model" if model.io == "float32" else "input.encoding"
+    return {
+        **policy.scaling,
+        "rule": f"(observation[i] - offset[i]) * scale[i]; {place} does it, so that nobody else may",
+    }
+
+
 def _input(model: edge_model.EdgeModel, spec: environment_spec.EnvironmentSpec) -> dict[str, Any]:
     shape = [1, spec.observation_size]
     if model.io == "float32" or model.core is None:
         text = "the observation as it is; scaling and quantization are inside the model"
-        return {"shape": shape, "dtype": "float32", "scale": None, "zero_point": None, "encoding": None, "rule": text}
+        inside = model.core and _inside(model.core.dtype, model.core.input_scale, model.core.input_zero_point)
+        return {"shape": shape, "dtype": "float32", **_NO_INTEGERS, "encoding": None, "inside": inside, "rule": text}
     return {
         "shape": shape,
         "dtype": "int8",
@@ -84,15 +103,22 @@ def _output(model: edge_model.EdgeModel, spec: environment_spec.EnvironmentSpec)
     shape = [1, spec.num_actions or spec.action_size]
     if model.io == "float32" or model.core is None:
         rule = f"{model.output_name} as they are"
-        return {"shape": shape, "dtype": "float32", "scale": None, "zero_point": None, "decoding": None, "rule": rule}
+        inside = model.core and _inside(model.core.dtype, model.core.output_scale, model.core.output_zero_point)
+        return {"shape": shape, "dtype": "float32", **_NO_INTEGERS, "decoding": None, "inside": inside, "rule": rule}
     return {
         "shape": shape,
         "dtype": "int8",
         "scale": model.core.output_scale,
         "zero_point": model.core.output_zero_point,
         "decoding": _affine(model.core.decode),
-        "rule": f"{model.output_name}[i] = output[i] * multiplier[i] + addend[i]; the map to the action bounds is in it",
+        "rule": f"{model.output_name}[i] = output[i] * multiplier[i] + addend[i]"
+        + ("" if spec.is_discrete else "; the map to the action bounds is in it"),
     }
+
+
+def _inside(dtype: str, scale: float, zero_point: int) -> dict[str, Any]:
+    """What a model with float ends does behind them, for the curious."""
+    return {"dtype": dtype, "scale": scale, "zero_point": zero_point}
 
 
 def _affine(affine: integer_core.Affine) -> dict[str, list[float]]:

@@ -67,7 +67,7 @@ def model_data_header(
         else "// TensorFlow Lite Micro does not run this model: see parity.json.\n"
     )
     discrete = (
-        "// Index of the largest of the values.\nint PolicyGreedyAction(const float* values);\n"
+        "\n// Index of the largest of the values.\nint PolicyGreedyAction(const float* values);\n"
         if spec.is_discrete
         else ""
     )
@@ -78,12 +78,17 @@ def model_data_header(
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
 // The bytes of policy.tflite.
 extern const unsigned char g_policy_model_data[];
 extern const unsigned int g_policy_model_data_size;
 
 enum {{ kPolicyObservationSize = {spec.observation_size} }};
 enum {{ kPolicyOutputSize = {output_size(spec)} }};
+
 {arena}
 // Type of the model's input and output.
 typedef {kind} PolicyNumber;
@@ -94,6 +99,10 @@ void PolicyEncode(const float* observation, PolicyNumber* input);
 // From the model's output to {"q_values" if spec.is_discrete else "the action, in its own units"}.
 void PolicyDecode(const PolicyNumber* output, float* values);
 {discrete}
+#ifdef __cplusplus
+}}  // extern "C"
+#endif
+
 #endif  // POLICY_MODEL_DATA_H_
 """
 

@@ -9,6 +9,7 @@ import json
 import pathlib
 from typing import Any
 
+from absl import logging
 import numpy as np
 
 from tfquarl.export import bundle
@@ -28,7 +29,6 @@ from tfquarl.runtime import trial
 
 MICRO = trial.Runtime("tflite-micro", "reference")
 MAX_COMPARED = 256  # observations that go through every runtime
-MAX_GOLDEN = 64
 
 PlayEpisodes = Callable[[edge_model.EdgeModel], Sequence[Mapping[str, Any]]]
 
@@ -44,6 +44,7 @@ class ExportConfig:
       observations_source: what the candidate's observations came from, for the card.
       units: names and units of observation elements, of `observation_layout.read_units`.
       latency_rounds: of the latency report.
+      tell: hears what is being done, for a person who waits.
     """
 
     output_dir: pathlib.Path
@@ -52,6 +53,7 @@ class ExportConfig:
     observations_source: str = "real observations"
     units: Mapping[str, list[Mapping[str, str]]] | None = None
     latency_rounds: int = latency.ROUNDS
+    tell: Callable[[str], None] = logging.info
 
 
 def export(
@@ -83,19 +85,18 @@ def export(
     model = edge_model.make_edge_model(
         policy.models[policy.recipe.name], policy.recipe.io, policy.output_name, description.metadata(policy)
     )
-    observations = policy.observations[:MAX_COMPARED]
-    trials = verification.run_trials(model, model.encode(observations), runtimes)
-    parity = _judge(policy, config, model, trials)
+    observations = golden_vectors.spread(policy.observations, MAX_COMPARED)
+    trials = verification.run_trials(model, model.encode(observations), runtimes, _told(config))
+    parity = _judge(policy, config, model, observations, trials)
     refusal, arena_bytes = _micro_verdict(trials)
-    outputs = verification.outputs_of(trials[0])[:MAX_GOLDEN]
-    vectors = golden_vectors.make_golden_vectors(model, observations[:MAX_GOLDEN], outputs, parity["tolerance_steps"])
+    outputs = verification.outputs_of(trials[0])
+    vectors = golden_vectors.make_golden_vectors(model, observations, outputs, parity["tolerance_steps"])
     sources = _sources(policy, model, vectors, refusal, arena_bytes)
     parity["runtimes"] += skipped
+    config.tell("compiling the generated C++")
     parity["compilers"] = compilers.compile_sources(sources, model.model)
     returns = list(play(model)) if play else []
-    report = latency.latency_report(
-        policy.models, policy.observations, _arenas(policy, observations), config.latency_rounds
-    )
+    report = _latency(policy, model, config, arena_bytes)
     facts = model_card.CardFacts(
         policy, model, parity, returns, report, machine.describe_machine(), config.observations_source
     )
@@ -114,14 +115,24 @@ def export(
     return result
 
 
+def _told(config: ExportConfig) -> Callable[[trial.Runtime, bytes, np.ndarray], trial.Trial]:
+    """`trial.run`, which tells the user before each trial what it runs."""
+
+    def run(runtime: trial.Runtime, model: bytes, inputs: np.ndarray) -> trial.Trial:
+        config.tell(f"running {len(inputs)} observations on {runtime.name}")
+        return trial.run(runtime, model, inputs)
+
+    return run
+
+
 def _judge(
     policy: candidate_lib.PolicyCandidate,
     config: ExportConfig,
     model: edge_model.EdgeModel,
+    observations: np.ndarray,
     trials: Sequence[trial.Trial],
 ) -> dict[str, Any]:
     """What parity.json says of the trials; raises `ParityError` where it is too much."""
-    observations = policy.observations[:MAX_COMPARED]
     tolerance = config.limits.tolerance(model)
     rows = verification.compare(model, trials, tolerance)
     values = model.decode(verification.outputs_of(trials[0]))
@@ -165,8 +176,17 @@ def _micro_verdict(trials: Sequence[trial.Trial]) -> tuple[str, int | None]:
     return "it was not tried", None
 
 
-def _arenas(policy: candidate_lib.PolicyCandidate, observations: np.ndarray) -> dict[str, int | None]:
-    return {name: trial.run(MICRO, model, observations[:1]).arena_bytes for name, model in policy.models.items()}
+def _latency(
+    policy: candidate_lib.PolicyCandidate, model: edge_model.EdgeModel, config: ExportConfig, arena_bytes: int | None
+) -> list[dict[str, Any]]:
+    """Rows of `latency.latency_report`: every recipe, and the exported model where it is another one."""
+    config.tell("measuring size and latency of every recipe")
+    models, inputs = dict(policy.models), {}
+    arenas = {name: trial.run(MICRO, bytes_, policy.observations[:1]).arena_bytes for name, bytes_ in models.items()}
+    if model.io == "int8":
+        name = model_card.exported_row(policy.recipe)
+        models[name], arenas[name], inputs[name] = model.model, arena_bytes, model.encode(policy.observations)
+    return latency.latency_report(models, policy.observations, arenas, config.latency_rounds, inputs)
 
 
 def _digest(observations: np.ndarray) -> str:

@@ -38,6 +38,11 @@ class FloatSource(Protocol):
         """Elements of its observation and of its output."""
         ...
 
+    @property
+    def scaling(self) -> Mapping[str, list[float]] | None:
+        """Of the observations, as of `PolicyCandidate`."""
+        ...
+
     def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
         """The policy as a flatbuffer with float input and output; raises `ConversionError` where that can't be."""
         ...
@@ -68,6 +73,11 @@ class Weights:
     def sizes(self) -> tuple[int, int]:
         """Elements of its observation and of its output."""
         return self.architecture.observation_size, self.architecture.output_size
+
+    @property
+    def scaling(self) -> Mapping[str, list[float]] | None:
+        """Of the observations, as of `PolicyCandidate`."""
+        return candidate_lib.known_scaling(self.variables)
 
     def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
         """The policy as a flatbuffer."""
@@ -143,7 +153,9 @@ def make_reference(source: FloatSource, observations: np.ndarray) -> bytes:
       ConversionError: it can't be made, or computes something else.
     """
     model = source.convert(recipe_lib.float32(), observations)
-    expected, got = source.outputs(observations), model_runner.ModelRunner(model).run(observations)
+    with native_output.captured():
+        got = model_runner.ModelRunner(model).run(observations)
+    expected = source.outputs(observations)
     error = float(np.abs(expected - got).max())
     if not error <= TOLERANCE_SHARE * max(1.0, float(np.abs(expected).max())):
         raise errors.ConversionError(
@@ -176,6 +188,7 @@ def make_candidate(
                 models[name] = source.convert(recipe_lib.from_name(name), observations.calibration)
             except (errors.ConversionError, errors.NumericalError) as error:
                 missing[name] = str(error)
+    facts = {"source": source.kind, **facts}
     return candidate_lib.PolicyCandidate(
-        spec.name, spec, head, recipe, models, missing, observations.held_out, {"source": source.kind, **facts}
+        spec.name, spec, head, recipe, models, missing, observations.held_out, facts, source.scaling
     )

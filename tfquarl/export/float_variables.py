@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfquarl.core import errors
+from tfquarl.export import native_output
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import numpy_policy
 from tfquarl.runtime import interpreter
@@ -53,7 +54,8 @@ def check_variables(
     Raises:
       ArtifactError: they don't; the model is of another structure than the architecture's.
     """
-    expected = interpreter.PolicyInterpreter(model, len(observations))(observations)
+    with native_output.captured():
+        expected = interpreter.PolicyInterpreter(model, len(observations))(observations)
     got = numpy_policy.forward(architecture, variables, observations)["output"]
     error = float(np.abs(got - expected).max())
     if not error <= TOLERANCE_SHARE * max(1.0, float(np.abs(expected).max())):

@@ -8,6 +8,7 @@ import numpy as np
 from tfquarl.export import c_text
 from tfquarl.export import edge_model
 
+MAX_VECTORS = 64
 HEADER_VECTORS = 16
 
 
@@ -38,15 +39,15 @@ class GoldenVectors:
         return buffer.getvalue()
 
     def to_header(self) -> str:
-        """The first `HEADER_VECTORS` vectors as a C++ header."""
+        """`HEADER_VECTORS` of the vectors as a header for C and C++."""
         count = min(HEADER_VECTORS, len(self.inputs))
         kind = c_text.C_TYPES[self.inputs.dtype.name]
         out_kind = c_text.C_TYPES[self.outputs.dtype.name]
         rows = {
-            "g_policy_golden_observations": ("float", "kPolicyObservationSize", self.observations[:count]),
-            "g_policy_golden_inputs": (kind, "kPolicyObservationSize", self.inputs[:count]),
-            "g_policy_golden_outputs": (out_kind, "kPolicyOutputSize", self.outputs[:count]),
-            "g_policy_golden_values": ("float", "kPolicyOutputSize", self.values[:count]),
+            "g_policy_golden_observations": ("float", "kPolicyObservationSize", spread(self.observations, count)),
+            "g_policy_golden_inputs": (kind, "kPolicyObservationSize", spread(self.inputs, count)),
+            "g_policy_golden_outputs": (out_kind, "kPolicyOutputSize", spread(self.outputs, count)),
+            "g_policy_golden_values": ("float", "kPolicyOutputSize", spread(self.values, count)),
         }
         arrays = "\n".join(
             f"static const {kind} {name}[kPolicyNumGoldenVectors][{size}] = {{\n{c_text.matrix(values)}\n}};\n"
@@ -71,10 +72,17 @@ static const float g_policy_golden_step[kPolicyOutputSize] = {{{c_text.row(self.
 """
 
 
+def spread(rows: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` of the rows [N, ...], evenly spread: neighbours in an episode are nearly the same."""
+    if len(rows) <= count:
+        return rows
+    return rows[np.arange(count) * len(rows) // count]
+
+
 def make_golden_vectors(
     model: edge_model.EdgeModel, observations: np.ndarray, outputs: np.ndarray, tolerance_steps: float
 ) -> GoldenVectors:
-    """Golden vectors of a model.
+    """Golden vectors of a model: `MAX_VECTORS` of the observations at most.
 
     Args:
       model: it.
@@ -82,6 +90,7 @@ def make_golden_vectors(
       outputs: what it gave for them on the runtime that all others are compared with, [N, O].
       tolerance_steps: output steps that a device may be off.
     """
+    observations, outputs = spread(observations, MAX_VECTORS), spread(outputs, MAX_VECTORS)
     values = model.decode(outputs)
     step = model.output_step(values).astype(np.float32)
     return GoldenVectors(observations, model.encode(observations), outputs, values, step, tolerance_steps)

@@ -20,14 +20,16 @@ def latency_report(
     observations: np.ndarray,
     arena_bytes: Mapping[str, int | None],
     rounds: int = ROUNDS,
+    inputs: Mapping[str, np.ndarray] | None = None,
 ) -> list[dict[str, Any]]:
     """One row a recipe, measured in turns, so that a slow moment of the machine hits all.
 
     Args:
-      models: flatbuffers with float input and output, by recipe.
+      models: flatbuffers, by recipe.
       observations: real ones, float32 [N, D].
       arena_bytes: of TensorFlow Lite Micro, by recipe; None where it does not run the model.
       rounds: of `CALLS_PER_ROUND` calls for each model.
+      inputs: by recipe, what a model takes in the place of `observations`, [N, D].
 
     Returns:
       By key: 'recipe', 'p50_us' and 'p95_us' of one action on one thread by ai-edge-litert, 'p50_low_us' and 'p50_high_us' (quartiles
@@ -37,7 +39,7 @@ def latency_report(
     durations: dict[str, list[np.ndarray]] = {name: [] for name in models}
     for round_number in range(-1, rounds):  # the round -1 warms up
         for name, runner in runners.items():
-            measured = _round(runner, observations, round_number)
+            measured = _round(runner, (inputs or {}).get(name, observations), round_number)
             if round_number >= 0:
                 durations[name].append(measured)
     return [_row(name, models[name], durations[name], arena_bytes.get(name)) for name in models]

@@ -1,5 +1,6 @@
 """MODEL_CARD.md: where the policy comes from, what it achieves, what it costs and where it may fail, for people."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -7,6 +8,7 @@ from typing import Any
 
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import edge_model
+from tfquarl.quantization import recipe as recipe_lib
 
 FILES = {
     "policy.tflite": "the model, with the signature `observation` -> `{output}`",
@@ -17,6 +19,21 @@ FILES = {
     "main.cc": "runs the policy on TensorFlow Lite Micro; checks the golden vectors",
     "golden_vectors.npz, golden_vectors.h": "inputs and expected outputs, with the tolerance in output steps",
     "parity.json": "what each runtime gave, and how far the policy is from the float one",
+}
+
+
+_FIGURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "greedy_agreement": ("observations with the same greedy action", "{:.1%}".format),
+    "regret_share": ("value given away by other choices, of the mean spread of q_values", "{:.2%}".format),
+    "q_error_max": ("largest q_value error", "{:.3g}".format),
+    "q_error_mean": ("mean q_value error", "{:.3g}".format),
+    "q_spread": ("mean spread of the q_values of one observation", "{:.3g}".format),
+    "q_error_mean_share": ("mean q_value error, of that spread", "{:.2%}".format),
+    "action_error_max": ("largest action error", "{:.3g}".format),
+    "action_error_mean": ("mean action error", "{:.3g}".format),
+    "action_error_max_share": ("largest action error, of the range", "{:.2%}".format),
+    "action_error_mean_share": ("mean action error, of the range", "{:.2%}".format),
+    "sqnr_db": ("signal to quantization noise (dB)", "{:.1f}".format),
 }
 
 
@@ -58,6 +75,11 @@ def write_card(facts: CardFacts) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def exported_row(recipe: recipe_lib.Recipe) -> str:
+    """What the latency report calls the exported model."""
+    return recipe.name if recipe.io == "float32" else f"{recipe.name}, {recipe.io} input and output"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in (header, *rows)]
@@ -80,7 +102,10 @@ def _training(policy: candidate_lib.PolicyCandidate) -> str:
 
 def _returns(facts: CardFacts) -> str:
     if not facts.returns:
-        return "Not measured in this export; `--episodes=N` plays the exported file in its environment."
+        return (
+            "Not measured in this export; what the run measured, if it did, stands above. `--episodes=N` plays the exported file in its "
+            "environment."
+        )
     rows = [
         (str(row["policy"]), _number(row["mean"]), _interval(row["low"], row["high"]), str(row["episodes"]))
         for row in facts.returns
@@ -92,7 +117,7 @@ def _returns(facts: CardFacts) -> str:
 def _latency(facts: CardFacts) -> str:
     rows = [
         (
-            str(row["recipe"]) + (" (exported)" if row["recipe"] == facts.policy.recipe.name else ""),
+            str(row["recipe"]) + (" (exported)" if row["recipe"] == exported_row(facts.policy.recipe) else ""),
             f"{row['p50_us']:.1f}",
             f"{row['p50_low_us']:.1f} - {row['p50_high_us']:.1f}",
             f"{row['p95_us']:.1f}",
@@ -105,8 +130,8 @@ def _latency(facts: CardFacts) -> str:
     header = ("recipe", "p50 us", "quartiles of p50", "p95 us", "model bytes", "arena bytes", "operations")
     note = (
         f"One action on one thread by ai-edge-litert, on {facts.machine['cpu']}, recipes in turns, with {facts.observations_source}. "
-        "Models with float input and output. The arena is what TensorFlow Lite Micro needs on 64 bits; '-' where it does not run the "
-        "model."
+        "Models have float input and output where nothing else is said; integer ones are timed without the caller's scaling. The arena "
+        "is what TensorFlow Lite Micro needs on 64 bits; '-' where it does not run the model."
     )
     missing = "".join(f"\n\n`{name}` is missing: {reason}" for name, reason in facts.policy.missing.items())
     return table(header, rows) + "\n\n" + note + missing
@@ -128,16 +153,20 @@ def _verification(facts: CardFacts) -> str:
         "version",
         "verdict",
         "largest difference, steps",
-        "in its units",
+        "in units",
         "outputs off",
         "greedy action changed",
     )
-    figures = ", ".join(f"{name} {value:.3g}" for name, value in parity["float"]["figures"].items())
+    figures = [(_FIGURES[name][0], _FIGURES[name][1](value)) for name, value in parity["float"]["figures"].items()]
     compilers = ", ".join(f"{row['compiler']}: {row['status']}" for row in parity["compilers"])
+    unit = "q_values" if facts.model.output_name == "q_values" else "the action"
     return (
-        f"{parity['observations']['count']} observations; {parity['tolerance_steps']:g} output steps are allowed between runtimes.\n\n"
+        f"{parity['observations']['count']} observations; {parity['tolerance_steps']:g} output steps are allowed between runtimes. "
+        f"Units are those of {unit}.\n\n"
         + table(header, rows)
-        + f"\n\nAgainst the float policy: {figures}.\n\nGenerated C++: {compilers}."
+        + "\n\nOn the same observations, against the float policy:\n\n"
+        + table(("figure", "value"), figures)
+        + f"\n\nGenerated C and C++ without a warning: {compilers}."
     )
 
 

@@ -86,6 +86,7 @@ def make_candidate(
         missing,
         observations.held_out,
         {**facts, "quantized model": origin, "version": snapshot.version, "train_step": snapshot.train_step},
+        candidate_lib.known_scaling(variables),
     )
 
 
@@ -104,8 +105,7 @@ def make_models(
       ready: models that are there already, by recipe.
     """
     models, missing = {}, {}
-    scaling = [snapshot.variables[f"observation_scaling/{part}"] for part in ("offset", "scale")]
-    is_scaled = bool(np.any(scaling[0] != 0) or np.any(scaling[1] != 1))
+    is_scaled = candidate_lib.known_scaling(snapshot.variables) is not None
     for name in recipe_lib.NAMES:
         try:
             converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(name), is_scaled)
@@ -132,8 +132,9 @@ def training_facts(run_dir: pathlib.Path, policy: ArchivedPolicy, policy_dir: pa
     for role in ("quantized", "float32", "reference"):
         value = verdict.get(role)
         if isinstance(value, Mapping) and isinstance(value.get("mean_return"), (int, float)):
-            episodes = value.get("episodes", "?")
-            facts[f"return_in_the_run_{role}"] = f"{value['mean_return']:.1f} over {episodes} episodes"
+            low, high, episodes = (value.get(key) for key in ("low", "high", "episodes"))
+            interval = "" if low is None or high is None else f" ({low:.1f} to {high:.1f})"
+            facts[f"return_in_the_run_{role}"] = f"{value['mean_return']:.1f}{interval} over {episodes or '?'} episodes"
     return {key: value for key, value in facts.items() if value is not None}
 
 

@@ -17,7 +17,8 @@ INTERRUPTED = 130
 def run(main: Callable[[], int | None]) -> None:
     """Parses the flags and runs `main` in the directory where the command was typed; exits with its code.
 
-    A `TfquarlError` is printed as one line and gives exit code 1. An unknown flag does the same. Ctrl-C gives `INTERRUPTED`.
+    A `TfquarlError` is printed as one line and gives exit code 1. An unknown flag does the same. Ctrl-C gives `INTERRUPTED`,
+    --help 0.
     """
 
     def checked(arguments: list[str]) -> int:
@@ -50,3 +51,5 @@ def _parse_flags(arguments: list[str]) -> list[str]:
         return flags.FLAGS(arguments)
     except flags.Error as error:
         sys.exit(fail(f"{error}; --help lists the flags"))
+    except SystemExit:  # absl's --help flags end by 1, as if the user had made a mistake
+        sys.exit(0)
