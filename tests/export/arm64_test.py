@@ -138,4 +138,4 @@ def test_a_policy_acts_on_arm64_as_it_does_here(io: str):
     rows = verification.compare(model, trials, verification.VerificationConfig().tolerance(model))
     assert [row["status"] for row in rows] == ["passed"] * 3, rows
     assert [row["version"] for row in rows[1:]] == ["1.4.0", "1.4.0"]
-    assert np.ptp(verification.outputs_of(trials[1])) > 0
+    assert len(np.unique(verification.outputs_of(trials[1]))) > 10
