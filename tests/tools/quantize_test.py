@@ -158,7 +158,7 @@ def test_a_source_becomes_a_bundle(sources: pathlib.Path, tmp_path: pathlib.Path
         (["--model={sources}/saved", "--environment=gym:Acrobot-v1"], "is it another task's policy?"),
         (["--model={sources}/saved", _ACTING, "--head=action"], "does not fit gym:CartPole-v1"),
         (["--model={sources}/saved", "--head=action", _SEEN[0], "--action_low=a"], "--action_low=a needs numbers"),
-        (["--model={sources}/saved", "--head=action", _SEEN[0], "--action_low=1,2,3"], "3 and 1 action bounds for 2"),
+        (["--model={sources}/saved", "--head=action", _SEEN[0], "--action_low=1,2,3"], "3 and 2 action bounds for 2"),
         (["--model={sources}/weights.npz", *_SEEN], "PolicyArchitecture: "),
         (["--model={sources}/weights.npz", *_SEEN, "--gin_file=none.gin"], "no gin file 'none.gin'"),
         (["--model={sources}/short.npz", *_SEEN, "--gin_file={sources}/architecture.gin"], "head/bias"),
