@@ -21,6 +21,7 @@ from tfquarl.core import records
 from tfquarl.metrics import names
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import low_bit_policy
+from tfquarl.networks import observation_scaling
 from tfquarl.networks import q_centering
 from tfquarl.quantization import bit_widths
 from tfquarl.quantization import low_bit
@@ -45,6 +46,9 @@ class ConverterConfig:
       recipe: name of the quantization recipe.
       center_q_values: whether q_values are given relative to their mean over the actions (`networks.q_centering`): the same greedy
         policy with finer steps. Without it the model gives the learner's own q_values.
+      scale_observations: whether each observation feature is measured by its spread over the calibration observations
+        (`networks.observation_scaling`): the same policy, whose int8 input then has steps that fit each feature. For recipes
+        with int8 weights; docs/results/observation_scaling.md has the figures.
       num_calibration_observations: newest observations that ranges are calibrated on, and as many others for parity.
       poll_interval_sec: time between two looks for a newer snapshot.
       stop_at_bad_numbers: whether a snapshot with a NaN or an infinity ends the run. Otherwise it is left out, and the last good policy
@@ -53,6 +57,7 @@ class ConverterConfig:
 
     recipe: str = "static_wi8_ai8"
     center_q_values: bool = True
+    scale_observations: bool = True
     num_calibration_observations: int = 256
     poll_interval_sec: float = 0.02
     stop_at_bad_numbers: bool = False
@@ -61,6 +66,11 @@ class ConverterConfig:
         recipe_lib.from_name(self.recipe)
         if self.num_calibration_observations < 1:
             raise ValueError(f"num_calibration_observations is {self.num_calibration_observations}, needs 1 or more")
+
+    @property
+    def scales_by_spread(self) -> bool:
+        """Whether observations are scaled, and there is something to gain by it."""
+        return self.scale_observations and recipe_lib.from_name(self.recipe).weight_type == "int8"
 
 
 class ConversionWorker:
@@ -140,6 +150,9 @@ class ConversionWorker:
 
     def _convert(self, snapshot: records.PolicySnapshot) -> None:
         calibration = self._observations.calibration()
+        if self._config.scales_by_spread:
+            variables = observation_scaling.scale_by_spread(snapshot.variables, calibration)
+            snapshot = dataclasses.replace(snapshot, variables=variables)
         converting = time.perf_counter()
         model = self._converter.convert(snapshot, calibration)
         checking = time.perf_counter()

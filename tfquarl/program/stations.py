@@ -73,7 +73,7 @@ def make_converter(
 
     config = experiment.converter
     architecture = experiment.agent.architecture(spec)
-    scales = experiment.learner.scale_observations
+    scales = experiment.learner.scale_observations or config.scales_by_spread
     converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(config.recipe), scales)
     float_converter = policy_converter.PolicyConverter(architecture, recipe_lib.float32(), scales)
     return conversion_worker.ConversionWorker(

@@ -1,0 +1,81 @@
+"""Observations measured by their spread: another scaling, the same policy."""
+
+import hypothesis
+from hypothesis import strategies
+import numpy as np
+import pytest
+
+from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import numpy_policy
+from tfquarl.networks import observation_scaling
+
+_ARCHITECTURE = architecture_lib.PolicyArchitecture(2, (1,), 1, "q_values")
+
+
+def _by_hand() -> dict[str, np.ndarray]:
+    return {
+        "observation_scaling/offset": np.float32([1, 0]),
+        "observation_scaling/scale": np.float32([2, 1]),
+        "dense_0/kernel": np.float32([[3], [5]]),
+        "dense_0/bias": np.float32([7]),
+        "head/kernel": np.float32([[1]]),
+        "head/bias": np.float32([0]),
+    }
+
+
+def test_by_hand():
+    # Means 3 and 0, standard deviations 1 and 4.
+    scaled = observation_scaling.scale_by_spread(_by_hand(), np.float32([[2, -4], [4, 4]]))
+    np.testing.assert_array_equal(scaled["observation_scaling/offset"], [3, 0])
+    np.testing.assert_array_equal(scaled["observation_scaling/scale"], [1, 0.25])
+    np.testing.assert_array_equal(scaled["dense_0/kernel"], [[6], [20]])
+    np.testing.assert_array_equal(scaled["dense_0/bias"], [19])  # 7 + (3 - 1) * 2 * 3
+    np.testing.assert_array_equal(scaled["head/kernel"], [[1]])
+    assert list(scaled) == list(_by_hand())
+
+
+@pytest.mark.parametrize(
+    ("observations", "scale"),
+    [([[0, 5], [8, 5]], [0.25, 0.25]), ([[0, 5], [8, 5.004]], [0.25, 0.25]), ([[3, 5]], [1, 1])],
+    ids=["constant feature", "nearly constant feature", "single observation"],
+)
+def test_feature_that_does_not_vary_gets_the_largest_spread(observations: list, scale: list):
+    scaled = observation_scaling.scale_by_spread(_by_hand(), np.float32(observations))
+    np.testing.assert_array_equal(scaled["observation_scaling/scale"], np.float32(scale))
+
+
+@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.given(seed=strategies.integers(0, 2**32 - 1), spread=strategies.floats(0, 1.3))
+def test_policy_stays_the_same(seed: int, spread: float):
+    generator = np.random.default_rng(seed)
+    architecture = architecture_lib.PolicyArchitecture(5, (16, 8), 3, "q_values")
+    variables = {
+        name: generator.standard_normal(s).astype(np.float32) for name, s in architecture.variable_shapes().items()
+    }
+    units = np.exp(spread * generator.uniform(-2.5, 2.5, 5))
+    variables["observation_scaling/scale"] = (1 / units).astype(np.float32)
+    observations = (units * generator.standard_normal((40, 5))).astype(np.float32)
+    before = numpy_policy.forward(architecture, variables, observations)["output"]
+    scaled = observation_scaling.scale_by_spread(variables, observations)
+    architecture.check_variables(scaled, "scaled")
+    after = numpy_policy.forward(architecture, scaled, observations)["output"]
+    np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-3 * np.abs(before).max())
+    x = numpy_policy.forward(architecture, scaled, observations)["scaled_observation"]
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["dense_0/kernel", "observation_scaling/offset"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_value_that_is_not_finite_is_left_for_the_converter_to_name(name: str, value: float):
+    variables = _by_hand()
+    variables[name] = np.full_like(variables[name], value)
+    scaled = observation_scaling.scale_by_spread(variables, np.float32([[2, -4], [4, 4]]))
+    for key, array in variables.items():
+        assert scaled[key] is array
+
+
+def test_policy_that_would_overflow_stays_as_it_is():
+    variables = dict(_by_hand(), **{"dense_0/kernel": np.float32([[3e38], [1]])})
+    scaled = observation_scaling.scale_by_spread(variables, np.float32([[2e30, 0], [4e30, 1]]))
+    assert scaled["dense_0/kernel"] is variables["dense_0/kernel"]

@@ -1,0 +1,48 @@
+"""Observations measured by their own spread before they are quantized: the same policy in another unit for each feature.
+
+One step of an int8 input serves all features, so that a velocity of hundreds leaves a few steps to an angle. Any offset o and scale
+s per feature can stand in the policy's observation scaling where the first layer takes them back:
+
+    x = ((observation - o) * s)        kernel' = kernel * (s_before / s)        bias' = bias + ((o - o_before) * s_before) @ kernel
+
+Only what is rounded to integers changes.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+OFFSET, SCALE = "observation_scaling/offset", "observation_scaling/scale"
+
+# A feature that varies this much less than the one that varies most counts as constant. It gets that one's scale: what varies
+# later would otherwise be far beyond its range.
+_CONSTANT_SHARE = 1e-3
+
+
+def scale_by_spread(variables: Mapping[str, np.ndarray], observations: np.ndarray) -> dict[str, np.ndarray]:
+    """Variables of the same policy whose scaling takes off the mean of each feature and divides by its standard deviation.
+
+    Args:
+      variables: of the policy, float32 by name.
+      observations: float32 [N, D], as the environment gives them.
+
+    Returns:
+      All variables; they stay as they are where float32 can't hold the new ones, or a value isn't finite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        offset = observations.mean(axis=0, dtype=np.float64).astype(np.float32)
+        spread = observations.std(axis=0, dtype=np.float64)
+        largest = spread.max() if spread.max() > 0 else 1.0
+        scale = (1 / np.where(spread > _CONSTANT_SHARE * largest, spread, largest)).astype(np.float32)
+        old_offset, old_scale = (variables[name].astype(np.float64) for name in (OFFSET, SCALE))
+        kernel = variables["dense_0/kernel"].astype(np.float64)
+        bias = variables["dense_0/bias"] + ((offset - old_offset) * old_scale) @ kernel
+        changed = {
+            OFFSET: offset,
+            SCALE: scale,
+            "dense_0/kernel": (kernel * (old_scale / scale)[:, np.newaxis]).astype(np.float32),
+            "dense_0/bias": bias.astype(np.float32),
+        }
+    if not all(np.isfinite(value).all() for value in changed.values()) or not scale.all():
+        return dict(variables)
+    return {name: changed.get(name, value) for name, value in variables.items()}
