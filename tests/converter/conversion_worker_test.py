@@ -19,6 +19,8 @@ from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.metrics import names
+from tfquarl.networks import numpy_policy
+from tfquarl.quantization import calibration_set
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import interpreter
 from tfquarl.testing import memory_metrics
@@ -46,11 +48,14 @@ class _Source:
 class _Observations:
     """Gives always the same observations."""
 
+    def __init__(self, first_unit: float = 1.0) -> None:
+        self._units = np.float32([first_unit, 1, 1, 1, 1])
+
     def calibration(self) -> np.ndarray:
-        return np.random.default_rng(0).standard_normal((32, 5), np.float32)
+        return np.random.default_rng(0).standard_normal((32, 5), np.float32) * self._units
 
     def held_out(self) -> np.ndarray:
-        return np.random.default_rng(1).standard_normal((16, 5), np.float32)
+        return np.random.default_rng(1).standard_normal((16, 5), np.float32) * self._units
 
 
 class _Sink:
@@ -93,12 +98,14 @@ def _station(
     reference: reference_process.ReferenceProcess,
     snapshots: list[records.PolicySnapshot],
     parity: parity_gate.ParityConfig | None = None,
-    stop_at_bad_numbers: bool = False,
+    observations: _Observations | None = None,
+    config: conversion_worker.ConverterConfig | None = None,
+    **changes: bool,
 ) -> _Station:
     sink, metrics = _Sink(), memory_metrics.MemoryMetrics()
     worker = conversion_worker.ConversionWorker(
         _Source(snapshots),
-        _Observations(),
+        observations or _Observations(),
         policy_converter.PolicyConverter(_ARCHITECTURE, recipe_lib.static_wi8_ai8(), True, reference),
         policy_converter.PolicyConverter(_ARCHITECTURE, recipe_lib.float32(), True, reference),
         parity_gate.ParityGate(parity or parity_gate.ParityConfig()),
@@ -106,7 +113,7 @@ def _station(
         sink,
         metrics,
         _SPEC,
-        conversion_worker.ConverterConfig(stop_at_bad_numbers=stop_at_bad_numbers),
+        config or conversion_worker.ConverterConfig(**changes),
     )
     return _Station(worker, sink, metrics)
 
@@ -160,6 +167,51 @@ def test_time_of_the_snapshot_goes_on_to_the_collectors(reference: reference_pro
     assert station.sink.published[0].created_sec == created_sec
     known, unknown = station.metrics.series("convert", names.SNAPSHOT_TO_PUBLISHED_SEC)
     assert known > 50 > unknown > 0  # what is not known counts from when it was seen
+
+
+def test_badly_scaled_feature_costs_little_where_features_are_scaled(reference: reference_process.ReferenceProcess):
+    variables = policies.variables(_ARCHITECTURE, np.random.default_rng(1), scales_observations=False)
+    variables["dense_0/kernel"][0] /= 1000
+    observations = _Observations(first_unit=1000.0)
+    expected = numpy_policy.forward(_ARCHITECTURE, variables, observations.held_out())["output"]
+    shares = []
+    for scale_observations in (False, True):
+        gate = parity_gate.ParityConfig(max_action_error_share=1.0, mean_action_error_share=1.0)
+        snapshot = records.PolicySnapshot(1, 10, variables)
+        station = _station(reference, [snapshot], gate, observations, scale_observations=scale_observations)
+        station.worker.step()
+        shares += station.metrics.series("convert", "Parity/action_error_mean_share")
+        ((_, original),) = station.sink.pairs
+        got = interpreter.PolicyInterpreter(original.model, 16)(observations.held_out())
+        np.testing.assert_allclose(got, expected, atol=1e-3)  # the float policy stays the same one
+    assert shares[1] < shares[0] / 2
+
+
+def test_calibrates_on_some_of_the_recent_observations_and_judges_on_the_newest(
+    reference: reference_process.ReferenceProcess,
+):
+    station = _station(
+        reference, [_snapshot(1)], config=conversion_worker.ConverterConfig(num_calibration_observations=8)
+    )
+    station.worker.step()
+    manifest = station.sink.published[0].manifest
+    chosen = calibration_set.choose(_Observations().calibration(), 8)
+    assert manifest["calibration"] == {"num_observations": 8, "sha256": hashlib.sha256(chosen.tobytes()).hexdigest()}
+    assert manifest["parity"]["num_observations"] == 8
+
+
+@pytest.mark.parametrize(
+    ("recipe", "scale_observations", "scales"),
+    [
+        ("static_wi8_ai8", True, True),
+        ("static_wi8_ai8", False, False),
+        ("float32", True, False),
+        ("float16", True, False),
+    ],
+)
+def test_scaling_is_for_recipes_that_gain_by_it(recipe: str, scale_observations: bool, scales: bool):
+    config = conversion_worker.ConverterConfig(recipe=recipe, scale_observations=scale_observations)
+    assert config.scales_by_spread is scales
 
 
 def test_snapshot_that_is_not_finite_is_counted_and_the_last_policy_stays(

@@ -36,7 +36,7 @@ def test_by_hand():
 
 @pytest.mark.parametrize(
     ("observations", "scale"),
-    [([[0, 5], [8, 5]], [0.25, 0.25]), ([[0, 5], [8, 5.004]], [0.25, 0.25]), ([[3, 5]], [1, 1])],
+    [([[0, 5], [8, 5]], [0.25, 0.25]), ([[0, 5], [8, 5.0000005]], [0.25, 0.25]), ([[3, 5]], [1, 1])],
     ids=["constant feature", "nearly constant feature", "single observation"],
 )
 def test_feature_that_does_not_vary_gets_the_largest_spread(observations: list, scale: list):

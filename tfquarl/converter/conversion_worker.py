@@ -24,6 +24,7 @@ from tfquarl.networks import low_bit_policy
 from tfquarl.networks import observation_scaling
 from tfquarl.networks import q_centering
 from tfquarl.quantization import bit_widths
+from tfquarl.quantization import calibration_set
 from tfquarl.quantization import low_bit
 from tfquarl.quantization import recipe as recipe_lib
 
@@ -49,7 +50,9 @@ class ConverterConfig:
       scale_observations: whether each observation feature is measured by its spread over the calibration observations
         (`networks.observation_scaling`): the same policy, whose int8 input then has steps that fit each feature. For recipes
         with int8 weights; docs/results/observation_scaling.md has the figures.
-      num_calibration_observations: newest observations that ranges are calibrated on, and as many others for parity.
+      num_calibration_observations: observations that ranges are calibrated on, and as many others, the newest, for parity.
+      num_recent_observations: newest observations that the calibrating ones are chosen of (`quantization.calibration_set`), and whose
+        spread is the features' scale.
       poll_interval_sec: time between two looks for a newer snapshot.
       stop_at_bad_numbers: whether a snapshot with a NaN or an infinity ends the run. Otherwise it is left out, and the last good policy
         stays in use.
@@ -59,6 +62,7 @@ class ConverterConfig:
     center_q_values: bool = True
     scale_observations: bool = True
     num_calibration_observations: int = 256
+    num_recent_observations: int = 1024
     poll_interval_sec: float = 0.02
     stop_at_bad_numbers: bool = False
 
@@ -66,11 +70,18 @@ class ConverterConfig:
         recipe_lib.from_name(self.recipe)
         if self.num_calibration_observations < 1:
             raise ValueError(f"num_calibration_observations is {self.num_calibration_observations}, needs 1 or more")
+        if self.num_recent_observations < self.num_calibration_observations:
+            raise ValueError(
+                f"num_recent_observations is {self.num_recent_observations}, needs num_calibration_observations,"
+                f" {self.num_calibration_observations}, or more"
+            )
 
     @property
     def scales_by_spread(self) -> bool:
         """Whether observations are scaled, and there is something to gain by it."""
-        return self.scale_observations and recipe_lib.from_name(self.recipe).weight_type == "int8"
+        recipe = recipe_lib.from_name(self.recipe)
+        is_plain = recipe.widths is None and not recipe.is_trained  # others come with ranges for observations as they are
+        return self.scale_observations and is_plain and recipe.weight_type == "int8"
 
 
 class ConversionWorker:
@@ -149,14 +160,13 @@ class ConversionWorker:
         return True
 
     def _convert(self, snapshot: records.PolicySnapshot) -> None:
-        calibration = self._observations.calibration()
-        if self._config.scales_by_spread:
-            variables = observation_scaling.scale_by_spread(snapshot.variables, calibration)
-            snapshot = dataclasses.replace(snapshot, variables=variables)
+        recent = self._observations.calibration()
+        calibration = calibration_set.choose(recent, self._config.num_calibration_observations)
+        snapshot = self._scaled(snapshot, recent)
         converting = time.perf_counter()
         model = self._converter.convert(snapshot, calibration)
         checking = time.perf_counter()
-        held_out = self._observations.held_out()
+        held_out = self._observations.held_out()[-self._config.num_calibration_observations :]
         report = self._gate.check(
             self._converter.architecture, snapshot.variables, model, held_out, self._trained_output(snapshot, held_out)
         )
@@ -182,6 +192,12 @@ class ConversionWorker:
         if is_published:  # only now, when collectors have what they wait for
             self._evaluation_policies.publish_pair(quantized, self._reference(snapshot))
         self._metrics.write(names.CONVERT, snapshot.train_step, values)
+
+    def _scaled(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> records.PolicySnapshot:
+        if not self._config.scales_by_spread or snapshot.ranges:
+            return snapshot
+        variables = observation_scaling.scale_by_spread(snapshot.variables, observations)
+        return dataclasses.replace(snapshot, variables=variables)
 
     def _trained_output(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> np.ndarray | None:
         """What the learner's own network gives where it computes with quantized values; None where it computes in float."""

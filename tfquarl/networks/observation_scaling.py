@@ -16,7 +16,7 @@ OFFSET, SCALE = "observation_scaling/offset", "observation_scaling/scale"
 
 # A feature that varies this much less than the one that varies most counts as constant. It gets that one's scale: what varies
 # later would otherwise be far beyond its range.
-_CONSTANT_SHARE = 1e-3
+_CONSTANT_SHARE = 1e-6
 
 
 def scale_by_spread(variables: Mapping[str, np.ndarray], observations: np.ndarray) -> dict[str, np.ndarray]:

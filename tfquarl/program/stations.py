@@ -78,7 +78,7 @@ def make_converter(
     float_converter = policy_converter.PolicyConverter(architecture, recipe_lib.float32(), scales)
     return conversion_worker.ConversionWorker(
         transport.snapshot_source(),
-        transport.observation_source(config.num_calibration_observations),
+        transport.observation_source(config.num_recent_observations),
         converter,
         float_converter,
         parity_gate.ParityGate(experiment.parity),

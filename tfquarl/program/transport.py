@@ -187,7 +187,7 @@ class LocalTransport:
         layout = transition.TransitionLayout.from_spec(spec)
         self.replay = local_replay.LocalReplay(layout, experiment.replay, agent.discount, experiment.seed, agent.n_step)
         self._observations = local_replay.LocalObservations(
-            experiment.replay, experiment.converter.num_calibration_observations
+            experiment.replay, experiment.converter.num_recent_observations
         )
         self._layout = layout
         self._snapshots = in_process.LocalSnapshots()

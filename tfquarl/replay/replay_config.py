@@ -23,7 +23,7 @@ class ReplayConfig:
         `samples_per_insert` more exactly; above 50 Reverb fills the log with warnings.
       observation_every: steps of a collector between two observations that it gives for calibration and parity.
       observation_block: observations that are sent together.
-      observation_blocks: newest blocks kept.
+      observation_blocks: newest blocks kept; about half are for calibration.
     """
 
     max_size: int = 100_000
@@ -35,7 +35,7 @@ class ReplayConfig:
     max_in_flight: int = 48
     observation_every: int = 8
     observation_block: int = 16
-    observation_blocks: int = 64
+    observation_blocks: int = 160
 
     def __post_init__(self) -> None:
         for name in (
