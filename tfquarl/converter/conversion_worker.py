@@ -80,7 +80,9 @@ class ConverterConfig:
     def scales_by_spread(self) -> bool:
         """Whether observations are scaled, and there is something to gain by it."""
         recipe = recipe_lib.from_name(self.recipe)
-        is_plain = recipe.widths is None and not recipe.is_trained  # others come with ranges for observations as they are
+        is_plain = (
+            recipe.widths is None and not recipe.is_trained
+        )  # others come with ranges for observations as they are
         return self.scale_observations and is_plain and recipe.weight_type == "int8"
 
 
