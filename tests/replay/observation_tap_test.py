@@ -75,6 +75,20 @@ def test_waits_for_the_first_observations(serve: Serve):
     assert len(found) == 2
 
 
+def test_goes_on_with_what_it_has_when_the_server_is_silent(serve: Serve, monkeypatch: pytest.MonkeyPatch):
+    client = serve(CONFIG)
+    tap(client, 300)
+    pool = observation_tap.ObservationPool(client, LAYOUT, CONFIG, num_observations=5)
+    pool.calibration()
+    monkeypatch.setattr(observation_tap, "_REFRESH_SEC", 0.0)
+
+    def silent(*args: object) -> None:
+        raise errors.RemoteTimeoutError("sampling observations: no answer within 10 s")
+
+    monkeypatch.setattr(pool._caller, "call", silent)
+    assert len(pool.calibration()) > 0
+
+
 def test_stop_signal_ends_the_wait(serve: Serve):
     stop = threading.Event()
     pool = observation_tap.ObservationPool(serve(CONFIG), LAYOUT, CONFIG, stop=stop)

@@ -5,6 +5,7 @@ import dataclasses
 import time
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import cancellation  # TensorFlow has no public name for it
 
@@ -98,7 +99,7 @@ class PolicyLearner:
         first_step, start, is_starved = self.train_step, time.perf_counter(), False
         for variable in (self._loss_sum, self._wait_sec):
             variable.assign(tf.zeros_like(variable))
-        self._batch_time.assign(time.time())
+        self._batch_time.assign(np.asarray(time.time()))  # TensorFlow keeps a copy of every Python number for ever
         if self._iterator is None:
             self._iterator = iter(self._dataset)
         try:

@@ -72,7 +72,7 @@ class SnapshotTrigger(tf.Module):
                 )
         snapshot = records.PolicySnapshot(version, train_step, values, created_sec, self._ranges())
         self._sink.push(snapshot)
-        self.version_variable.assign(version)
+        self.version_variable.assign(np.asarray(version))  # TensorFlow keeps a copy of every Python number for ever
         self._published = version  # which stays where a checkpoint takes the variable back
         self._last_step, self._last_time = train_step, self._clock()
         return snapshot

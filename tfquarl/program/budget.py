@@ -30,7 +30,7 @@ class Progress:
     Attributes:
       env_steps: environment steps by collector.
       train_steps: of the learner.
-      evaluations: every result that the evaluator sent, in order.
+      evaluations: results that the evaluator sent, in order: the confirmed ones and the last one.
       final_version: version of the learner's last snapshot, once it has ended.
       latency_sec: by name of `LATENCIES`, of each collector that has told it.
     """
@@ -51,6 +51,12 @@ class Progress:
                     self.latency_sec.setdefault(name, {})[collector] = values[metric]
         elif group == names.TRAIN:
             self.train_steps = step
+
+    def add_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        """Takes a result of the evaluator; in a long run there are more of them than one can keep."""
+        if self.evaluations and not self.evaluations[-1]["confirmed"]:
+            del self.evaluations[-1]
+        self.evaluations.append(dict(evaluation))
 
     @property
     def total_env_steps(self) -> int:

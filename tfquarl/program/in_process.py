@@ -94,7 +94,7 @@ class InProcessProgram:
         if self._converter.step():
             evaluation = self._evaluator.step(stop)
             if evaluation is not None:
-                progress.evaluations.append(evaluation.to_json())
+                progress.add_evaluation(evaluation.to_json())
 
     def _train_steps_due(self) -> int:
         """Train steps that bring the samples taken to `samples_per_insert` times the transitions inserted."""

@@ -208,7 +208,7 @@ class Supervisor:
             elif message.kind == "ready":
                 self._address = body["address"]
             elif message.kind == "evaluation":
-                self.progress.evaluations.append(dict(body))
+                self.progress.add_evaluation(body)
             elif message.kind == "finished":
                 self.progress.final_version = body["version"]
                 self.progress.train_steps = body["train_step"]

@@ -4,6 +4,7 @@ from collections import OrderedDict
 import threading
 import time
 
+from absl import logging
 import numpy as np
 import reverb
 
@@ -122,7 +123,7 @@ class ObservationPool:
         """The newest observations for calibration [N, D], N >= 1.
 
         Raises:
-          RemoteTimeoutError: there were none within the deadline, or the server did not answer.
+          RemoteTimeoutError: there were none within the deadline.
           StoppedError: told to stop while waiting for them.
         """
         return self._newest(0)
@@ -131,7 +132,7 @@ class ObservationPool:
         """The newest observations for parity [M, D], M >= 1.
 
         Raises:
-          RemoteTimeoutError: there were none within the deadline, or the server did not answer.
+          RemoteTimeoutError: there were none within the deadline.
           StoppedError: told to stop while waiting for them.
         """
         return self._newest(1)
@@ -153,7 +154,12 @@ class ObservationPool:
 
     def _refresh(self) -> None:
         self._refresh_time = time.perf_counter()
-        for item in self._caller.call("sampling observations", self._sample):
+        try:
+            items = self._caller.call("sampling observations", self._sample)
+        except errors.RemoteTimeoutError as error:
+            logging.warning("%s; going on with the observations that are here", error)
+            return
+        for item in items:
             self._blocks[item.key & 1].setdefault(item.key, item.value)
         for blocks in self._blocks:
             while len(blocks) > self._max_blocks // 2:

@@ -1,0 +1,36 @@
+"""Tests of tfquarl/program/budget.py."""
+
+import pytest
+
+from tfquarl.program import budget as budget_lib
+
+
+def _evaluation(version: int, confirmed: bool) -> dict:
+    return {"version": version, "confirmed": confirmed, "quantized": {"mean_return": float(version)}}
+
+
+def test_confirmed_evaluations_and_the_last_one_are_kept():
+    progress = budget_lib.Progress()
+    for version, confirmed in [(1, True), (2, False), (3, False), (4, True), (5, False)]:
+        progress.add_evaluation(_evaluation(version, confirmed))
+    assert [evaluation["version"] for evaluation in progress.evaluations] == [1, 4, 5]
+    assert progress.is_judged(5) and not progress.is_judged(6)
+
+
+@pytest.mark.parametrize(
+    ("env_steps", "elapsed_sec", "final_version", "is_used"),
+    [
+        pytest.param(99, 59.9, None, False, id="nothing_used"),
+        pytest.param(100, 0.0, None, True, id="steps"),
+        pytest.param(0, 60.0, None, True, id="time"),
+        pytest.param(0, 0.0, 3, True, id="the_learner_has_ended"),
+    ],
+)
+def test_a_budget_is_steps_or_time(env_steps, elapsed_sec, final_version, is_used):
+    budget = budget_lib.Budget(100, None, 1.0, max_wall_time_sec=60.0)
+    progress = budget_lib.Progress({0: env_steps}, final_version=final_version)
+    assert budget.is_used(progress, elapsed_sec) is is_used
+
+
+def test_without_a_limit_time_does_not_count():
+    assert not budget_lib.Budget(100, None, 1.0).is_used(budget_lib.Progress(), 1e9)
