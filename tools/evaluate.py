@@ -13,6 +13,7 @@ from absl import flags
 from tfquarl.core import files
 from tfquarl.program import command_line
 from tfquarl.program import evaluation
+from tfquarl.program import key_flag
 
 _POLICY = flags.DEFINE_string("policy", None, "A run's directory, one of its policies/<version>, or a .tflite file.")
 _VERSION = flags.DEFINE_string("version", "best", "Which policy of a run: 'best', 'latest' or a number.")
@@ -20,6 +21,7 @@ _EPISODES = flags.DEFINE_integer("episodes", 100, "Episodes of each policy.", lo
 _SEED = flags.DEFINE_integer("seed", 0, "Decides the episodes.", lower_bound=0)
 _VIDEO = flags.DEFINE_string("video", None, "Films one episode of the policy to this .mp4 or .gif file.")
 _OUTPUT = flags.DEFINE_string("output", None, "Writes the figures to this file, as JSON.")
+key_flag.define()
 
 
 def main() -> int:
@@ -29,7 +31,7 @@ def main() -> int:
     output = pathlib.Path(_OUTPUT.value).absolute() if _OUTPUT.value else None
     if output is not None and not output.parent.is_dir():
         return command_line.fail(f"--output={output}: there is no directory {output.parent}")
-    policy = evaluation.open_policy(_POLICY.value, _VERSION.value)
+    policy = evaluation.open_policy(_POLICY.value, _VERSION.value, key_flag.key())
     if _VIDEO.value:
         earned = evaluation.film(policy, pathlib.Path(_VIDEO.value), _SEED.value)
         print(f"film of an episode with return {earned:.1f}: {_VIDEO.value}")

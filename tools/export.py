@@ -17,6 +17,7 @@ from tfquarl.export import run_source
 from tfquarl.program import archive
 from tfquarl.program import command_line
 from tfquarl.program import export_flags
+from tfquarl.program import key_flag
 
 _RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.")
 _POLICY = flags.DEFINE_string("policy", "best", "Which of its policies: 'best', 'latest' or a version.")
@@ -28,7 +29,9 @@ _NUM_OBSERVATIONS = flags.DEFINE_integer(
     "num_observations", 1000, "Calibration observations to collect.", lower_bound=64
 )
 export_flags.define()
+key_flag.define()
 flags.adopt_module_key_flags(export_flags)  # so that --help lists them
+flags.adopt_module_key_flags(key_flag)
 
 
 def main() -> int:
@@ -40,7 +43,8 @@ def main() -> int:
     given.checked_output_dir()
     run_dir = pathlib.Path(_RUN_DIR.value)
     policy_dir = archive.find_model(run_dir, _POLICY.value).parent
-    policy = run_source.open_policy(archive.load(policy_dir), archive.load_reference(policy_dir))
+    key = key_flag.key()
+    policy = run_source.open_policy(archive.load(policy_dir, key=key), archive.load_reference(policy_dir, key=key))
     recipe = given.recipe(_RECIPE.value or policy.artifact.recipe)
     task = acting.Task(policy.spec.name, policy.spec.action_repeat, given.seed)
     if _OBSERVATIONS.value:

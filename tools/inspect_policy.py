@@ -27,6 +27,7 @@ from tfquarl.export import observations_file
 from tfquarl.export import run_source
 from tfquarl.program import archive
 from tfquarl.program import command_line
+from tfquarl.program import key_flag
 
 _POLICY = flags.DEFINE_string("policy", None, "A run's directory, one of its policies/<version>, or a .tflite file.")
 _VERSION = flags.DEFINE_string("version", "best", "Which policy of a run: 'best', 'latest' or a number.")
@@ -37,6 +38,7 @@ _COLLECT = flags.DEFINE_integer("collect", None, "Observations to collect by act
 _SEED = flags.DEFINE_integer("seed", 0, "Decides the episodes of --collect.", lower_bound=0)
 _PLOTS = flags.DEFINE_string("plots", None, "Directory for weights.png and, with observations, activations.png.")
 _OUTPUT = flags.DEFINE_string("output", None, "Writes all figures to this file, as JSON.")
+key_flag.define()
 
 
 def main() -> int:
@@ -62,7 +64,7 @@ def main() -> int:
 
 
 def _inspect(model_file: pathlib.Path) -> inspection.Inspection:
-    artifact = archive.read_artifact(model_file)
+    artifact = archive.read_artifact(model_file, key_flag.key())
     reference = _reference(model_file, artifact)
     if reference is None:
         if _OBSERVATIONS.value or _COLLECT.value or _PLOTS.value:
@@ -89,7 +91,7 @@ def _reference(model_file: pathlib.Path, artifact: records.PolicyArtifact) -> re
     if artifact.recipe == "float32":
         return artifact
     path = model_file.with_name(archive.REFERENCE_MODEL)
-    reference = archive.read_artifact(path) if path.is_file() else None
+    reference = archive.read_artifact(path, key_flag.key()) if path.is_file() else None
     return reference if reference is not None and reference.version == artifact.version else None
 
 

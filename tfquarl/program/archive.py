@@ -20,6 +20,8 @@ from typing import Protocol
 from tfquarl.core import errors
 from tfquarl.core import files
 from tfquarl.core import records
+from tfquarl.core import wire
+from tfquarl.publication import signature
 
 POLICIES = "policies"
 MODEL = "policy.tflite"
@@ -28,7 +30,8 @@ REFERENCE_MODEL = "policy_float32.tflite"
 _MANIFEST = "manifest.json"
 _EVALUATION = "evaluation.json"
 _LINKS = ("best", "latest")
-_OWN_KEYS = ("version", "train_step", "recipe", "sha256", "size_bytes")
+_SIGNATURE = "signature"
+_OWN_KEYS = ("version", "train_step", "recipe", "sha256", "size_bytes", _SIGNATURE)
 
 
 class Evaluation(Protocol):
@@ -42,17 +45,19 @@ class Evaluation(Protocol):
 class PolicyArchive:
     """Keeps judged policies in `run_dir`/policies. One process writes; any may read."""
 
-    def __init__(self, run_dir: str | os.PathLike[str], max_to_keep: int = 5) -> None:
+    def __init__(self, run_dir: str | os.PathLike[str], max_to_keep: int = 5, key: bytes | None = None) -> None:
         """Names the archive; the directory is made by the first `save`.
 
         Args:
           run_dir: directory of the run.
           max_to_keep: how many versions stay beside 'latest' and 'best', the newest ones; >= 0.
+          key: that policies are signed with; None leaves them unsigned.
         """
         if max_to_keep < 0:
             raise ValueError(f"max_to_keep is {max_to_keep}, needs to be at least 0")
         self._directory = pathlib.Path(run_dir) / POLICIES
         self._max_to_keep = max_to_keep
+        self._key = key
 
     def save(
         self, quantized: records.PolicyArtifact, reference: records.PolicyArtifact, evaluation: Evaluation
@@ -98,8 +103,8 @@ class PolicyArchive:
         with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=self._directory) as temporary:
             new = pathlib.Path(temporary) / "new"
             new.mkdir()
-            write_artifact(quantized, new / MODEL)
-            write_artifact(reference, new / REFERENCE_MODEL)
+            write_artifact(quantized, new / MODEL, self._key)
+            write_artifact(reference, new / REFERENCE_MODEL, self._key)
             files.write_json(new / _EVALUATION, verdict)
             if directory.exists():
                 directory.rename(pathlib.Path(temporary) / "old")
@@ -132,8 +137,10 @@ class PolicyArchive:
             shutil.rmtree(leftover)
 
 
-def write_artifact(artifact: records.PolicyArtifact, model_file: pathlib.Path) -> None:
+def write_artifact(artifact: records.PolicyArtifact, model_file: pathlib.Path, key: bytes | None = None) -> None:
     """Writes the flatbuffer to `model_file` and its manifest beside it, the manifest last.
+
+    The manifest holds the flatbuffer's sha256, and a signature of all that it holds: by `key`, or by nobody (a digest alone).
 
     Raises:
       StorageError: a file can't be written.
@@ -150,16 +157,21 @@ def write_artifact(artifact: records.PolicyArtifact, model_file: pathlib.Path) -
         "size_bytes": len(artifact.model),
         **artifact.manifest,
     }
+    manifest[_SIGNATURE] = signature.sign_record(manifest, key)
     files.write_atomically(model_file, artifact.model)
     files.write_json(_manifest_file(model_file), manifest)
 
 
-def read_artifact(model_file: pathlib.Path) -> records.PolicyArtifact:
+def read_artifact(model_file: pathlib.Path, key: bytes | None = None) -> records.PolicyArtifact:
     """The artifact that `write_artifact` wrote: `model_file` and its manifest beside it, '<name>.json' or 'manifest.json'.
+
+    Args:
+      model_file: of the policy.
+      key: that it must be signed with; None takes any that is whole.
 
     Raises:
       ConfigError: one of the two files is missing.
-      ArtifactError: the manifest is damaged, or the flatbuffer is not the one that it describes.
+      ArtifactError: the manifest is damaged or not signed by `key`, or the flatbuffer is not the one that it describes.
     """
     manifest_file = _manifest_file(model_file)
     if not manifest_file.is_file():
@@ -168,14 +180,14 @@ def read_artifact(model_file: pathlib.Path) -> records.PolicyArtifact:
         if not path.is_file():
             raise errors.ConfigError(f"{path} is missing; a policy is a .tflite file with its manifest beside it")
     manifest = _read_json(manifest_file)
-    with files.storage_errors(f"reading {model_file}"):
-        model = model_file.read_bytes()
+    model = _read_bytes(model_file, wire.MAX_PAYLOAD_BYTES)
+    _check_signature(manifest_file, manifest, key)
     try:
         rest = {key: value for key, value in manifest.items() if key not in _OWN_KEYS}
         version, train_step = int(manifest["version"]), int(manifest["train_step"])
         artifact = records.PolicyArtifact(version, train_step, str(manifest["recipe"]), model, rest)
         expected = str(manifest["sha256"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise errors.ArtifactError(f"{manifest_file} lacks {error}; it is no manifest of a policy") from error
     if artifact.digest != expected:
         raise errors.ArtifactError(
@@ -210,19 +222,21 @@ def find_model(path: str | os.PathLike[str], version: str = "best", model: str =
     return policies / version / model
 
 
-def load(path: str | os.PathLike[str], version: str = "best") -> records.PolicyArtifact:
+def load(path: str | os.PathLike[str], version: str = "best", key: bytes | None = None) -> records.PolicyArtifact:
     """The quantized policy that a user means, verified; arguments and errors as of `find_model` and `read_artifact`."""
-    return read_artifact(find_model(path, version))
+    return read_artifact(find_model(path, version), key)
 
 
-def load_reference(path: str | os.PathLike[str], version: str = "best") -> records.PolicyArtifact:
+def load_reference(
+    path: str | os.PathLike[str], version: str = "best", key: bytes | None = None
+) -> records.PolicyArtifact:
     """The float policy beside the one that `load` gives, verified; `path` is a directory or the quantized .tflite.
 
     Raises:
       ConfigError: there is none.
       ArtifactError: it is damaged.
     """
-    return read_artifact(find_model(path, version).with_name(REFERENCE_MODEL))
+    return read_artifact(find_model(path, version).with_name(REFERENCE_MODEL), key)
 
 
 def _manifest_file(model_file: pathlib.Path) -> pathlib.Path:
@@ -230,9 +244,27 @@ def _manifest_file(model_file: pathlib.Path) -> pathlib.Path:
     return model_file.with_name(_MANIFEST) if model_file.name == MODEL else model_file.with_suffix(".json")
 
 
+def _check_signature(path: pathlib.Path, manifest: Mapping[str, Any], key: bytes | None) -> None:
+    unsigned = dict(manifest)
+    given = unsigned.pop(_SIGNATURE, None)
+    if not isinstance(given, str):
+        raise errors.ArtifactError(
+            f"{path} has no '{_SIGNATURE}'; it was altered, or kept by an older version of tfquarl"
+        )
+    signature.check_record(unsigned, given, key, str(path))
+
+
+def _read_bytes(path: pathlib.Path, limit: int) -> bytes:
+    """A file's bytes, which are counted before there is memory for them."""
+    with files.storage_errors(f"reading {path}"), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise errors.ArtifactError(f"{path} has {size} bytes, at most {limit} are read; it is no file of a policy")
+        return file.read(limit)
+
+
 def _read_json(path: pathlib.Path) -> dict[str, Any]:
     try:
-        with files.storage_errors(f"reading {path}"):
-            return dict(json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+        return dict(json.loads(_read_bytes(path, wire.MAX_HEADER_BYTES)))
+    except (ValueError, TypeError, RecursionError) as error:
         raise errors.ArtifactError(f"{path} is not a JSON object: {error}; was it edited?") from error

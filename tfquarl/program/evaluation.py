@@ -106,12 +106,13 @@ class Verdict:
         ]
 
 
-def open_policy(path: str | os.PathLike[str], version: str = "best") -> KeptPolicy:
+def open_policy(path: str | os.PathLike[str], version: str = "best", key: bytes | None = None) -> KeptPolicy:
     """The policy that a user means, verified, with the float one beside it where there is one.
 
     Args:
       path: a run's directory, the directory of one version, or a .tflite file with its manifest beside it.
       version: 'best', 'latest' or a number, where `path` is a run's directory.
+      key: that it must be signed with; None takes any that is whole.
 
     Raises:
       ConfigError: there is no such policy, or its environment is another one here.
@@ -120,10 +121,10 @@ def open_policy(path: str | os.PathLike[str], version: str = "best") -> KeptPoli
     if not pathlib.Path(path).exists():
         raise errors.ConfigError(f"there is no '{path}'; give a run directory or a .tflite file")
     model_file = archive.find_model(path, version)
-    artifact = archive.read_artifact(model_file)
+    artifact = archive.read_artifact(model_file, key)
     reference_file = model_file.with_name(archive.REFERENCE_MODEL)
     has_reference = reference_file.is_file() and reference_file != model_file
-    reference = archive.read_artifact(reference_file) if has_reference else None
+    reference = archive.read_artifact(reference_file, key) if has_reference else None
     if reference is not None and reference.version != artifact.version:
         reference = None  # another policy's
     try:

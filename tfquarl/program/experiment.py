@@ -71,6 +71,7 @@ class Experiment:
       num_env_steps: environment steps of all collectors, after which the run ends.
       stop_at_return: ends the run earlier, when a confirmed mean return of the quantized policy reaches it.
       max_wall_time_sec: ends the run earlier, when it has been going for so long, its start-up included; None never.
+      key_file: a file with the key that kept policies are signed with; None leaves them unsigned.
       final_evaluation_sec: how long the end of a run waits for the verdict on its last policy.
       seed: of everything that draws random numbers.
     """
@@ -92,6 +93,7 @@ class Experiment:
     )
     stop_at_return: float | None = None
     max_wall_time_sec: float | None = None
+    key_file: str | None = None
     final_evaluation_sec: float = 120.0
     seed: int = 0
 

@@ -146,17 +146,19 @@ def make_evaluator(
     from tfquarl.environments import registry
     from tfquarl.evaluator import judge as judge_lib
     from tfquarl.evaluator import policy_evaluator
+    from tfquarl.publication import signature
 
     task = experiment.environment
 
     def make_environment(seed: int) -> interfaces.SeedableEnvironment:
         return registry.make(task.name, seed, task.action_repeat)
 
+    key = None if experiment.key_file is None else signature.read_key(pathlib.Path(experiment.key_file))
     judge = judge_lib.Judge(
         make_environment, make_policy, experiment.evaluator.num_environments, experiment.seed + _EVALUATOR_SEED
     )
     return policy_evaluator.PolicyEvaluator(
-        transport.evaluation_source(), judge, archive.PolicyArchive(run_dir), metrics, experiment.evaluator
+        transport.evaluation_source(), judge, archive.PolicyArchive(run_dir, key=key), metrics, experiment.evaluator
     )
 
 

@@ -1,8 +1,11 @@
-"""Signatures of published bytes: HMAC-SHA256 by a key that all processes of a run share, behind the payload."""
+"""Signatures: HMAC-SHA256 of published bytes, by a key that all processes of a run share; and of the manifests of kept policies."""
 
+from collections.abc import Mapping
 import hashlib
 import hmac
+import json
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +53,36 @@ class Signer:
         mac = hmac.new(self._key or b"", f"{self._table}\0".encode(), hashlib.sha256)
         mac.update(payload)
         return mac.digest()
+
+
+def sign_record(record: Mapping[str, Any], key: bytes | None) -> str:
+    """'hmac-sha256:' and the digest of a JSON object by `key`; without a key 'sha256:' and its digest, which guards against damage only.
+
+    Args:
+      record: plain JSON values, without NaN.
+      key: of `MIN_KEY_BYTES` or more, or None.
+    """
+    text = json.dumps(json.loads(json.dumps(record)), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    if key is None:
+        return f"sha256:{hashlib.sha256(text).hexdigest()}"
+    return f"hmac-sha256:{hmac.new(key, text, hashlib.sha256).hexdigest()}"
+
+
+def check_record(record: Mapping[str, Any], signature: str, key: bytes | None, source: str) -> None:
+    """Checks a JSON object against what `sign_record` gave for it. Without a key a signed one passes unchecked: nobody here can tell.
+
+    Raises:
+      ArtifactError: the object was altered, or signed by another key; or there is a key, and it isn't signed.
+    """
+    if key is None and signature.startswith("hmac-sha256:"):
+        return
+    if hmac.compare_digest(sign_record(record, key).encode(), signature.encode()):
+        return
+    if key is None:
+        raise errors.ArtifactError(f"{source} is not what was written there; it was altered")
+    if not signature.startswith("hmac-sha256:"):
+        raise errors.ArtifactError(f"{source} is not signed; with a key file only signed policies are used")
+    raise errors.ArtifactError(f"{source} is not signed by this key; it was altered, or signed by another one")
 
 
 def read_key(path: pathlib.Path) -> bytes:
