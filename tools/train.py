@@ -24,6 +24,9 @@ _GIN_BINDINGS = flags.DEFINE_multi_string(
 _ROOT_DIR = flags.DEFINE_string(
     "root_dir", None, "The run's directory. Default: runs/<date and time>_<experiment>, below the present directory."
 )
+_BIND_ADDRESS = flags.DEFINE_string(
+    "bind_address", "localhost", "Where the run's server may be reached: localhost, or 0.0.0.0 for every interface."
+)
 
 
 def main() -> int:
@@ -33,7 +36,7 @@ def main() -> int:
             "--gin_file is needed, for example --gin_file=configs/gin/experiments/dqn_cartpole_int8.gin"
         )
     loaded = gin_loading.load(_GIN_FILE.value, _GIN_BINDINGS.value)
-    result = training.run(loaded, _ROOT_DIR.value)
+    result = training.run(loaded, _ROOT_DIR.value, bind_address=_BIND_ADDRESS.value)
     print(summary_lib.describe(result.summary, result.directory))
     return command_line.INTERRUPTED if result.status is budget_lib.Status.INTERRUPTED else 0
 

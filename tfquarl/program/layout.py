@@ -14,6 +14,7 @@ from tfquarl.program import experiment as experiment_lib
 from tfquarl.program import node_process
 from tfquarl.program import nodes
 
+_FIRST = "tfquarl.program.network_entrance"
 # The last one keeps what the others brought in shared memory.
 _PRELOAD = (
     "tfquarl.program.training",
@@ -28,10 +29,15 @@ _PRELOAD = (
 _LAST = "tfquarl.program.shared_imports"
 
 
-def preload(environment: str) -> tuple[str, ...]:
-    """What the fork server imports once for all nodes of a run in the environment called `environment`."""
+def preload(environment: str, private_network: bool = True) -> tuple[str, ...]:
+    """What the fork server imports once for all nodes of a run.
+
+    Args:
+      environment: name of the run's.
+      private_network: whether the nodes are to have a network of their own, which nobody outside can reach.
+    """
     suite = registry.suite_module(environment)
-    return (*_PRELOAD, *([] if suite is None else [suite]), _LAST)
+    return (*([_FIRST] if private_network else []), *_PRELOAD, *([] if suite is None else [suite]), _LAST)
 
 
 def make_nodes(scale: experiment_lib.ScaleConfig) -> list[node_process.NodeSpec]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import contextlib
 import dataclasses
 import os
 import sys
@@ -21,6 +22,7 @@ from tfquarl.program import interrupts
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import layout
 from tfquarl.program import node_process
+from tfquarl.program import private_network
 from tfquarl.program import process_monitor
 from tfquarl.program import run_directory
 from tfquarl.program import summary as summary_lib
@@ -28,6 +30,12 @@ from tfquarl.program import supervisor as supervisor_lib
 
 MakeNodes = Callable[[experiment_lib.ScaleConfig], list[node_process.NodeSpec]]
 """Gives every process of a run, the server first."""
+
+_SERVER = "server"
+_EXPOSED = (
+    "warning: the Reverb server listens on every network interface, as --bind_address says or because this system gives no process a"
+    " network of its own; whoever reaches its port can read and disturb the run, so shut it from outside (docs/threat_model.md)"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +54,10 @@ class TrainingResult:
 
 
 def run(
-    loaded: gin_loading.LoadedExperiment, root_dir: str | None, make_nodes: MakeNodes = layout.make_nodes
+    loaded: gin_loading.LoadedExperiment,
+    root_dir: str | None,
+    make_nodes: MakeNodes = layout.make_nodes,
+    bind_address: str = "localhost",
 ) -> "TrainingResult":
     """Trains, and leaves a run directory that explains itself.
 
@@ -54,6 +65,7 @@ def run(
       loaded: the experiment and its text.
       root_dir: of the run; None makes one below runs/.
       make_nodes: gives the run's processes; a study may put others in their place.
+      bind_address: where the run's server may be reached: 'localhost', or '0.0.0.0' for every interface.
 
     Returns:
       How it ended.
@@ -62,6 +74,7 @@ def run(
       TfquarlError: the experiment can't be run, or a node died; a summary that says so has been written by then.
     """
     experiment = loaded.experiment
+    private = private_network.wants_loopback(bind_address)
     spec = _environment_spec(loaded)
     directory = run_directory.RunDirectory(root_dir or run_directory.default_path(experiment.name))
     if directory.summary_file.exists() or directory.metrics_file.exists():
@@ -73,7 +86,7 @@ def run(
         with _Sinks(experiment, directory) as sinks:
             for unused in loaded.unused:
                 sinks.display.message(f"warning: {unused} is bound, but nothing uses it")
-            status = _run(experiment, spec, directory, sinks, interrupted, make_nodes)
+            status = _run(experiment, spec, directory, sinks, interrupted, make_nodes, private)
     return TrainingResult(status, directory, directory.read_summary())
 
 
@@ -98,6 +111,7 @@ class _Sinks:
         self.metrics = logger.RunMetrics(directory.path)
         self.display = progress_lib.ProgressDisplay(experiment.name, experiment.num_env_steps)
         self.energy = energy_monitor.EnergyMonitor(experiment.energy, self.metrics, self.metrics.elapsed_sec)
+        self._is_exposure_known = False
         self._monitor = process_monitor.ProcessMonitor(self.metrics, self.metrics.elapsed_sec)
 
     def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
@@ -108,7 +122,17 @@ class _Sinks:
         """Does what is due; called a few times a second, `processes` being those of the run beside this one."""
         self._monitor.sample_if_due(processes)
         self.energy.sample_if_due(processes)
+        self._warn_if_exposed({} if processes is None else processes.pids())
         self.display.tick()
+
+    def _warn_if_exposed(self, pids: Mapping[str, int]) -> None:
+        """Says once, when the server is there, whether others can reach it."""
+        if self._is_exposure_known or _SERVER not in pids:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if private_network.is_shared_with(pids[_SERVER]):
+                self.display.message(_EXPOSED)
+            self._is_exposure_known = True
 
     def __enter__(self) -> "_Sinks":
         self.display.__enter__()
@@ -126,6 +150,7 @@ def _run(
     sinks: _Sinks,
     interrupted: interrupts.Interrupts,
     make_nodes: MakeNodes,
+    private: bool,
 ) -> budget_lib.Status:
     """Runs the stations, as processes or in this one, and writes the summary however it ends."""
     started = time.perf_counter()
@@ -147,7 +172,7 @@ def _run(
             status = program.run(budget, progress, interrupted, sinks.tick)
         else:
             launcher = launcher_lib.LocalLauncher(
-                experiment, spec, str(directory.path), layout.preload(experiment.environment.name)
+                experiment, spec, str(directory.path), layout.preload(experiment.environment.name, private)
             )
             nodes = make_nodes(experiment.scale)
             supervisor = supervisor_lib.Supervisor(
