@@ -79,6 +79,15 @@ def test_an_operator_that_tflite_lacks_is_named_with_the_remedy(tmp_path: pathli
         source.convert(recipe_lib.float32(), _OBSERVATIONS)
 
 
+@pytest.mark.parametrize("name", ["policy.h5", "policy.keras"])
+def test_python_code_in_a_model_is_not_run(tmp_path: pathlib.Path, name: str):
+    path = tmp_path / name
+    model = _keras_model(tf.keras.layers.Dense(3), tf.keras.layers.Lambda(lambda x: x + 1.0))
+    model.save(path)
+    with pytest.raises(errors.ConfigError, match=r"Lambda"):
+        foreign_policy.load(path)
+
+
 def _junk(path: pathlib.Path) -> pathlib.Path:
     (path / "p.keras").write_bytes(b"junk")
     return path / "p.keras"

@@ -48,7 +48,8 @@ _FORBIDDEN_CALLS = {
     "print": "log with absl.logging, or write to the stream that the caller gives",
     "time.sleep": "wait for an event with a timeout",
 }
-_FORBIDDEN_LIBRARIES = {"cPickle", "cloudpickle", "dill", "pickle"}
+_FORBIDDEN_LIBRARIES = {"cPickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+_FORBIDDEN_ARGUMENTS = {"allow_pickle=True", "safe_mode=False"}
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -195,6 +196,10 @@ def _statements(path: str, tree: ast.Module) -> Iterator[Fault]:
             call = ast.unparse(node.func)
             if call in _FORBIDDEN_CALLS:
                 yield Fault(path, node.lineno, f"{call}(): {_FORBIDDEN_CALLS[call]}")
+            for argument in node.keywords:
+                text = f"{argument.arg}={ast.unparse(argument.value)}"
+                if text in _FORBIDDEN_ARGUMENTS:
+                    yield Fault(path, node.lineno, f"{text}: what is read could run code")
 
 
 def _sizes(path: str, source: str, tree: ast.Module) -> Iterator[Fault]:

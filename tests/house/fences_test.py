@@ -75,6 +75,11 @@ _BROKEN = {
     "TensorFlow in a collector": ("tfquarl/collector/x.py", "import tensorflow as tf", "do without tensorflow"),
     "TF-Agents in a collector": ("tfquarl/collector/x.py", "from tf_agents import utils", "do without tf_agents"),
     "pickle": ("tfquarl/program/x.py", "import pickle", "never pickled"),
+    "pickles in a file of arrays": (
+        "tfquarl/export/x.py",
+        "import numpy as np\nnp.load('a', allow_pickle=True)",
+        "could run",
+    ),
     "algorithm in a station": ("tfquarl/learner/x.py", "# as the D4PG paper does", "knows no algorithm: D4PG"),
     "algorithm in a name": ("tfquarl/converter/x.py", "my_dqn_policy = 1", "knows no algorithm: dqn"),
     "empty name": ("tfquarl/core/utils.py", "", "'utils' is a name that says nothing"),
