@@ -35,8 +35,18 @@ class Checkpointing:
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(directory), max_to_keep)
 
     def save(self, train_step: int) -> str:
-        """Writes a checkpoint; its path. A reader finds it only once it is complete."""
-        return self._manager.save(checkpoint_number=train_step)
+        """Writes a checkpoint; its path. A reader finds it only once it is complete.
+
+        Raises:
+          StorageError: no space or no permission; the checkpoints before it stay.
+        """
+        try:
+            return self._manager.save(checkpoint_number=train_step)
+        except tf.errors.OpError as error:
+            raise errors.StorageError(
+                f"writing checkpoint {train_step} in {self._directory} failed: {str(error.message).splitlines()[0]}; is there space,"
+                " and may you write there? The checkpoints before it are whole"
+            ) from error
 
     def restore(self) -> str | None:
         """Restores the newest checkpoint that can be read; its path, or None where there is no checkpoint.

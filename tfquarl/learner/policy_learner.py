@@ -66,6 +66,7 @@ class PolicyLearner:
             tf.autograph.experimental.do_not_convert(self._train_batch), jit_compile=config.jit_compile or None
         )
         self._train_many = tf.function(self._train_loop)
+        self._seen_batch_time, self._seen_sec = -1.0, time.perf_counter()
         self._cancellation: cancellation.CancellationManager | None = None
         self._train_one.get_concrete_function(dataset.element_spec)
 
@@ -80,12 +81,16 @@ class PolicyLearner:
         return int(self._trainer.train_step.numpy())
 
     def cancel_if_starved(self, wait_sec: float) -> bool:
-        """Ends the call of `train` that goes on in another thread, if it has waited `wait_sec` for a batch; whether it did.
+        """Ends the call of `train` that goes on in another thread, if no batch came for `wait_sec` of calls to this; whether it did.
 
         A replay whose server has died gives neither a batch nor an error. Between batches nothing is changed half.
         """
-        running = self._cancellation
-        if running is None or time.time() - float(self._batch_time.numpy()) <= wait_sec:
+        running, batch_time, now = self._cancellation, float(self._batch_time.numpy()), time.perf_counter()
+        if (
+            batch_time != self._seen_batch_time
+        ):  # which tells batches apart; its distance to now would go by a clock that may jump
+            self._seen_batch_time, self._seen_sec = batch_time, now
+        if running is None or now - self._seen_sec <= wait_sec:
             return False
         running.start_cancel()
         return True
@@ -143,7 +148,7 @@ class PolicyLearner:
                 batch = next(iterator)
             with tf.control_dependencies(tf.nest.flatten(batch)):
                 after = tf.timestamp()
-            self._wait_sec.assign_add(after - before)
+            self._wait_sec.assign_add(tf.maximum(after - before, 0.0))  # the machine's clock may jump back
             self._batch_time.assign(after)
             # No part of a step, its counter for one, may run where the batch did not come.
             with tf.control_dependencies([after]):

@@ -51,7 +51,7 @@ class JsonLinesWriter:
         """Appends one row; NaN and infinity are written as null, since JSON has neither.
 
         Raises:
-          StorageError: no space is left.
+          StorageError: no space is left, or somebody deleted the file.
         """
         values = {name: float(value) if math.isfinite(value) else None for name, value in row.values.items()}
         line = json.dumps(
@@ -59,6 +59,8 @@ class JsonLinesWriter:
             allow_nan=False,
         )
         with files.storage_errors(f"writing {self._path}"):
+            if os.fstat(self._file.fileno()).st_nlink == 0:
+                raise OSError(errno.ENOENT, "it was deleted while the run goes on")
             self._write_whole(line.encode() + b"\n")
 
     def close(self) -> None:

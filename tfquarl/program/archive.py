@@ -119,6 +119,8 @@ class PolicyArchive:
 
     def _rank(self, version: int) -> tuple[bool, float, int]:
         path = self._directory / str(version) / _EVALUATION
+        if not path.exists():  # somebody deleted it; what is left of that version is not the best
+            return False, -math.inf, version
         verdict = _read_json(path)
         try:
             confirmed, value = bool(verdict["confirmed"]), verdict["quantized"]["mean_return"]
