@@ -22,6 +22,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Decides the episodes.", lower_bound=0)
 _VIDEO = flags.DEFINE_string("video", None, "Films one episode of the policy to this .mp4 or .gif file.")
 _OUTPUT = flags.DEFINE_string("output", None, "Writes the figures to this file, as JSON.")
 key_flag.define()
+flags.adopt_module_key_flags(key_flag)  # so that --help lists it
 
 
 def main() -> int:

@@ -39,6 +39,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Decides the episodes of --collect.", lo
 _PLOTS = flags.DEFINE_string("plots", None, "Directory for weights.png and, with observations, activations.png.")
 _OUTPUT = flags.DEFINE_string("output", None, "Writes all figures to this file, as JSON.")
 key_flag.define()
+flags.adopt_module_key_flags(key_flag)  # so that --help lists it
 
 
 def main() -> int:
