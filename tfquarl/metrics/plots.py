@@ -123,6 +123,61 @@ def lines(
     _finish(figure, axes, x_label, y_label, output)
 
 
+def bands(
+    series: Mapping[str, Sequence[tuple[float, float, float, float]]],
+    output: str | os.PathLike[str],
+    x_label: str,
+    y_label: str,
+    title: str,
+) -> None:
+    """Points joined by lines, each line with the band of its intervals; positions are on an axis of powers of two.
+
+    Args:
+      series: (position, height, low, high) of each point by name, positions above 0.
+      output: the PNG file.
+      x_label: what the positions are, with their unit.
+      y_label: what the heights are, with their unit.
+      title: above the plot.
+
+    Raises:
+      StorageError: `output` can't be written.
+    """
+    figure, axes = _figure(title)
+    for (name, points), colour in zip(series.items(), _colours(len(series))):
+        positions, heights, lows, highs = (list(column) for column in zip(*points))
+        axes.plot(positions, heights, color=colour, marker="o", markersize=3.5, label=name)
+        axes.fill_between(positions, lows, highs, color=colour, alpha=0.15, linewidth=0)
+    axes.set_xscale("log", base=2)
+    ticks = sorted({point[0] for points in series.values() for point in points})
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    _finish(figure, axes, x_label, y_label, output)
+
+
+def histograms(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    output: str | os.PathLike[str],
+    x_label: str,
+    title: str,
+) -> None:
+    """Shares of values as steps, on a logarithmic axis: the rare values far out are what matters.
+
+    Args:
+      series: edges [bins + 1] and shares [bins] by name.
+      output: the PNG file.
+      x_label: what the values are.
+      title: above the plot.
+
+    Raises:
+      StorageError: `output` can't be written.
+    """
+    figure, axes = _figure(title)
+    for (name, (edges, shares)), colour in zip(series.items(), _colours(len(series))):
+        axes.stairs(shares, edges, color=colour, label=name)
+    axes.set_yscale("log")
+    _finish(figure, axes, x_label, "share", output)
+
+
 def _on_one_grid(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """Positions [G] that all curves cover, and each curve's height there, [curves, G]."""
     if len(curves) == 1:

@@ -1,0 +1,129 @@
+"""What a sweep runs: one experiment, bindings that vary, seeds, and recipes that are tried on the trained policies."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import hashlib
+import itertools
+import json
+import pathlib
+import re
+from typing import Any
+
+from tfquarl.core import errors
+from tfquarl.program import gin_loading
+from tfquarl.quantization import recipe as recipe_lib
+
+BASELINE_RECIPE = "float32"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One run of a sweep.
+
+    Attributes:
+      name: of its directory: bindings and seed, readable.
+      bindings: that distinguish it, e.g. "ConverterConfig.recipe = 'qat_wi4_ai4'".
+      seed: of the run.
+    """
+
+    name: str
+    bindings: tuple[str, ...]
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepPlan:
+    """A sweep.
+
+    Attributes:
+      name: of the study.
+      gin_files: of the experiment, as `//tools:train` takes them.
+      bindings: that all runs have.
+      grid: values, as gin writes them, by the parameter that they are bound to; every combination is run.
+      variants: lists of bindings that are run beside the grid.
+      seeds: of the runs of each combination.
+      post_training_recipes: recipes that the trained float policy of each `BASELINE_RECIPE` run is converted by and judged.
+      num_episodes: that each policy is judged on, after its run.
+      num_observations: that post-training recipes are calibrated on.
+    """
+
+    name: str
+    gin_files: tuple[str, ...]
+    bindings: tuple[str, ...] = ()
+    grid: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    variants: tuple[tuple[str, ...], ...] = ()
+    seeds: tuple[int, ...] = (0,)
+    post_training_recipes: tuple[str, ...] = ()
+    num_episodes: int = 100
+    num_observations: int = 512
+
+    def __post_init__(self) -> None:
+        if not self.gin_files or not self.seeds:
+            raise errors.ConfigError(f"sweep '{self.name}' needs gin_files and seeds")
+        if self.num_episodes < 1 or self.num_observations < 2:
+            raise errors.ConfigError(f"sweep '{self.name}' needs num_episodes of 1 or more and 2 observations or more")
+        for recipe in self.post_training_recipes:
+            recipe_lib.from_name(recipe)
+
+    def cells(self) -> list[Cell]:
+        """All runs: the seeds of the first combination, then those of the next."""
+        columns = [[f"{name} = {value}" for value in values] for name, values in self.grid.items()]
+        combinations = [tuple(bindings) for bindings in itertools.product(*columns)] if columns else []
+        combinations += [tuple(bindings) for bindings in self.variants]
+        return [self.cell(bindings, seed) for bindings in combinations or [()] for seed in self.seeds]
+
+    def cell(self, bindings: tuple[str, ...], seed: int) -> Cell:
+        """The run of these bindings and this seed."""
+        words = [
+            re.sub(r"[^\w.=-]+", "", binding.rsplit(".", 1)[-1] if "=" in binding else binding) for binding in bindings
+        ]
+        readable = "_".join(words)[:80]
+        # What all runs share is in the name too, so that a changed plan does not take old runs for its own.
+        text = json.dumps([self.gin_files, self.bindings, bindings, self.num_episodes, self.post_training_recipes])
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return Cell(f"{readable or 'run'}_seed{seed}_{digest}", bindings, seed)
+
+    def check(self, cell: Cell) -> None:
+        """Loads a cell's configuration.
+
+        Raises:
+          ConfigError: a file or a binding that gin refuses.
+        """
+        gin_loading.load(self.gin_files, self.bindings_of(cell))
+
+    def bindings_of(self, cell: Cell) -> list[str]:
+        """All bindings of a cell's run."""
+        return [*self.bindings, *cell.bindings, f"Experiment.seed = {cell.seed}"]
+
+
+def read(path: pathlib.Path) -> SweepPlan:
+    """The plan in a JSON file with the fields of `SweepPlan`.
+
+    Raises:
+      ConfigError: a file that can't be read, or with other fields.
+    """
+    try:
+        value = json.loads(path.read_text())
+        fields: dict[str, Any] = {key: _tuples(item) for key, item in value.items()}
+        return SweepPlan(**fields)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        known = ", ".join(field.name for field in dataclasses.fields(SweepPlan))
+        raise errors.ConfigError(f"sweep file {path}: {error}; it is a JSON object with {known}") from error
+
+
+def parse_grid(text: str) -> tuple[str, list[str]]:
+    """Parameter and values of a flag like "DqnBuilder.n_step = 1 | 5 | 10".
+
+    Raises:
+      ConfigError: text of another form.
+    """
+    name, separator, values = text.partition("=")
+    parts = [value.strip() for value in values.split("|")]
+    if not separator or not name.strip() or not all(parts):
+        raise errors.ConfigError(f"--grid '{text}' needs the form 'Class.parameter = value | value'")
+    return name.strip(), parts
+
+
+def _tuples(item: Any) -> Any:
+    return tuple(_tuples(part) for part in item) if isinstance(item, list) else item

@@ -1,0 +1,130 @@
+"""Results of a sweep as one tidy table: a row for each policy that was judged, and their means over the seeds."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import csv
+import io
+import math
+import pathlib
+from typing import Any
+
+from tfquarl.core import files
+from tfquarl.experiments import recipe_study
+from tfquarl.experiments import sweep_plan
+from tfquarl.metrics import statistics
+from tfquarl.metrics import table
+
+_FIGURES = ("action_error_mean_share", "greedy_agreement", "q_error_mean_share", "regret_share")
+COLUMNS = (
+    "bindings",
+    "seed",
+    "kind",
+    "recipe",
+    "mean_return",
+    "low",
+    "high",
+    "episodes",
+    "float_return",
+    "relative_error",
+    *_FIGURES,
+    "model_bytes",
+    "packed_bytes",
+    "env_steps",
+    "train_steps",
+    "wall_time_sec",
+)
+
+
+def rows_of(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with the columns `COLUMNS`; None where a figure does not apply.
+
+    A policy after training is compared with its own float weights. One that was trained quantized is compared with the float policy of
+    the run with recipe 'float32', the same other bindings and the same seed; with its own where there is no such run.
+    """
+    results = list(results)
+    baselines = {
+        (_other_bindings(result), result["cell"]["seed"]): _float_return(result)
+        for result in results
+        if result["recipe"] == sweep_plan.BASELINE_RECIPE
+    }
+    rows = []
+    for result in results:
+        key = _other_bindings(result), result["cell"]["seed"]
+        baseline = baselines.get(key, _float_return(result))
+        for row in result["rows"]:
+            if row["kind"] == "trained" and row["recipe"] == sweep_plan.BASELINE_RECIPE:
+                continue  # the same model as its 'float' row
+            if row["kind"] == "float" and result["recipe"] != sweep_plan.BASELINE_RECIPE:
+                continue  # float weights that were never meant to run
+            full = {**row, **{name: result["summary"].get(name) for name in COLUMNS[-3:]}}
+            full |= {"bindings": "; ".join(result["cell"]["bindings"]), "seed": result["cell"]["seed"]}
+            full["float_return"] = baseline
+            full["relative_error"] = recipe_study.relative_error(baseline, row["mean_return"])
+            rows.append({name: full.get(name) for name in COLUMNS})
+    return rows
+
+
+def _other_bindings(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """The bindings that distinguish a run, without its recipe and how it is trained for that."""
+    own = ("ConverterConfig.recipe", "QuantizationAwareConfig.")
+    return tuple(binding for binding in result["cell"]["bindings"] if not binding.startswith(own))
+
+
+def _float_return(result: Mapping[str, Any]) -> float:
+    """Mean return of the run's float policy."""
+    return next(row["mean_return"] for row in result["rows"] if row["kind"] == "float")
+
+
+def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Mean over the seeds of each policy kind: 'kind', 'recipe', 'bindings', 'return', 'low', 'high', 'relative_error', 'seeds' and figures.
+
+    Intervals are bootstrap ones over seeds, of 95 %.
+    """
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        other = "; ".join(part for part in row["bindings"].split("; ") if "ConverterConfig.recipe" not in part)
+        groups.setdefault((row["kind"], row["recipe"], other), []).append(row)
+    means = []
+    for (kind, recipe, other), members in groups.items():
+        interval = statistics.mean_and_interval([member["mean_return"] for member in members])
+        mean: dict[str, Any] = {"kind": kind, "recipe": recipe, "bindings": other, "seeds": len(members)}
+        mean |= {"return": interval.mean, "low": interval.low, "high": interval.high}
+        for name in ("relative_error", *_FIGURES, "model_bytes", "packed_bytes"):
+            values = [member[name] for member in members if member[name] is not None]
+            mean[name] = sum(values) / len(values) if values else None
+        means.append(mean)
+    return means
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as CSV with a header."""
+    target = io.StringIO()
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([row[name] for name in COLUMNS] for row in rows)
+    return target.getvalue()
+
+
+def summary_cells(means: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str | float | None]]]:
+    """Header and cells of the table that people read."""
+    figures = [name for name in _FIGURES if any(mean[name] is not None for mean in means)]
+    others = any(mean["bindings"] for mean in means)
+    header = ["policy", "recipe", *(["bindings"] if others else []), "return", "95% interval", "E", "seeds", *figures]
+    cells: list[list[str | float | None]] = []
+    for mean in means:
+        interval = "--" if math.isnan(mean["low"]) else f"{mean['low']:.1f} .. {mean['high']:.1f}"
+        error = None if mean["relative_error"] is None else f"{100 * mean['relative_error']:+.1f} %"
+        cell: list[str | float | None] = [mean["kind"], mean["recipe"], *([mean["bindings"]] if others else [])]
+        cells.append([*cell, mean["return"], interval, error, mean["seeds"], *(mean[name] for name in figures)])
+    return header, cells
+
+
+def write(directory: pathlib.Path, results: Sequence[Mapping[str, Any]]) -> str:
+    """Writes results.csv and results.json into `directory`; the table for people."""
+    rows = rows_of(results)
+    means = means_of(rows)
+    files.write_atomically(directory / "results.csv", to_csv(rows))
+    files.write_json(directory / "results.json", {"rows": rows, "means": means})
+    header, cells = summary_cells(means)
+    return table.format_table(header, cells)

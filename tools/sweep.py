@@ -1,0 +1,109 @@
+"""Runs an experiment many times, with bindings that vary and several seeds, and makes one table and one plot of it.
+
+    ./bazelw run //tools:sweep -- --sweep_file=configs/sweeps/dqn_cartpole_bits.json --root_dir=sweeps/cartpole
+    ./bazelw run //tools:sweep -- --gin_file=configs/gin/experiments/dqn_cartpole_int8.gin --seeds=0,1,2 \
+      --grid="ConverterConfig.recipe = 'float32' | 'qat_wi4_ai4'" --root_dir=sweeps/mine
+
+A sweep that was stopped goes on where it stopped: the same command runs what has not finished. Its directory holds one directory a run,
+results.csv and results.json; --output writes a page with plots.
+"""
+
+import pathlib
+import shlex
+import sys
+
+from absl import flags
+
+from tfquarl.core import errors
+from tfquarl.experiments import sweep_plan
+from tfquarl.experiments import sweep_report
+from tfquarl.experiments import sweep_runner
+from tfquarl.experiments import sweep_search
+from tfquarl.experiments import sweep_table
+from tfquarl.program import command_line
+
+_SWEEP_FILE = flags.DEFINE_string("sweep_file", None, "A JSON file that tells the sweep; instead of the flags below.")
+_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "A gin file of the experiment, as for //tools:train.")
+_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "A binding that all runs have.")
+_GRID = flags.DEFINE_multi_string(
+    "grid", [], "'Class.parameter = value | value': every combination of these flags is run."
+)
+_SEEDS = flags.DEFINE_list("seeds", ["0"], "Seeds of each combination.")
+_POST_TRAINING = flags.DEFINE_list(
+    "post_training_recipes", [], "Recipes that the policies of runs with recipe 'float32' are tried under."
+)
+_EPISODES = flags.DEFINE_integer("episodes", 100, "Episodes that each policy is judged on.", lower_bound=1)
+_SEARCH = flags.DEFINE_multi_string(
+    "search",
+    [],
+    "'Class.parameter = logfloat(1e-4, 1e-2)': searched by Optuna instead of a grid; also float, int, logint, 'a | b'.",
+)
+_TRIALS = flags.DEFINE_integer("trials", 20, "Combinations that a search tries.", lower_bound=1)
+_ROOT_DIR = flags.DEFINE_string("root_dir", None, "The sweep's directory.")
+_PARALLEL = flags.DEFINE_integer("parallel", 1, "Runs at once; each has processes of its own.", lower_bound=1)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Path of a page about it, without suffix: .md, .csv, .json and two .png are written."
+)
+
+
+def main() -> int:
+    """Runs the sweep, prints its table and gives the exit code."""
+    if not _ROOT_DIR.value or bool(_SWEEP_FILE.value) == bool(_GIN_FILE.value):
+        return command_line.fail("--root_dir is needed, and either --sweep_file or --gin_file")
+    plan = sweep_plan.read(pathlib.Path(_SWEEP_FILE.value)) if _SWEEP_FILE.value else _plan_of_flags()
+    directory = pathlib.Path(_ROOT_DIR.value).absolute()
+    runner = sweep_runner.SweepRunner(plan, directory, _PARALLEL.value, _say)
+    if _SEARCH.value:
+        space = dict(_split(text) for text in _SEARCH.value)
+        results = sweep_search.search(plan, sweep_search.SearchPlan(space, _TRIALS.value), runner, _say)
+    else:
+        cells = plan.cells()
+        for cell in cells:
+            plan.check(cell)
+        results = runner.run(cells)
+    if not results:
+        return command_line.fail(f"no run succeeded; each directory below {directory} has a log.txt")
+    print(sweep_table.write(directory, results))
+    print(f"{directory / 'results.csv'}, {directory / 'results.json'}")
+    if _OUTPUT.value:
+        sweep_report.write(plan, results, pathlib.Path(_OUTPUT.value), _command())
+        print(f"{_OUTPUT.value}.md")
+    return command_line.fail(f"{len(runner.failed)} runs failed: {', '.join(runner.failed)}") if runner.failed else 0
+
+
+def _plan_of_flags() -> sweep_plan.SweepPlan:
+    try:
+        seeds = tuple(int(seed) for seed in _SEEDS.value)
+    except ValueError as error:
+        raise errors.ConfigError(f"--seeds={','.join(_SEEDS.value)} needs whole numbers") from error
+    return sweep_plan.SweepPlan(
+        pathlib.Path(_GIN_FILE.value[-1]).stem,
+        tuple(_GIN_FILE.value),
+        tuple(_GIN_BINDINGS.value),
+        dict(sweep_plan.parse_grid(text) for text in _GRID.value),
+        (),
+        seeds,
+        tuple(_POST_TRAINING.value),
+        _EPISODES.value,
+    )
+
+
+def _split(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise errors.ConfigError(f"--search '{text}' needs the form 'Class.parameter = logfloat(a, b)'")
+    return name.strip(), value.strip()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _command() -> str:
+    """The command as it is typed, without where it puts things."""
+    kept = [argument for argument in sys.argv[1:] if not argument.startswith(("--root_dir", "--output", "--parallel"))]
+    return shlex.join(["./bazelw", "run", "//tools:sweep", "--", *kept, "--root_dir=sweeps/mine"])
+
+
+if __name__ == "__main__":
+    command_line.run(main)
