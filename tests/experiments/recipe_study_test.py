@@ -1,18 +1,37 @@
 """Tests of experiments.recipe_study: a small trained policy under several recipes."""
 
 import pathlib
+from typing import Any
 
 import pytest
 
-from tests.tools import tiny_runs
+from tfquarl.converter import policy_converter
+from tfquarl.core import records
 from tfquarl.experiments import recipe_study
+from tfquarl.program import archive
+from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.testing import tiny_policies
+
+
+class _Verdict:
+    """What the archive keeps of an evaluation."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"quantized": {"mean_return": 1.0}, "confirmed": True}
 
 
 @pytest.fixture(scope="module", name="run_dir")
 def _run_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A run directory with a policy that balances the pole for ever."""
+    policy = tiny_policies.cartpole_policy()
+    manifest = {"environment": policy.spec.to_json(), "architecture": policy.architecture.to_json(), "io": "float32"}
+    artifacts = []
+    for recipe in ("static_wi8_ai8", "float32"):
+        converter = policy_converter.PolicyConverter(policy.architecture, recipe_lib.from_name(recipe))
+        model = converter.convert(records.PolicySnapshot(3, 1, policy.variables), policy.observations)
+        artifacts.append(records.PolicyArtifact(3, 1, recipe, model, manifest))
     path = tmp_path_factory.mktemp("run")
-    tiny_runs.write_run(tiny_policies.cartpole_policy(), path)
+    archive.PolicyArchive(path).save(artifacts[0], artifacts[1], _Verdict())
     return path
 
 

@@ -5,10 +5,10 @@ import pathlib
 
 import pytest
 
-from tests.house import source_tree
 from tfquarl.core import errors
 from tfquarl.experiments import sweep_plan
 
+_SWEEPS = pathlib.Path(sweep_plan.__file__).parents[2] / "configs" / "sweeps"
 _FILES = ("configs/gin/experiments/dqn_cartpole_int8.gin",)
 
 
@@ -67,9 +67,7 @@ def test_files_of_another_form(value: object, message: str, tmp_path: pathlib.Pa
         sweep_plan.read(path)
 
 
-@pytest.mark.parametrize(
-    "path", sorted((source_tree.ROOT / "configs/sweeps").glob("*.json")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", sorted(_SWEEPS.glob("*.json")), ids=lambda path: path.stem)
 def test_every_shipped_sweep_loads(path: pathlib.Path):
     plan = sweep_plan.read(path)
     assert plan.name == path.stem

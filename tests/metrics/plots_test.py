@@ -77,3 +77,16 @@ def test_importing_the_module_does_not_import_matplotlib():
     subprocess.run(
         [sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     )
+
+
+def test_bands_are_drawn_around_lines(tmp_path):
+    series = {"after training": [(2, 10, 5, 15), (8, 100, 90, 110)], "trained": [(2, 50, 50, 50), (8, 100, 90, 110)]}
+    plots.bands(series, tmp_path / "a.png", "bits", "return", "CartPole")
+    assert {"#0072B2", "#E69F00"} <= _colours_in(tmp_path / "a.png")
+
+
+def test_histograms_are_drawn_as_steps(tmp_path):
+    plots.histograms(
+        {"head": ([-1, 0, 1], [0.25, 0.75]), "dense_0": ([-2, 0, 2], [0.5, 0.5])}, tmp_path / "a.png", "weight", "a"
+    )
+    assert {"#0072B2", "#E69F00"} <= _colours_in(tmp_path / "a.png")

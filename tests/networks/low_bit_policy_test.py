@@ -3,18 +3,32 @@
 import numpy as np
 import pytest
 
-from tests.converter import policies
+from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import initial_variables
 from tfquarl.networks import low_bit_policy
 from tfquarl.networks import numpy_policy
 from tfquarl.quantization import bit_widths
 from tfquarl.quantization import low_bit
 
 
+def _architecture(head: str, hidden_sizes: tuple[int, ...], activation: str) -> architecture_lib.PolicyArchitecture:
+    bounds = ((-1.0,) * 3, (2.0,) * 3) if head == "action" else (None, None)
+    return architecture_lib.PolicyArchitecture(5, hidden_sizes, 3, head, activation, *bounds)
+
+
+def _variables(architecture: architecture_lib.PolicyArchitecture) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    return {
+        name: (value + 0.3 * generator.standard_normal(value.shape)).astype(np.float32)
+        for name, value in initial_variables.initial_variables(architecture, 0).items()
+    }
+
+
 @pytest.mark.parametrize(("head", "activation"), [("q_values", "relu"), ("action", "relu"), ("action", "tanh")])
 def test_8_bits_are_close_to_the_float_network_and_fewer_are_farther(head: str, activation: str):
-    architecture = policies.architecture(head, (32, 32), activation, 2.0)
+    architecture = _architecture(head, (32, 32), activation)
     generator = np.random.default_rng(0)
-    variables = policies.variables(architecture, generator)
+    variables = _variables(architecture)
     observations = generator.standard_normal((300, 5)).astype(np.float32)
     ranges = low_bit_policy.observed_ranges(architecture, variables, observations)
     expected = numpy_policy.forward(architecture, variables, observations)["output"]
@@ -30,8 +44,8 @@ def test_8_bits_are_close_to_the_float_network_and_fewer_are_farther(head: str, 
 def test_ranges_are_of_values_before_a_tanh_and_after_a_relu():
     generator = np.random.default_rng(0)
     for activation, lowest in (("tanh", -1.0), ("relu", 0.0)):
-        architecture = policies.architecture("action", (64,), activation)
-        variables = policies.variables(architecture, generator)
+        architecture = _architecture("action", (64,), activation)
+        variables = _variables(architecture)
         observations = (9 * generator.standard_normal((300, 5))).astype(np.float32)
         low, high = low_bit_policy.observed_ranges(architecture, variables, observations)["dense_0"]
         assert high > 1

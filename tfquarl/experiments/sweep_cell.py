@@ -73,7 +73,9 @@ def run(directory: pathlib.Path) -> int:
 
 def _read_request(directory: pathlib.Path) -> tuple[sweep_plan.SweepPlan, sweep_plan.Cell]:
     request = json.loads((directory / CELL).read_text())
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in request["plan"].items()}
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in request["plan"].items()
+    }
     cell = request["cell"]
     return sweep_plan.SweepPlan(**fields), sweep_plan.Cell(cell["name"], tuple(cell["bindings"]), cell["seed"])
 
