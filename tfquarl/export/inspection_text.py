@@ -40,6 +40,12 @@ def _sections(inspection: inspection_lib.Inspection) -> Iterator[str]:
         f"policy {artifact.version} after {artifact.train_step:,} train steps, recipe {artifact.recipe}: "
         f"{len(artifact.model):,} bytes, {constants:,} of them constants\n"
     )
+    if "low_bit" in artifact.manifest:
+        facts = artifact.manifest["low_bit"]
+        yield (
+            f"true widths: weights {facts['weights']} bits, activations {facts['activations']}, input {facts['inputs']}, output "
+            f"{facts['outputs']}; constants of that width take {facts['packed_bytes']:,} bytes where they are packed\n"
+        )
     header = ("tensor", "name", "shape", "type", "scale", "zero point", "bytes", "constant")
     yield "Tensors\n" + table.format_table(header, [_tensor_row(tensor) for tensor in layout.tensors])
     rows = [

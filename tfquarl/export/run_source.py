@@ -75,7 +75,7 @@ def make_candidate(
     snapshot = records.PolicySnapshot(policy.artifact.version, policy.artifact.train_step, variables)
     judged = {policy.artifact.recipe: policy.artifact.model} if policy.artifact.manifest.get("io") != "int8" else {}
     judged[candidate_lib.REFERENCE] = policy.reference.model
-    models, missing = make_models(policy.architecture, snapshot, observations.calibration, judged)
+    models, missing = make_models(policy.architecture, snapshot, observations.calibration, judged, recipe.name)
     origin = "as it was judged" if recipe.name in judged else "made anew from the float32 policy"
     return candidate_lib.PolicyCandidate(
         f"{policy.spec.name}, policy {policy.artifact.version}",
@@ -95,6 +95,7 @@ def make_models(
     snapshot: records.PolicySnapshot,
     calibration: np.ndarray,
     ready: Mapping[str, bytes],
+    wanted: str = candidate_lib.REFERENCE,
 ) -> tuple[dict[str, bytes], dict[str, str]]:
     """Flatbuffers with float input and output by recipe, and the recipes that could not be made with the reason.
 
@@ -103,10 +104,11 @@ def make_models(
       snapshot: its variables.
       calibration: observations, float32 [N, D].
       ready: models that are there already, by recipe.
+      wanted: a recipe that is made beside those that always are, such as a low-bit one.
     """
     models, missing = {}, {}
     is_scaled = candidate_lib.known_scaling(snapshot.variables) is not None
-    for name in recipe_lib.NAMES:
+    for name in dict.fromkeys([*recipe_lib.NAMES, *ready, wanted]):
         try:
             converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(name), is_scaled)
             with native_output.captured():
