@@ -24,6 +24,7 @@ from tfquarl.metrics import logger
 from tfquarl.program import archive
 from tfquarl.program import run_directory
 from tfquarl.testing import learner_fakes
+from tfquarl.testing import train_process
 
 _DISK_BYTES = 1 << 20
 _MS_RDONLY, _MS_REMOUNT, _MNT_DETACH = 1, 32, 2
@@ -134,6 +135,27 @@ def test_a_read_only_disk_is_one_clear_line(disk: _Disk):
         errors.StorageError, match=r"making the run directory .* failed: Read-only file system; is there"
     ):
         directory.create()
+
+
+def test_a_run_needs_no_shared_memory_and_says_whom_it_is_open_to(tmp_path: pathlib.Path):
+    if subprocess.run(["unshare", "--mount", "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("this system gives no process mounts of its own")
+    command = [sys.executable, "-m", "tools.train", "--gin_file=configs/gin/experiments/dqn_cartpole_int8.gin"]
+    bindings = (*train_process.SMALL, "Experiment.num_env_steps = 200")
+    command += [f"--gin_bindings={binding}" for binding in bindings]
+    command += ["--bind_address=0.0.0.0", f"--root_dir={tmp_path / 'run'}"]
+    hide = 'mount -t tmpfs -o ro,size=4k none /dev/shm && exec "$@"'
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([os.getcwd(), *sys.path]))
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", hide, "sh", *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "completed after" in done.stdout
+    assert "warning: the Reverb server listens on every network interface" in done.stdout + done.stderr
 
 
 def test_missing_permission_is_one_clear_line(tmp_path: pathlib.Path):
