@@ -207,6 +207,8 @@ def test_calibrates_on_some_of_the_recent_observations_and_judges_on_the_newest(
         ("static_wi8_ai8", False, False),
         ("float32", True, False),
         ("float16", True, False),
+        ("qat_wi8_ai8", True, False),
+        ("ptq_wi4_ai8", True, False),
     ],
 )
 def test_scaling_is_for_recipes_that_gain_by_it(recipe: str, scale_observations: bool, scales: bool):

@@ -3,18 +3,23 @@
 import pytest
 
 from tfquarl.experiments import benchmark_task
+from tfquarl.experiments import conversion_arm
 from tfquarl.experiments import conversion_benchmark
 
 
 def test_rows_by_hand():
+    compared = [(0.001, 0.3, True), (0.003, 0.4, True), (0.002, 0.2, True), (0.002, 0.3, False)]
     rows = conversion_benchmark.make_rows(
-        "case", 2.5, 0.5, [(0.001, 0.3, True), (0.003, 0.4, True), (0.002, 0.2, True), (0.002, 0.3, False)]
+        "case", 2.5, 0.5, [conversion_arm.Comparison(a, b, a / 2, b / 4, equal) for a, b, equal in compared]
     )
     figures = {row.metric: (row.value, row.unit) for row in rows}
     assert figures == {
         "snapshot to model": (pytest.approx(2.0), "ms"),
         "snapshot to model by TFLiteConverter": (pytest.approx(300.0), "ms"),
         "times faster than TFLiteConverter": (pytest.approx(150.0), "x"),
+        "processor time": (pytest.approx(1.0), "ms"),
+        "processor time of TFLiteConverter": (pytest.approx(75.0), "ms"),
+        "times less processor time": (pytest.approx(75.0), "x"),
         "models equal byte for byte": (75.0, "%"),
         "extra memory, float model is 1": (0.5, "x"),
         "template, once": (2.5, "s"),

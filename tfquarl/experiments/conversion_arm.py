@@ -1,5 +1,6 @@
 """One architecture and recipe, converted by both paths in one process."""
 
+import dataclasses
 import os
 import time
 import tracemalloc
@@ -11,6 +12,25 @@ from tfquarl.converter import reference_process
 from tfquarl.core import records
 from tfquarl.experiments import benchmark_task
 from tfquarl.quantization import recipe as recipe_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One snapshot by both paths.
+
+    Attributes:
+      fast_sec: wall time of the fast path.
+      reference_sec: wall time of the reference path.
+      fast_cpu_sec: processor time of the fast path, which other work on the machine hardly touches.
+      reference_cpu_sec: processor time of the reference path.
+      is_equal: whether both gave the same bytes.
+    """
+
+    fast_sec: float
+    reference_sec: float
+    fast_cpu_sec: float
+    reference_cpu_sec: float
+    is_equal: bool
 
 
 class ConversionArm:
@@ -41,8 +61,8 @@ class ConversionArm:
         """Lets both paths do once what they do only once."""
         self.convert_by_both(0)
 
-    def convert_by_both(self, seed: int) -> tuple[float, float, bool]:
-        """Seconds of the fast path, seconds of the reference path, and whether their files are equal.
+    def convert_by_both(self, seed: int) -> Comparison:
+        """Converts one snapshot by the fast path, then by the reference path.
 
         Args:
           seed: of the snapshot's weights.
@@ -50,14 +70,15 @@ class ConversionArm:
         from tfquarl.converter import reference_path  # TensorFlow; in this process, so that no transport counts
 
         snapshot = self._snapshot(seed)
-        times = [time.perf_counter()]
+        times = [_clocks()]
         model = self._converter.convert(snapshot, self._observations)
-        times.append(time.perf_counter())
+        times.append(_clocks())
         expected = reference_path.convert(
             self._architecture, self._recipe, snapshot.variables, self._observations, True
         )
-        times.append(time.perf_counter())
-        return times[1] - times[0], times[2] - times[1], model == expected
+        times.append(_clocks())
+        (fast_sec, fast_cpu_sec), (reference_sec, reference_cpu_sec) = np.diff(times, axis=0).tolist()
+        return Comparison(fast_sec, reference_sec, fast_cpu_sec, reference_cpu_sec, model == expected)
 
     def extra_memory(self) -> float:
         """Most memory that a conversion holds besides its arguments, as a multiple of the float model; before TensorFlow is here."""
@@ -79,3 +100,8 @@ class ConversionArm:
         snapshot.variables["observation_scaling/offset"][:] = mean
         snapshot.variables["observation_scaling/scale"][:] = 1 / np.maximum(deviation, np.float32(0.01))
         return snapshot
+
+
+def _clocks() -> tuple[float, float]:
+    """Wall time and this process's processor time, seconds."""
+    return time.perf_counter(), time.process_time()

@@ -66,7 +66,7 @@ def _measure(
 
 
 def make_rows(
-    case: str, prepare_sec: float, memory: float, results: Sequence[tuple[float, float, bool]]
+    case: str, prepare_sec: float, memory: float, results: Sequence[conversion_arm.Comparison]
 ) -> list[table.BenchmarkRow]:
     """The rows of one case.
 
@@ -76,15 +76,22 @@ def make_rows(
       memory: that a conversion takes, as a multiple of the float model.
       results: of `ConversionArm.convert_by_both`.
     """
-    fast, reference = [row[0] for row in results], [row[1] for row in results]
+    fast, reference = [row.fast_sec for row in results], [row.reference_sec for row in results]
+    fast_cpu, reference_cpu = [row.fast_cpu_sec for row in results], [row.reference_cpu_sec for row in results]
     ratio = statistics.ratio_and_interval(reference, fast)
-    equal = sum(row[2] for row in results) / len(results)
+    cpu_ratio = statistics.ratio_and_interval(reference_cpu, fast_cpu)
+    equal = sum(row.is_equal for row in results) / len(results)
     return [
         alternation.median_row(case, "snapshot to model", [1e3 * value for value in fast], "ms"),
         alternation.median_row(
             case, "snapshot to model by TFLiteConverter", [1e3 * value for value in reference], "ms"
         ),
         table.BenchmarkRow(case, "times faster than TFLiteConverter", ratio.ratio, "x", ratio.low, ratio.high),
+        alternation.median_row(case, "processor time", [1e3 * value for value in fast_cpu], "ms"),
+        alternation.median_row(
+            case, "processor time of TFLiteConverter", [1e3 * value for value in reference_cpu], "ms"
+        ),
+        table.BenchmarkRow(case, "times less processor time", cpu_ratio.ratio, "x", cpu_ratio.low, cpu_ratio.high),
         table.BenchmarkRow(case, "models equal byte for byte", 100 * equal, "%"),
         table.BenchmarkRow(case, "extra memory, float model is 1", memory, "x"),
         table.BenchmarkRow(case, "template, once", prepare_sec, "s"),
