@@ -11,8 +11,12 @@ _GAMMA = 0.99
 _TAU = 0.005
 
 
-def load_environment(name: str) -> Any:
+def load_environment(name: str, seed: int | None = None) -> Any:
     """A `PyEnvironment` of TF-Agents' own suites with one flat observation; 'gymnasium:' tasks have none there.
+
+    Args:
+      name: of the environment.
+      seed: of its random numbers; None leaves them to chance.
 
     Raises:
       ValueError: a task of another suite.
@@ -23,13 +27,18 @@ def load_environment(name: str) -> Any:
     if suite == "gym":
         from tf_agents.environments import suite_gym
 
-        return suite_gym.load(task)
+        environment = suite_gym.load(task)
+        if seed is not None:
+            environment.seed(seed)
+        return environment
     if suite == "dm_control":
         from tf_agents.environments import suite_dm_control
 
         domain, _, task_in_domain = task.partition("-")
         # dm_control joins the observation itself, which is cheaper than TF-Agents' wrapper over a dictionary of parts.
-        parts = suite_dm_control.load(domain, task_in_domain, environment_kwargs={"flat_observation": True})
+        parts = suite_dm_control.load(
+            domain, task_in_domain, task_kwargs={"random": seed}, environment_kwargs={"flat_observation": True}
+        )
         return wrappers.FlattenObservationsWrapper(parts)
     raise ValueError(f"{name}: TF-Agents is compared on gym: and dm_control: tasks")
 
