@@ -10,6 +10,7 @@ from tfquarl.learner import learner_config
 from tfquarl.metrics import energy
 from tfquarl.networks import quantization_aware
 from tfquarl.program import experiment
+from tfquarl.program import study_config
 from tfquarl.replay import replay_config
 
 CLASSES = (
@@ -26,4 +27,5 @@ CLASSES = (
     collector_config.CollectorConfig,
     evaluator_config.EvaluatorConfig,
     energy.EnergyConfig,
+    study_config.StudyConfig,
 )

@@ -21,6 +21,7 @@ from tfquarl.core import errors
 from tfquarl.program import configurables
 from tfquarl.program import experiment as experiment_lib
 from tfquarl.program import gin_places
+from tfquarl.program import study_config
 
 _BY_NAME = {cls.__name__: cls for cls in configurables.CLASSES}
 _CONFIGURABLES = {cls.__name__: gin.external_configurable(cls, module="tfquarl") for cls in configurables.CLASSES}
@@ -38,6 +39,7 @@ class LoadedExperiment:
       operative: every parameter that was really used, with its value.
       unused: 'file:line: Class.parameter' of each binding that nothing used.
       places: 'file:line' by (class, parameter) of each parameter that is bound.
+      study: which runs `//tools:study` makes of it.
     """
 
     experiment: experiment_lib.Experiment
@@ -45,6 +47,7 @@ class LoadedExperiment:
     operative: str
     unused: tuple[str, ...]
     places: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    study: study_config.StudyConfig = dataclasses.field(default_factory=study_config.StudyConfig)
 
     def place(self, class_name: str, parameter: str) -> str:
         """'file:line: Class.parameter' of what is bound there; without a place where nothing binds it."""
@@ -74,10 +77,12 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> LoadedEx
     try:
         gin.parse_config_files_and_bindings(list(gin_files), list(gin_bindings), finalize_config=True)
         experiment: Any = _CONFIGURABLES["Experiment"]()
+        study: Any = _CONFIGURABLES["StudyConfig"]()
     except (errors.TfquarlError, ValueError, TypeError, OSError, ImportError) as error:
         raise errors.ConfigError(_one_line(error, places)) from error
     _check_types(experiment, places)
-    loaded = LoadedExperiment(experiment, given, gin.operative_config_str(), tuple(_unused(found)), places)
+    _check_types(study, places)
+    loaded = LoadedExperiment(experiment, given, gin.operative_config_str(), tuple(_unused(found)), places, study)
     gin.clear_config()  # which unlocks it: TF-Agents registers its own configurables when it is imported
     return loaded
 

@@ -1,0 +1,213 @@
+"""A study's runs in, its report out: the paper's table, learning curves against wall time, energy and carbon."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import pathlib
+from typing import Any
+
+from tfquarl.core import files
+from tfquarl.experiments import study_plan
+from tfquarl.experiments import study_results
+from tfquarl.metrics import plots
+from tfquarl.metrics import statistics
+from tfquarl.metrics import table
+
+_RETURNS = ("arm", "seeds", "final return", "95% interval", "wall time (s)", "to 90% of S (s)", "to 95% of S (s)")
+_SPEEDUPS = (
+    "arm",
+    "wall time",
+    "to 90%",
+    "to 95%",
+    "collectors' CPU per step",
+    "collectors' energy",
+    "energy of the run",
+)
+_COSTS = (
+    "arm",
+    "env steps",
+    "joules per run",
+    "joules per env step",
+    "of that collectors",
+    "learner",
+    "converter",
+    "server",
+    "evaluator",
+    "the rest",
+    "g CO2e",
+    "bytes per policy",
+)
+_ROLES = ("collector", "learner", "converter", "server", "evaluator")
+_QUANTITIES = ("wall_sec", "collector_cpu_us", "collector_joules", "joules")
+
+
+def write_report(root: pathlib.Path, output: pathlib.Path, floors: Mapping[str, float]) -> str:
+    """Writes `output`.md, .json, _breakdown.png and for each task _<task>.png; the Markdown text.
+
+    Args:
+      root: of the study.
+      output: path without suffix; its directory is made.
+      floors: the return of a policy that has learned nothing, by task.
+
+    Raises:
+      ConfigError: there are no runs.
+      ArtifactError, StorageError: a file can't be read or written.
+    """
+    results = study_results.read(root, floors)
+    with files.storage_errors(f"making {output.parent}"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    for result in results:
+        curves = {arm: [outcome.run.int8 for outcome in outcomes] for arm, outcomes in result.outcomes.items()}
+        target = result.threshold(study_results.SHARES[-1])
+        plots.learning_curves(curves, f"{output}_{result.task}.png", "time_sec", result.task, target)
+    _plot_breakdown(results, f"{output}_breakdown.png")
+    text = _markdown(results, output.name)
+    files.write_atomically(output.with_name(output.name + ".md"), text)
+    files.write_json(output.with_name(output.name + ".json"), [_data(result) for result in results])
+    return text
+
+
+def _markdown(results: Sequence[study_results.TaskResult], name: str) -> str:
+    lines = ["# Study of collectors", "", *_setting(results), ""]
+    for result in results:
+        lines += [f"## {result.task}", "", table.format_markdown(_RETURNS, _return_rows(result)).rstrip(), ""]
+        if study_plan.STOCK in result.outcomes:
+            lines += ["How many times less than S, with the 95% interval of a bootstrap over seeds:", ""]
+            lines += [table.format_markdown(_SPEEDUPS, _speedup_rows(result)).rstrip(), ""]
+        lines += [table.format_markdown(_COSTS, _cost_rows(result)).rstrip(), ""]
+        lines += [f"![Return against wall time]({name}_{result.task}.png)", ""]
+    means = _geometric_means(results)
+    if means:
+        lines += ["## Geometric means over tasks", "", table.format_markdown(_SPEEDUPS, means).rstrip(), ""]
+    lines += [f"![Where a collector's step goes]({name}_breakdown.png)", ""]
+    return "\n".join([*lines, f"Data: {name}.json.", ""])
+
+
+def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
+    outcomes = [outcome for result in results for found in result.outcomes.values() for outcome in found]
+    machine, energy = outcomes[0].run.versions["machine"], outcomes[0].energy
+    commits = ", ".join(sorted({outcome.run.versions["commit"] or "unknown" for outcome in outcomes}))
+    source = "measured by RAPL"
+    if energy["watts_per_core"] is not None:
+        source = f"an estimate: CPU time at {energy['watts_per_core']:g} W per busy core, idle share {energy['idle_share']:g}"
+    return [
+        "S: TF-Agents' own float32 collectors, with variables from its Reverb container. F32, F16, D8, I8: this project's collectors by",
+        "recipe. Learner, agent, replay ratio, seeds and environment steps are the same.",
+        f"{machine['cores']} cores ({machine['cpu']}, {', '.join(machine['flags'])}), commits {commits}. Wall time includes start-up.",
+        f"Energy is {source}; carbon at {energy['grid_g_per_kwh']:g} g per kWh ({energy['region']}).",
+        "Final return: of the last policy as its collectors run it. Best S return: mean over seeds of each run's highest return.",
+    ]
+
+
+def _return_rows(result: study_results.TaskResult) -> list[list[str | float | None]]:
+    rows: list[list[str | float | None]] = []
+    for arm, outcomes in result.outcomes.items():
+        final = statistics.mean_and_interval([outcome.final_return for outcome in outcomes])
+        interval = "--" if final.low != final.low else f"{final.low:.1f} .. {final.high:.1f}"
+        times = [_times(result.times_to(arm, share)) for share in study_results.SHARES]
+        wall = statistics.median_and_spread(result.values(arm, "wall_sec")).median
+        rows.append([arm, len(outcomes), round(final.mean, 1), interval, round(wall, 1), *times])
+    return rows
+
+
+def _times(times: Sequence[float | None]) -> str:
+    """'41.2', or '41.2 (2 of 3)' where not all got there."""
+    reached = [value for value in times if value is not None]
+    if not reached:
+        return "never"
+    text = f"{statistics.median_and_spread(reached).median:.1f}"
+    return text if len(reached) == len(times) else f"{text} ({len(reached)} of {len(times)})"
+
+
+def _ratios(result: study_results.TaskResult, arm: str) -> list[statistics.RatioInterval | None]:
+    """In the order of `_SPEEDUPS`."""
+    wall, *others = (result.ratio(arm, quantity) for quantity in _QUANTITIES)
+    return [wall, *(result.times_ratio(arm, share) for share in study_results.SHARES), *others]
+
+
+def _speedup_rows(result: study_results.TaskResult) -> list[list[str | float | None]]:
+    others = [arm for arm in result.outcomes if arm != study_plan.STOCK]
+    return [[arm, *map(_format_ratio, _ratios(result, arm))] for arm in others]
+
+
+def _format_ratio(ratio: statistics.RatioInterval | None) -> str:
+    if ratio is None:
+        return "--"
+    return (
+        f"{ratio.ratio:.2f}" if ratio.low != ratio.low else f"{ratio.ratio:.2f} ({ratio.low:.2f} .. {ratio.high:.2f})"
+    )
+
+
+def _geometric_means(results: Sequence[study_results.TaskResult]) -> list[list[str | float | None]]:
+    """Of the ratios of several tasks; no rows for a single one."""
+    with_stock = [result for result in results if study_plan.STOCK in result.outcomes]
+    if len(with_stock) < 2:
+        return []
+    rows: list[list[str | float | None]] = []
+    for arm in with_stock[0].outcomes:
+        if arm == study_plan.STOCK:
+            continue
+        columns = zip(*[_ratios(result, arm) for result in with_stock if arm in result.outcomes])
+        means = [_mean([ratio.ratio for ratio in column if ratio is not None], len(with_stock)) for column in columns]
+        rows.append([arm, *means])
+    return rows
+
+
+def _mean(ratios: Sequence[float], num_tasks: int) -> str:
+    if not ratios:
+        return "--"
+    text = f"{statistics.geometric_mean(ratios):.2f}"
+    return text if len(ratios) == num_tasks else f"{text} ({len(ratios)} of {num_tasks} tasks)"
+
+
+def _cost_rows(result: study_results.TaskResult) -> list[list[str | float | None]]:
+    """Means over seeds."""
+    rows: list[list[str | float | None]] = []
+    for arm, outcomes in result.outcomes.items():
+        count = len(outcomes)
+        joules = sum(outcome.energy["joules"] for outcome in outcomes) / count
+        roles = [sum(one.energy["joules_by_role"].get(role, 0.0) for one in outcomes) / count for role in _ROLES]
+        steps = sum(outcome.run.summary["env_steps"] for outcome in outcomes) / count
+        grams = 1000 * sum(outcome.energy["kg_co2e"] for outcome in outcomes) / count
+        rest = max(0.0, joules - sum(roles))
+        rows.append([arm, steps, joules, joules / steps, *roles, rest, grams, outcomes[0].policy_bytes])
+    return rows
+
+
+def _plot_breakdown(results: Sequence[study_results.TaskResult], path: str) -> None:
+    cases: list[str] = []
+    parts: dict[str, list[float]] = {part: [] for part in study_results.PARTS}
+    for result in results:
+        for arm, outcomes in result.outcomes.items():
+            cases.append(f"{result.task} {arm}")
+            for part, lengths in parts.items():
+                lengths.append(sum(outcome.breakdown_us[part] for outcome in outcomes) / len(outcomes))
+    plots.stacked_bars(cases, parts, path, "microseconds per environment step", "Where a collector's time goes")
+
+
+def _data(result: study_results.TaskResult) -> dict[str, Any]:
+    shares = {f"{share:.0%}": result.threshold(share) for share in study_results.SHARES}
+    arms = {
+        arm: {
+            "runs": [_run_data(outcome) for outcome in outcomes],
+            "time_to": {f"{share:.0%}": result.times_to(arm, share) for share in study_results.SHARES},
+            "times_less_than_S": {
+                name: None if ratio is None else ratio.to_json()
+                for name, ratio in zip(_SPEEDUPS[1:], _ratios(result, arm))
+            }
+            if study_plan.STOCK in result.outcomes
+            else None,
+        }
+        for arm, outcomes in result.outcomes.items()
+    }
+    return {"task": result.task, "floor_return": result.floor_return, "thresholds": shares, "arms": arms}
+
+
+def _run_data(outcome: study_results.Outcome) -> dict[str, Any]:
+    curve = outcome.run.int8
+    return {
+        "seed": outcome.seed,
+        "summary": outcome.run.summary,
+        "versions": outcome.run.versions,
+        "breakdown_us_per_env_step": dict(outcome.breakdown_us),
+        "curve": {"time_sec": curve.time_sec.tolist(), "returns": curve.returns.tolist()},
+    }

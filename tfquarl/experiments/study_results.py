@@ -1,0 +1,174 @@
+"""What the runs of a study came to, by task and arm, and how the arms compare."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+import re
+from typing import Any
+
+from tfquarl.core import errors
+from tfquarl.experiments import study_plan
+from tfquarl.experiments import training_report
+from tfquarl.metrics import jsonl
+from tfquarl.metrics import names
+from tfquarl.metrics import statistics
+from tfquarl.program import study_config
+
+SHARES = (0.90, 0.95)
+PARTS = ("step", "pull and decode", "load")
+_PART_NAMES = dict(zip(PARTS, (names.STEP_SEC, names.PULL_SEC, names.LOAD_SEC)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """One run.
+
+    Attributes:
+      arm: of the study.
+      seed: of the run.
+      run: its files.
+      breakdown_us: microseconds per environment step that collectors spent in each of `PARTS`, but not waiting for the rate limiter.
+    """
+
+    arm: str
+    seed: int
+    run: training_report.Run
+    breakdown_us: Mapping[str, float]
+
+    @property
+    def final_return(self) -> float:
+        """Of the run's last policy, as the collectors of its arm would run it."""
+        return self.run.summary["last_policy"]["int8"]["mean_return"]
+
+    @property
+    def wall_sec(self) -> float:
+        """From start to end, start-up included."""
+        return self.run.summary["wall_time_sec"]
+
+    @property
+    def policy_bytes(self) -> int:
+        """Of a published policy; for `S` the size of the float model, whose weights its container sends."""
+        return self.run.summary["last_policy"]["int8"]["size_bytes"]
+
+    @property
+    def energy(self) -> Mapping[str, Any]:
+        """As in summary.json."""
+        return self.run.summary["energy"]
+
+    @property
+    def collector_joules(self) -> float:
+        """Of all collectors."""
+        return self.energy["joules_by_role"].get("collector", 0.0)
+
+    @property
+    def collector_cpu_us(self) -> float:
+        """Microseconds of CPU time of all collectors per environment step."""
+        seconds = sum(sec for name, sec in self.energy["cpu_sec_by_process"].items() if name.startswith("collector"))
+        return 1e6 * seconds / self.run.summary["env_steps"]
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskResult:
+    """All runs of one task.
+
+    Attributes:
+      task: the experiment's name.
+      outcomes: by arm, in the order of `study_config.ARMS`, each in the order of seeds.
+      floor_return: of a policy that has learned nothing.
+    """
+
+    task: str
+    outcomes: Mapping[str, Sequence[Outcome]]
+    floor_return: float
+
+    def threshold(self, share: float) -> float | None:
+        """The return that is `share` of the way from the floor to the best S return; None without runs of S.
+
+        The best S return is the mean over its seeds of the highest return that was measured in each run.
+        """
+        stock = self.outcomes.get(study_plan.STOCK)
+        if not stock:
+            return None
+        best = sum(float(outcome.run.int8.returns.max()) for outcome in stock) / len(stock)
+        return self.floor_return + share * (best - self.floor_return)
+
+    def times_to(self, arm: str, share: float) -> list[float | None]:
+        """Seconds until a policy of each run reached `threshold(share)`; None for those that never did."""
+        target = self.threshold(share)
+        if target is None:
+            return [None] * len(self.outcomes[arm])
+        return [outcome.run.int8.time_to(target) for outcome in self.outcomes[arm]]
+
+    def times_ratio(self, arm: str, share: float) -> statistics.RatioInterval | None:
+        """How many times sooner than S an arm gets to `threshold(share)`, over the seeds on which both do; None without any."""
+        return self._ratio(arm, self.times_to(study_plan.STOCK, share), self.times_to(arm, share))
+
+    def ratio(self, arm: str, quantity: str) -> statistics.RatioInterval | None:
+        """How many times more S has of `quantity`, an attribute of `Outcome` or 'joules'; None without S or where one has 0."""
+        if study_plan.STOCK not in self.outcomes:
+            return None
+        return self._ratio(arm, self.values(study_plan.STOCK, quantity), self.values(arm, quantity))
+
+    def values(self, arm: str, quantity: str) -> list[float]:
+        """`quantity` of each run of an arm."""
+        if quantity == "joules":
+            return [outcome.energy["joules"] for outcome in self.outcomes[arm]]
+        return [getattr(outcome, quantity) for outcome in self.outcomes[arm]]
+
+    def _ratio(
+        self, arm: str, stock: Sequence[float | None], own: Sequence[float | None]
+    ) -> statistics.RatioInterval | None:
+        by_seed = dict(zip((outcome.seed for outcome in self.outcomes[study_plan.STOCK]), stock))
+        pairs = [(by_seed.get(outcome.seed), value) for outcome, value in zip(self.outcomes[arm], own)]
+        whole = [(first, second) for first, second in pairs if first and second]
+        if not whole:
+            return None
+        return statistics.ratio_and_interval(*map(list, zip(*whole)))
+
+
+def read(root: pathlib.Path, floors: Mapping[str, float]) -> list[TaskResult]:
+    """Every task of a study whose runs have ended.
+
+    Args:
+      root: of the study, with a directory for each task.
+      floors: `StudyConfig.floor_return` by task; 0 for those that are not in it.
+
+    Raises:
+      ConfigError: there is no run.
+      ArtifactError: a file is damaged.
+    """
+    results = []
+    for directory in sorted(path for path in root.iterdir() if path.is_dir()):
+        outcomes = [outcome for path in directory.iterdir() if (outcome := _read_outcome(path)) is not None]
+        if outcomes:
+            by_arm = {arm: sorted(_of(outcomes, arm), key=lambda one: one.seed) for arm in study_config.ARMS}
+            kept = {arm: found for arm, found in by_arm.items() if found}
+            results.append(TaskResult(directory.name, kept, floors.get(directory.name, 0.0)))
+    if not results:
+        raise errors.ConfigError(f"{root} has no ended runs; is it the directory of a study?")
+    return results
+
+
+def _of(outcomes: Iterable[Outcome], arm: str) -> list[Outcome]:
+    return [outcome for outcome in outcomes if outcome.arm == arm]
+
+
+def _read_outcome(path: pathlib.Path) -> Outcome | None:
+    """None for what is no run of a study, or has not ended."""
+    match = re.fullmatch(rf"({'|'.join(study_config.ARMS)})_seed(\d+)", path.name)
+    if match is None or not (path / "summary.json").is_file():
+        return None
+    run = training_report.read_run(path)
+    breakdown = _breakdown(jsonl.read_rows(path / "metrics.jsonl"), run.summary["env_steps"])
+    return Outcome(match[1], int(match[2]), run, breakdown)
+
+
+def _breakdown(rows: Iterable[jsonl.MetricRow], env_steps: int) -> dict[str, float]:
+    """Of the last row of each collector."""
+    last = {row.group: row.values for row in rows if row.group.startswith(f"{names.COLLECT}/")}
+    return {
+        part: 1e6 * sum(values.get(name, 0.0) for values in last.values()) / env_steps
+        for part, name in _PART_NAMES.items()
+    }
