@@ -13,6 +13,7 @@ from absl import flags
 from tfquarl.experiments import study
 from tfquarl.experiments import study_plan
 from tfquarl.experiments import study_report
+from tfquarl.experiments import study_results
 from tfquarl.program import budget as budget_lib
 from tfquarl.program import command_line
 from tfquarl.program import gin_loading
@@ -37,8 +38,9 @@ def main() -> int:
     if _ARM.value is not None:
         return _make_one(root)
     plan = study_plan.make_plan(_GIN_FILE.value, bindings)
+    study_results.write_floors(root, study_plan.floors(_GIN_FILE.value, bindings))
     study.run(plan, root, study.in_process_of_its_own(bindings), lambda line: print(line, flush=True))
-    print(study_report.write_report(root, root / "report", study_plan.floors(_GIN_FILE.value, bindings)))
+    print(study_report.write_report(root, root / "report"))
     return 0
 
 

@@ -1,6 +1,5 @@
 """A study's runs in, its report out: the paper's table, learning curves against wall time, energy and carbon."""
 
-from collections.abc import Mapping
 from collections.abc import Sequence
 import pathlib
 from typing import Any
@@ -40,19 +39,18 @@ _ROLES = ("collector", "learner", "converter", "server", "evaluator")
 _QUANTITIES = ("wall_sec", "collector_cpu_us", "collector_joules", "joules")
 
 
-def write_report(root: pathlib.Path, output: pathlib.Path, floors: Mapping[str, float]) -> str:
+def write_report(root: pathlib.Path, output: pathlib.Path) -> str:
     """Writes `output`.md, .json, _breakdown.png and for each task _<task>.png; the Markdown text.
 
     Args:
       root: of the study.
       output: path without suffix; its directory is made.
-      floors: the return of a policy that has learned nothing, by task.
 
     Raises:
       ConfigError: there are no runs.
       ArtifactError, StorageError: a file can't be read or written.
     """
-    results = study_results.read(root, floors)
+    results = study_results.read(root)
     with files.storage_errors(f"making {output.parent}"):
         output.parent.mkdir(parents=True, exist_ok=True)
     for result in results:

@@ -4,17 +4,21 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import json
 import pathlib
 import re
 from typing import Any
 
 from tfquarl.core import errors
+from tfquarl.core import files
 from tfquarl.experiments import study_plan
 from tfquarl.experiments import training_report
 from tfquarl.metrics import jsonl
 from tfquarl.metrics import names
 from tfquarl.metrics import statistics
 from tfquarl.program import study_config
+
+_FLOORS_FILE = "floors.json"
 
 SHARES = (0.90, 0.95)
 PARTS = ("step", "pull and decode", "load")
@@ -125,21 +129,34 @@ class TaskResult:
         whole = [(first, second) for first, second in pairs if first and second]
         if not whole:
             return None
-        return statistics.ratio_and_interval(*map(list, zip(*whole)))
+        return statistics.ratio_and_interval([first for first, _ in whole], [second for _, second in whole])
 
 
-def read(root: pathlib.Path, floors: Mapping[str, float]) -> list[TaskResult]:
+def write_floors(root: pathlib.Path, floors: Mapping[str, float]) -> None:
+    """Keeps `StudyConfig.floor_return` by task, for `read`; makes the study's directory.
+
+    Raises:
+      StorageError: it can't be written.
+    """
+    with files.storage_errors(f"making {root}"):
+        root.mkdir(parents=True, exist_ok=True)
+    files.write_json(root / _FLOORS_FILE, dict(floors))
+
+
+def read(root: pathlib.Path) -> list[TaskResult]:
     """Every task of a study whose runs have ended.
 
     Args:
-      root: of the study, with a directory for each task.
-      floors: `StudyConfig.floor_return` by task; 0 for those that are not in it.
+      root: of the study, with a directory for each task; without the file of `write_floors` all floors are 0.
 
     Raises:
       ConfigError: there is no run.
       ArtifactError: a file is damaged.
     """
-    results = []
+    results: list[TaskResult] = []
+    if not root.is_dir():
+        raise errors.ConfigError(f"{root} is no directory; give that of a study")
+    floors = _read_floors(root / _FLOORS_FILE)
     for directory in sorted(path for path in root.iterdir() if path.is_dir()):
         outcomes = [outcome for path in directory.iterdir() if (outcome := _read_outcome(path)) is not None]
         if outcomes:
@@ -149,6 +166,13 @@ def read(root: pathlib.Path, floors: Mapping[str, float]) -> list[TaskResult]:
     if not results:
         raise errors.ConfigError(f"{root} has no ended runs; is it the directory of a study?")
     return results
+
+
+def _read_floors(path: pathlib.Path) -> dict[str, float]:
+    try:
+        return dict(json.loads(path.read_text())) if path.is_file() else {}
+    except (OSError, ValueError, TypeError) as error:
+        raise errors.ArtifactError(f"{path} can't be read: {error}; was it edited?") from error
 
 
 def _of(outcomes: Iterable[Outcome], arm: str) -> list[Outcome]:

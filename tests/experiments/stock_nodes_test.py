@@ -1,0 +1,169 @@
+"""Tests of arm S: TF-Agents' collectors against a real Reverb server, and what they write."""
+
+import threading
+import types
+
+import numpy as np
+import pytest
+import reverb
+from tf_agents.experimental.distributed import reverb_variable_container
+from tf_agents.trajectories import time_step as ts
+
+from tfquarl.core import errors
+from tfquarl.core import exploration_config
+from tfquarl.core import records
+from tfquarl.environments import registry
+from tfquarl.experiments import stock_loop
+from tfquarl.experiments import stock_nodes
+from tfquarl.experiments import stock_policy
+from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import initial_variables
+from tfquarl.networks import numpy_policy
+from tfquarl.program import experiment as experiment_lib
+from tfquarl.program import gin_loading
+from tfquarl.program import layout
+from tfquarl.program import transport as transport_lib
+from tfquarl.publication import publication_tables
+from tfquarl.publication import variable_table
+from tfquarl.replay import server_calls
+from tfquarl.replay import tables
+from tfquarl.replay import transition
+from tfquarl.testing import collector_fakes
+from tfquarl.testing import memory_metrics
+
+_KEY = b"0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def experiment():
+    bindings = [
+        "CollectorConfig.initial_collect_steps = 50",
+        "ReplayConfig.samples_per_insert = None",
+        "ReplayConfig.min_size_to_sample = 100",
+    ]
+    return gin_loading.load(["configs/gin/experiments/actorq_cartpole.gin"], bindings).experiment
+
+
+@pytest.fixture(scope="module")
+def spec(experiment):
+    return registry.spec(experiment.environment.name, 1)
+
+
+@pytest.fixture
+def server(experiment, spec):
+    row = transition.TransitionLayout.from_spec(spec)
+    table = variable_table.make_variable_table(experiment.agent.architecture(spec).variable_shapes())
+    server = reverb.Server(
+        [*tables.make_tables(experiment.replay, row), *publication_tables.make_publication_tables(), table]
+    )
+    yield f"localhost:{server.port}"
+    server.stop()
+
+
+def _context(experiment, spec, metrics):
+    return types.SimpleNamespace(experiment=experiment, spec=spec, index=1, sender=metrics)
+
+
+class _Pushed:
+    def __init__(self):
+        self.snapshots = []
+
+    def push(self, snapshot):
+        self.snapshots.append(snapshot)
+
+
+def test_variables_travel_and_steps_become_the_learner_s_rows(experiment, spec, server):
+    architecture = experiment.agent.architecture(spec)
+    container = reverb_variable_container.ReverbVariableContainer(server)
+    variables = initial_variables.initial_variables(architecture, 3, 0.0)
+    pushed = _Pushed()
+    stock_nodes.VariablePusher(container, pushed).push(records.PolicySnapshot(1, 40, variables))
+    assert [snapshot.version for snapshot in pushed.snapshots] == [1]
+
+    metrics, stop = memory_metrics.MemoryMetrics(), threading.Event()
+    transport = transport_lib.ReverbTransport(experiment, spec, server, _KEY, stop)
+    loop = stock_nodes.make_loop(_context(experiment, spec, metrics), transport, container)
+    assert loop.run(300, stop) == 300
+    transport.close()
+    loop.report()
+
+    pulled = loop._pull._variables
+    assert int(pulled["train_step"]) == 40
+    for variable, value in zip(pulled["policy_variables"], variables.values(), strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    client = reverb.Client(server)
+    info = server_calls.server_info(client, 10)
+    group, step, values = metrics.rows[-1]
+    assert (group, step, values["Metrics/EnvironmentSteps"], values["Policy/version"]) == ("collect/1", 300, 300, 3)
+    assert min(values["RunTime/step_sec"], values["RunTime/pull_sec"], values["RunTime/load_sec"]) > 0
+    # Windows of the last, unfinished episode are still open: fewer than n_step.
+    assert 300 - experiment.agent.n_step < info[tables.EXPERIENCE].current_size <= 300
+    row = server_calls.sample(client, tables.EXPERIENCE)[0].value
+    assert row.shape == (transition.TransitionLayout.from_spec(spec).row_size,)
+    assert info[tables.OBSERVATIONS].current_size >= 1
+
+
+def test_the_topology_differs_in_server_learner_and_collectors():
+    scale = experiment_lib.ScaleConfig(num_collectors=2)
+    ours, stock = layout.make_nodes(scale), stock_nodes.make_nodes(scale)
+    assert [(spec.name, spec.index) for spec in stock] == [(spec.name, spec.index) for spec in ours]
+    differing = {theirs.name for theirs, own in zip(stock, ours) if theirs.run is not own.run}
+    assert differing == {"server", "learner", "collector_0", "collector_1"}
+
+
+def test_transitions_of_the_driver_become_steps():
+    sink, observations = collector_fakes.TapeSink(), collector_fakes.TapeObservations()
+    observer = stock_loop.StepObserver(sink, observations)
+    values = [np.array([number], np.float32) for number in range(6)]
+    begin, middle = ts.restart(values[0]), ts.transition(values[1], np.float32(1.0))
+    died, anew = ts.termination(values[2], np.float32(2.0)), ts.restart(values[3])
+    cut = ts.truncation(values[4], np.float32(4.0))
+    action = types.SimpleNamespace(action=np.int64(1))
+
+    observer.start(begin)
+    for before, after in [(begin, middle), (middle, died), (died, anew), (anew, cut), (cut, ts.restart(values[5]))]:
+        observer((before, action, after))
+
+    assert sink.tape == [
+        ("start", [0.0]),
+        ("add", 1, 1.0, [1.0], False, False),
+        ("add", 1, 2.0, [2.0], True, False),
+        ("start", [3.0]),
+        ("add", 1, 4.0, [4.0], False, True),
+        ("start", [5.0]),
+    ]
+    assert observer.returns == [3.0, 4.0]
+    assert [float(value[0]) for value in observations.observations] == [1.0, 2.0, 4.0]
+
+
+def _exploration(strength, kind=exploration_config.EPSILON_GREEDY, **changes):
+    return exploration_config.ExplorationConfig(kind, strength, strength, 0, 0, **changes)
+
+
+def test_without_exploration_the_policy_does_what_the_network_says(spec):
+    architecture = architecture_lib.q_architecture(spec, (8,))
+    variables = initial_variables.initial_variables(architecture, 5, 0.0)
+    policy, network, _ = stock_policy.make_policy(architecture, _exploration(0.0), spec)
+    network.assign(variables, "test")
+    observations = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
+    actions = [int(policy.action(ts.restart(observation)).action) for observation in observations]
+    q_values = numpy_policy.forward(architecture, variables, observations)["output"]
+    assert actions == q_values.argmax(axis=1).tolist()
+    assert len(set(actions)) == 2
+
+
+def test_noise_is_a_share_of_the_half_range_and_clipped(experiment):
+    del experiment
+    spec = registry.spec("dm_control:cartpole-balance", 1)
+    architecture = architecture_lib.action_architecture(spec, (8,))
+    exploration = _exploration(100.0, exploration_config.GAUSSIAN)
+    policy, _, _ = stock_policy.make_policy(architecture, exploration, spec)
+    step = ts.restart(np.zeros(spec.observation_size, np.float32))
+    actions = {round(float(policy.action(step).action[0]), 3) for _ in range(30)}
+    assert {-1.0, 1.0} <= actions
+
+
+def test_what_tf_agents_lacks_is_refused(spec):
+    architecture = architecture_lib.q_architecture(spec, (8,))
+    with pytest.raises(errors.ConfigError, match=r"hold_exponent is 2\.0: TF-Agents has no policy"):
+        stock_policy.make_policy(architecture, _exploration(0.1, hold_exponent=2.0), spec)

@@ -1,0 +1,67 @@
+"""Tests of `tfquarl.experiments.study_plan` and `tfquarl.program.study_config`."""
+
+import pathlib
+
+import pytest
+
+from tfquarl.core import errors
+from tfquarl.experiments import stock_nodes
+from tfquarl.experiments import study_plan
+from tfquarl.program import gin_loading
+from tfquarl.program import layout
+from tfquarl.program import study_config
+
+_FILE = "configs/gin/experiments/actorq_cartpole.gin"
+
+
+def test_every_seed_goes_through_all_tasks_and_the_arms_take_turns_in_coming_first(tmp_path):
+    other = tmp_path / "other.gin"
+    other.write_text(f"include '{_FILE}'\nExperiment.name = 'other'\nStudyConfig.seeds = (5,)\n")
+    plan = study_plan.make_plan([_FILE, str(other)], ["StudyConfig.arms = ('S', 'F32', 'I8')"])
+    # The binding wins over both files; the seeds are each file's own.
+    assert [(one.task, one.seed, one.arm) for one in plan] == [
+        *[("actorq_cartpole", 1, arm) for arm in ("S", "F32", "I8")],
+        *[("other", 5, arm) for arm in ("F32", "I8", "S")],
+        *[("actorq_cartpole", 2, arm) for arm in ("F32", "I8", "S")],
+        *[("actorq_cartpole", 3, arm) for arm in ("I8", "S", "F32")],
+    ]
+    assert plan[-1].gin_file == _FILE
+    assert plan[0].directory(pathlib.Path("a")) == pathlib.Path("a/actorq_cartpole/S_seed1")
+
+
+@pytest.mark.parametrize(
+    ("arm", "recipe"),
+    [("S", "float32"), ("F32", "float32"), ("F16", "float16"), ("D8", "dynamic_wi8_afp32"), ("I8", "static_wi8_ai8")],
+)
+def test_arms_differ_in_recipe_and_seed_alone(arm, recipe):
+    base = gin_loading.load([_FILE]).experiment
+    experiment = gin_loading.load([_FILE], study_plan.bindings(arm, 7)).experiment
+    assert (experiment.converter.recipe, experiment.seed, experiment.stop_at_return) == (recipe, 7, None)
+    for part in ("environment", "agent", "replay", "learner", "collector", "evaluator", "scale", "num_env_steps"):
+        assert getattr(experiment, part) == getattr(base, part)
+
+
+def test_only_the_baseline_has_other_collectors():
+    makers = {arm: study_plan.nodes_of(arm) for arm in study_config.ARMS}
+    assert makers.pop("S") is stock_nodes.make_nodes
+    assert set(makers.values()) == {layout.make_nodes}
+
+
+def test_floors_are_told_by_task():
+    assert study_plan.floors([_FILE], ["StudyConfig.floor_return = -200"]) == {"actorq_cartpole": -200.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": ("S", "I4")}, r"arms are \('S', 'I4'\), needs some of S, F32, F16, D8, I8"),
+        ({"arms": ("S", "S")}, "each once"),
+        ({"arms": ()}, "arms are"),
+        ({"seeds": ()}, r"seeds are \(\), needs at least one"),
+        ({"seeds": (1, 1)}, "each once"),
+    ],
+    ids=["unknown", "twice", "no_arm", "no_seed", "seed_twice"],
+)
+def test_settings_that_make_no_study_are_refused(changes, message):
+    with pytest.raises(errors.ConfigError, match=message):
+        study_config.StudyConfig(**changes)

@@ -1,0 +1,135 @@
+"""Tests of `tfquarl.experiments.study_results` and `tfquarl.experiments.study_report`."""
+
+import json
+
+import pytest
+
+from tfquarl.core import errors
+from tfquarl.experiments import study_report
+from tfquarl.experiments import study_results
+
+
+def _write_run(root, arm, seed, curve, wall_sec, collector_sec, learner_sec=50.0):
+    """A run whose collectors made 1,000 steps; `curve` is a list of (seconds, return)."""
+    directory = root / f"{arm}_seed{seed}"
+    directory.mkdir(parents=True)
+    verdict = {"mean_return": curve[-1][1], "size_bytes": 100 if arm == "I8" else 400, "episodes": 5}
+    cpu_sec = {"learner": learner_sec, "collector_0": collector_sec, "collector_1": 0.0}
+    summary = {
+        "experiment": root.name,
+        "seed": seed,
+        "env_steps": 1000,
+        "wall_time_sec": wall_sec,
+        "last_policy": {"int8": verdict},
+        "energy": {
+            "joules": 10 * (learner_sec + collector_sec),
+            "kg_co2e": 0.001,
+            "joules_by_role": {"learner": 10 * learner_sec, "collector": 10 * collector_sec},
+            "cpu_sec_by_process": cpu_sec,
+            "watts_per_core": 10.0,
+            "idle_share": 0.0,
+            "region": "WORLD",
+            "grid_g_per_kwh": 480.0,
+        },
+    }
+    (directory / "summary.json").write_text(json.dumps(summary))
+    versions = {"machine": {"cores": 2, "cpu": "X", "flags": []}, "commit": "abc", "packages": {}}
+    (directory / "versions.json").write_text(json.dumps(versions))
+    times = {"RunTime/step_sec": 2.0, "RunTime/pull_sec": 0.5, "RunTime/load_sec": 0.25}
+    rows = [(1.0, "collect/0", 500, times), (1.0, "collect/1", 500, times)]
+    rows += [
+        (time_sec, "eval", 1, {"Metrics/AverageReturn": value, "Metrics/Float32AverageReturn": value})
+        for time_sec, value in curve
+    ]
+    lines = [
+        json.dumps({"time_sec": time_sec, "group": group, "step": step, "values": values})
+        for time_sec, group, step, values in rows
+    ]
+    (directory / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Best S return: (120 + 80) / 2 = 100. I8 is twice as fast, and on seed 2 never gets to 95 %."""
+    task = tmp_path / "study" / "task"
+    _write_run(task, "S", 1, [(10.0, 50.0), (20.0, 120.0), (40.0, 110.0)], 50.0, 40.0)
+    _write_run(task, "S", 2, [(10.0, 50.0), (24.0, 80.0)], 60.0, 40.0)
+    _write_run(task, "I8", 1, [(5.0, 50.0), (10.0, 96.0), (15.0, 90.0)], 25.0, 10.0)
+    _write_run(task, "I8", 2, [(5.0, 91.0), (15.0, 94.0)], 30.0, 10.0)
+    (task / "I8_seed3").mkdir()  # not ended
+    return tmp_path / "study"
+
+
+def test_times_to_a_share_of_the_best_s_return(root):
+    (result,) = study_results.read(root)
+    assert list(result.outcomes) == ["S", "I8"]
+    assert (result.threshold(0.9), result.threshold(0.95)) == (90.0, 95.0)
+    assert result.times_to("I8", 0.9) == [10.0, 5.0]
+    assert result.times_to("I8", 0.95) == [10.0, None]
+    assert result.times_to("S", 0.95) == [20.0, None]
+    ratio = result.times_ratio("I8", 0.95)
+    assert ratio is not None and (ratio.ratio, ratio.count) == (2.0, 1)
+
+
+def test_the_threshold_counts_from_the_floor(root):
+    study_results.write_floors(root, {"task": -100.0})
+    (result,) = study_results.read(root)
+    assert result.threshold(0.9) == pytest.approx(80.0)
+
+
+def test_ratios_pair_the_seeds(root):
+    (result,) = study_results.read(root)
+    quantities = {"wall_sec": 2.0, "collector_cpu_us": 4.0, "collector_joules": 4.0, "joules": 1.5}
+    for quantity, expected in quantities.items():
+        ratio = result.ratio("I8", quantity)
+        assert ratio is not None and ratio.ratio == pytest.approx(expected), quantity
+    assert result.values("S", "collector_cpu_us") == [40_000.0, 40_000.0]
+
+
+def test_a_step_is_broken_down_over_all_collectors(root):
+    (result,) = study_results.read(root)
+    breakdown = result.outcomes["S"][0].breakdown_us
+    assert breakdown == {"step": 4000.0, "pull and decode": 1000.0, "load": 500.0}
+
+
+def test_the_report_has_table_plots_and_data(root, tmp_path):
+    text = study_report.write_report(root, tmp_path / "made" / "report")
+    rows = {line.split("|")[1].strip(): line for line in reversed(text.splitlines()) if line.startswith("| ")}
+    assert "never" not in rows["I8"]
+    assert "10.0 (1 of 2)" in text and "an estimate: CPU time at 10 W per busy core" in text
+    assert "| I8" in text and "2.00" in text and "4.00" in text
+    data = json.loads((tmp_path / "made" / "report.json").read_text())
+    assert data[0]["thresholds"] == {"90%": 90.0, "95%": 95.0}
+    assert data[0]["arms"]["I8"]["times_less_than_S"]["wall time"]["ratio"] == 2.0
+    names = {path.name for path in (tmp_path / "made").iterdir()}
+    assert names == {"report.md", "report.json", "report_task.png", "report_breakdown.png"}
+    assert "Geometric means" not in text
+
+
+def test_several_tasks_get_geometric_means(root, tmp_path):
+    other = root / "other"
+    _write_run(other, "S", 1, [(10.0, 100.0)], 80.0, 40.0)
+    _write_run(other, "I8", 1, [(5.0, 10.0)], 10.0, 10.0)
+    text = study_report.write_report(root, tmp_path / "report")
+    means = text.split("## Geometric means over tasks")[1]
+    assert "4.00" in means  # of the wall times: 2 and 8
+    assert "2.00 (1 of 2 tasks)" in means  # I8 never gets to 95 % on the other task
+
+
+def test_without_s_there_is_nothing_to_compare_with(tmp_path):
+    _write_run(tmp_path / "study" / "task", "I8", 1, [(5.0, 10.0)], 10.0, 10.0)
+    text = study_report.write_report(tmp_path / "study", tmp_path / "report")
+    assert "less than S" not in text and "never" in text
+
+
+def test_no_runs_are_an_error(tmp_path):
+    with pytest.raises(errors.ConfigError, match="has no ended runs"):
+        study_results.read(tmp_path)
+    with pytest.raises(errors.ConfigError, match="is no directory"):
+        study_results.read(tmp_path / "none")
+
+
+def test_a_damaged_file_of_floors_is_an_error(root):
+    (root / "floors.json").write_text("[1")
+    with pytest.raises(errors.ArtifactError, match=r"floors\.json can't be read"):
+        study_results.read(root)
