@@ -13,6 +13,7 @@ from tfquarl.core import errors
 from tfquarl.core import exploration_config
 from tfquarl.core import records
 from tfquarl.environments import registry
+from tfquarl.experiments import stock_agent
 from tfquarl.experiments import stock_loop
 from tfquarl.experiments import stock_nodes
 from tfquarl.experiments import stock_policy
@@ -24,10 +25,10 @@ from tfquarl.program import gin_loading
 from tfquarl.program import layout
 from tfquarl.program import transport as transport_lib
 from tfquarl.publication import publication_tables
-from tfquarl.publication import variable_table
 from tfquarl.replay import server_calls
 from tfquarl.replay import tables
 from tfquarl.replay import transition
+from tfquarl.replay import variable_table
 from tfquarl.testing import collector_fakes
 from tfquarl.testing import memory_metrics
 
@@ -101,6 +102,27 @@ def test_variables_travel_and_steps_become_the_learner_s_rows(experiment, spec, 
     row = server_calls.sample(client, tables.EXPERIENCE)[0].value
     assert row.shape == (transition.TransitionLayout.from_spec(spec).row_size,)
     assert info[tables.OBSERVATIONS].current_size >= 1
+
+
+@pytest.mark.parametrize("name", ["gym:CartPole-v1", "dm_control:walker-stand"])
+def test_both_suites_give_what_this_project_s_environments_give(name):
+    stock, ours = stock_agent.load_environment(name, 3), registry.make(name, 3)
+    step, observation = stock.reset(), ours.reset()
+    if not ours.spec.is_discrete:  # gym's own seeds are drawn in another order
+        np.testing.assert_array_equal(step.observation, observation)
+    assert step.observation.dtype == np.float32 and step.observation.shape == (ours.spec.observation_size,)
+    action = 1 if ours.spec.is_discrete else np.full(ours.spec.action_size, 0.3, np.float32)
+    if not ours.spec.is_discrete:
+        step, (observation, reward, _, _) = stock.step(action), ours.step(action)
+        np.testing.assert_array_equal(step.observation, observation)
+        assert float(step.reward) == pytest.approx(reward, abs=1e-6)
+    length = 1
+    while not step.is_last():
+        step = stock.step(action)
+        length += 1
+    # walker stand ends by its time limit, whose discount stays 1; a pole that is pushed to one side falls
+    assert float(step.discount) == (0.0 if ours.spec.is_discrete else 1.0)
+    assert ours.spec.is_discrete or length == ours.spec.max_episode_steps
 
 
 def test_the_topology_differs_in_server_learner_and_collectors():

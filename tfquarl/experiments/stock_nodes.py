@@ -44,7 +44,7 @@ def make_nodes(scale: experiment_lib.ScaleConfig) -> list[node_process.NodeSpec]
 
 def serve(context: node_process.NodeContext) -> None:
     """The Reverb server."""
-    from tfquarl.publication import variable_table
+    from tfquarl.replay import variable_table
 
     shapes = context.experiment.agent.architecture(context.spec).variable_shapes()
     nodes.serve(context, [variable_table.make_variable_table(shapes)])
@@ -88,11 +88,15 @@ def make_loop(
       ConfigError: TF-Agents has nothing that explores like this agent.
       ValueError: TF-Agents has no such suite.
     """
+    from tf_agents.environments import wrappers
     from tf_agents.policies import random_py_policy
 
     experiment, spec, index = context.experiment, context.spec, context.index
     seed = stations.collector_seed(experiment, index)
-    environment = stock_agent.load_environment(experiment.environment.name, seed)
+    task = experiment.environment
+    environment = stock_agent.load_environment(task.name, seed)
+    if task.action_repeat > 1:
+        environment = wrappers.ActionRepeat(environment, task.action_repeat)
     exploration = experiment.agent.make_exploration(index, experiment.scale.num_collectors, seed)
     policy, network, strength = stock_policy.make_policy(experiment.agent.architecture(spec), exploration, spec)
     random = random_py_policy.RandomPyPolicy(environment.time_step_spec(), environment.action_spec(), seed=seed)

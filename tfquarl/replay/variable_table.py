@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import reverb
+import tensorflow as tf
 
 TABLE = "variables"
 
@@ -13,8 +14,6 @@ def make_variable_table(shapes: Mapping[str, tuple[int, ...]]) -> reverb.Table:
     Args:
       shapes: of the variables by name, in the order in which they are pushed.
     """
-    import tensorflow as tf
-
     # Names and structure are those that the container's users give: `TRAIN_STEP_KEY` and `POLICY_KEY`.
     signature = {
         "policy_variables": [tf.TensorSpec(shape, tf.float32, name) for name, shape in shapes.items()],
