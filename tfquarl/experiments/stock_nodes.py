@@ -96,7 +96,8 @@ def make_loop(
     task = experiment.environment
     environment = stock_agent.load_environment(task.name, seed)
     if task.action_repeat > 1:
-        environment = wrappers.ActionRepeat(environment, task.action_repeat)
+        repeated: Any = wrappers.ActionRepeat  # whose gin decorator hides its arguments
+        environment = repeated(environment, task.action_repeat)
     exploration = experiment.agent.make_exploration(index, experiment.scale.num_collectors, seed)
     policy, network, strength = stock_policy.make_policy(experiment.agent.architecture(spec), exploration, spec)
     random = random_py_policy.RandomPyPolicy(environment.time_step_spec(), environment.action_spec(), seed=seed)
