@@ -94,13 +94,13 @@ def make_loop(
     experiment, spec, index = context.experiment, context.spec, context.index
     seed = stations.collector_seed(experiment, index)
     task = experiment.environment
-    environment = stock_agent.load_environment(task.name, seed)
+    environment: Any = stock_agent.load_environment(task.name, seed)
     if task.action_repeat > 1:
-        repeated: Any = wrappers.ActionRepeat  # whose gin decorator hides its arguments
-        environment = repeated(environment, task.action_repeat)
+        environment = wrappers.ActionRepeat(environment, task.action_repeat)
     exploration = experiment.agent.make_exploration(index, experiment.scale.num_collectors, seed)
     policy, network, strength = stock_policy.make_policy(experiment.agent.architecture(spec), exploration, spec)
-    random = random_py_policy.RandomPyPolicy(environment.time_step_spec(), environment.action_spec(), seed=seed)
+    action_spec: Any = environment.action_spec()
+    random = random_py_policy.RandomPyPolicy(environment.time_step_spec(), action_spec, seed=seed)
     writer = transport.transition_writer()
     config = experiment.collector
     return stock_loop.StockLoop(
