@@ -6,6 +6,8 @@ Settings are gin bindings; change any of them without editing a file:
 
     --gin_bindings="Experiment.seed = 3" --gin_bindings="ScaleConfig.num_collectors = 4"
 
+The same command with --root_dir goes on with a run that was interrupted or killed.
+
 At the end the run directory holds policies/best/policy.tflite and summary.json; README.txt in it explains the rest.
 """
 
@@ -37,6 +39,8 @@ def main() -> int:
         )
     loaded = gin_loading.load(_GIN_FILE.value, _GIN_BINDINGS.value)
     result = training.run(loaded, _ROOT_DIR.value, bind_address=_BIND_ADDRESS.value)
+    if result.was_complete:
+        print(f"{result.directory.path} is complete; a larger Experiment.num_env_steps or stop_at_return lets it go on")
     print(summary_lib.describe(result.summary, result.directory))
     return command_line.INTERRUPTED if result.status is budget_lib.Status.INTERRUPTED else 0
 

@@ -10,6 +10,7 @@ from tfquarl.collector import collection_loop
 from tfquarl.collector import config as config_lib
 from tfquarl.collector import policy_slot
 from tfquarl.core import errors
+from tfquarl.core import records
 from tfquarl.testing import collector_fakes
 from tfquarl.testing import memory_metrics
 from tfquarl.testing import scripted_environment
@@ -29,7 +30,9 @@ def _versions(outputs: np.ndarray) -> np.ndarray:
 class _Rig:
     """A loop with fakes all around; the action of policy version v is v, the action before there is one is 0."""
 
-    def __init__(self, scripts: list[list[list[tuple[float, str]]]], artifacts=(), **config: Any) -> None:
+    def __init__(
+        self, scripts: list[list[list[tuple[float, str]]]], artifacts=(), first_step=0, first_episode=0, **config: Any
+    ) -> None:
         self.environments = [scripted_environment.ScriptedEnvironment(script) for script in scripts]
         self.sinks = [collector_fakes.TapeSink() for _ in scripts]
         self.observations = collector_fakes.TapeObservations()
@@ -51,6 +54,8 @@ class _Rig:
             index=3,
             blocked_sec=lambda: self.blocked_sec,
             clock=self._clock,
+            first_step=first_step,
+            first_episode=first_episode,
         )
         self.stop = threading.Event()
 
@@ -332,3 +337,17 @@ def test_reports_come_by_the_clock_and_on_demand() -> None:
     ]
     rig.loop.report()
     assert len(rig.metrics.rows) == 2
+
+
+def test_a_loop_that_goes_on_counts_on_and_needs_no_random_steps() -> None:
+    artifact = records.PolicyArtifact(5, 0, "float32", b"", {})
+    rig = _Rig([_ENDLESS, _ENDLESS], [artifact], first_step=101, first_episode=7, initial_collect_steps=50)
+    rig.slot.poll_now()
+    assert rig.loop.num_steps == 102  # never back, by whole rounds
+    rig.now = 2.0
+    rig.loop.run(4, rig.stop)
+    rig.loop.report()
+    assert rig.actions() == [5, 5]
+    ((_, step, values),) = rig.metrics.rows
+    assert (step, values["Metrics/EnvironmentSteps"], values["Metrics/NumberOfEpisodes"]) == (106, 106, 7)
+    assert values["RunTime/env_steps_per_sec"] == pytest.approx(4 / 2.0)

@@ -158,3 +158,18 @@ def test_make_gives_what_the_config_says() -> None:
 def test_make_refuses_a_kind_for_other_actions(kind: str, spec: environment_spec.EnvironmentSpec) -> None:
     with pytest.raises(ValueError, match=spec.name):
         exploration.make(exploration_config.ExplorationConfig(kind, 0.1, 0.1, 0, seed=1), spec)
+
+
+@pytest.mark.parametrize("first_step, share", [(0, 1.0), (2, 0.0)], ids=["at the beginning", "after the decay"])
+def test_a_schedule_goes_on_where_it_was(first_step: int, share: float) -> None:
+    config = exploration_config.ExplorationConfig("epsilon_greedy", 1.0, 0.0, decay_steps=2, seed=3, hold_exponent=None)
+    seen: list[int] = []
+
+    class Watched(exploration_config.ExplorationConfig):
+        def strength(self, step: int) -> float:
+            seen.append(step)
+            return super().strength(step)
+
+    explore = exploration.make(Watched(**vars(config)), _DISCRETE, first_step)
+    explore(_Q_VALUES[:1])
+    assert seen[0] == first_step and config.strength(seen[0]) == share

@@ -66,7 +66,7 @@ def _pair(version: int, model: bytes) -> tuple[records.PolicyArtifact, records.P
 
 
 class _Rig:
-    def __init__(self, *items, stop_at: int = -1) -> None:
+    def __init__(self, *items, stop_at: int = -1, **earlier) -> None:
         self.judge, self.archive = _Judge(stop_at), _Archive()
         self.metrics = memory_metrics.MemoryMetrics()
         config = config_lib.EvaluatorConfig(num_episodes=3, num_confirm_episodes=5, poll_interval_sec=0.001)
@@ -76,7 +76,15 @@ class _Rig:
             self.archive,
             self.metrics,
             config,
+            **earlier,
         )
+
+
+def test_one_that_goes_on_keeps_the_bar_and_uses_no_episodes_twice() -> None:
+    rig = _Rig(_pair(5, b"7.5"), _pair(6, b"9"), best_return=8.0, newest_version=4)
+    verdicts = [rig.evaluator.step() for _ in range(2)]
+    assert [verdict.confirmed for verdict in verdicts if verdict is not None] == [False, True]
+    assert {series for _, num_episodes, series in rig.judge.tape if num_episodes == 5} == {5}
 
 
 def test_the_best_so_far_is_confirmed_on_fresh_episodes_of_both_policies() -> None:

@@ -116,7 +116,7 @@ def test_an_interrupt_of_the_final_evaluation_ends_it_within_10_seconds(tmp_path
 
 @pytest.mark.parametrize("name", ["collector_0", "server"])
 def test_a_process_that_dies_ends_the_run_with_its_name_and_log(tmp_path, name):
-    with train_process.TrainProcess(tmp_path / "run", _ENDLESS) as run:
+    with train_process.TrainProcess(tmp_path / "run", _ENDLESS, "SupervisionConfig.max_deaths = 0") as run:
         run.wait_until(lambda: run.rows("train"))
         run.node(name).kill()
         assert run.finish() == 1
@@ -126,6 +126,28 @@ def test_a_process_that_dies_ends_the_run_with_its_name_and_log(tmp_path, name):
         summary = run.summary()
         assert (summary["status"], summary["reason"]) == ("failed", message)
         assert run.checkpoints() != []
+
+
+def test_the_same_command_goes_on_where_a_run_was_interrupted(tmp_path):
+    with train_process.TrainProcess(tmp_path / "run", _ENDLESS) as first:
+        first.wait_until(lambda: first.rows("eval"))
+        os.kill(first.pid, signal.SIGINT)
+        assert first.finish() == 130, first.stderr
+    before, num_rows = first.summary(), len(first.rows())
+    with train_process.TrainProcess(
+        tmp_path / "run", f"Experiment.num_env_steps = {before['env_steps'] + 200}"
+    ) as second:
+        assert second.finish() == 0, second.stderr
+    after, rows = second.summary(), second.rows()[num_rows:]
+    assert (after["status"], after["num_resumes"]) == ("completed", 1)
+    assert after["env_steps"] >= before["env_steps"] + 200
+    assert after["wall_time_sec"] > before["wall_time_sec"]
+    assert after["last_policy"]["policy_version"] > before["last_policy"]["policy_version"]
+    steps = {group: [row["step"] for row in rows if row["group"] == group] for group in ("collect/0", "train")}
+    assert all(group == sorted(group) for group in steps.values())
+    assert steps["train"][0] > before["train_steps"]
+    server = (tmp_path / "run" / "logs" / "server.log").read_text()
+    assert int(re.findall(r"Table experience and (\d+) items have been successfully loaded", server)[-1]) > 0
 
 
 def test_nothing_outlives_a_launcher_that_is_killed(tmp_path):
@@ -159,6 +181,20 @@ def test_in_one_process_the_same_seed_gives_the_same_result(tmp_path):
     assert first["digest"] != other["digest"] and first["evaluations"] != other["evaluations"]
 
 
+def test_in_one_process_a_run_goes_on_too(tmp_path):
+    for num_env_steps in (200, 400):
+        with train_process.TrainProcess(
+            tmp_path / "run",
+            f"Experiment.num_env_steps = {num_env_steps}",
+            gin_files=("configs/gin/scale/debug.gin",),
+        ) as run:
+            assert run.finish() == 0, run.stderr
+    summary, steps = run.summary(), [row["step"] for row in run.rows("collect/")]
+    assert (summary["status"], summary["num_resumes"]) == ("completed", 1)
+    assert summary["env_steps"] >= 400 and steps == sorted(steps)
+    assert summary["train_steps"] >= 8 * (400 - 64 - 16) // 16  # by all transitions, those of the first run too
+
+
 def _results(run):
     """What a run came to, without what the clock says."""
     rows = [row for group in ("eval", "convert") for row in run.rows(group)]
@@ -166,7 +202,7 @@ def _results(run):
         del row["time_sec"]
         row["values"] = {name: value for name, value in row["values"].items() if not name.startswith("RunTime/")}
     summary = run.summary()
-    del summary["wall_time_sec"], summary["seed"]
+    del summary["wall_time_sec"], summary["seed"], summary["energy"]
     return {
         "evaluations": [
             json.loads(path.read_text()) for path in sorted(run.run_dir.glob("policies/*/evaluation.json"))

@@ -173,6 +173,16 @@ def test_when_snapshots_are_due(moments: list[tuple[int, float]], versions: list
     assert [step for _, step, _ in sink.named("push")] == versions
 
 
+@pytest.mark.parametrize("own, published, expected", [(2, 7, 8), (7, 2, 8), (0, 0, 1)])
+def test_versions_go_on_from_the_newest_whoever_gave_it(own: int, published: int, expected: int) -> None:
+    sink = learner_fakes.TapeSink()
+    config = learner_config.LearnerConfig()
+    variables = learner_fakes.FakeTrainer().policy_variables
+    trigger = snapshot_trigger.SnapshotTrigger(variables, sink, config, published=published)
+    trigger.version_variable.assign(own)  # as a checkpoint does
+    assert [trigger.push(step).version for step in (0, 1)] == [expected, expected + 1]
+
+
 def test_snapshots_keep_their_values() -> None:
     trainer, sink = learner_fakes.FakeTrainer(), learner_fakes.TapeSink()
     trigger = snapshot_trigger.SnapshotTrigger(trainer.policy_variables, sink, learner_config.LearnerConfig())

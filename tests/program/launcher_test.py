@@ -80,7 +80,7 @@ def test_what_a_node_says_is_in_its_log(launcher, tmp_path):
 )
 def test_an_error_is_told_in_one_line_and_in_full_in_the_log(launcher, tmp_path, run, exit_code, reason):
     node = launcher.start(node_process.NodeSpec("learner", run))
-    assert launcher.next("error") == {"reason": reason}
+    assert launcher.next("error")["reason"] == reason
     assert _join(node) == exit_code
     assert "Traceback" in (tmp_path / "logs" / "learner.log").read_text()
 

@@ -29,7 +29,7 @@ def run(tmp_path):
 
 
 def test_create_lays_out_and_explains_the_directory(run):
-    assert sorted(os.listdir(run.path)) == ["README.txt", "checkpoints", "logs", "policies"]
+    assert sorted(os.listdir(run.path)) == ["README.txt", "checkpoints", "logs", "policies", "replay"]
     assert run.log_file("collector_0") == run.path / "logs" / "collector_0.log"
 
 
@@ -37,6 +37,7 @@ def test_every_file_that_is_written_is_explained(run):
     run.write_configs("given", "operative")
     run.write_versions(seed=1, command=["train"])
     run.write_summary({})
+    run.key()
     with run.lock():
         pass
     explained = (run.path / "README.txt").read_text()
@@ -128,3 +129,9 @@ def test_default_path_tells_date_and_experiment():
     path = run_directory.default_path("dqn cartpole/int8", datetime.datetime(2026, 1, 2, 3, 4, 5))
 
     assert str(path) == "runs/2026-01-02_03-04-05_dqn_cartpole_int8"
+
+
+def test_the_key_stays_the_same_and_is_for_its_owner_alone(run):
+    assert len(run.key()) == 32
+    assert run.key() == run_directory.RunDirectory(run.path).key()
+    assert (run.path / ".key").stat().st_mode & 0o777 == 0o600

@@ -9,6 +9,7 @@ from tfquarl.core import errors
 from tfquarl.program import budget as budget_lib
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import node_process
+from tfquarl.program import restarts
 from tfquarl.program import supervisor as supervisor_lib
 from tfquarl.testing import nodes
 
@@ -43,6 +44,7 @@ class _Run:
         stop_at_return=None,
         interrupt_at=None,
         max_wall_time_sec=None,
+        **config,
     ):
         os.makedirs(tmp_path / "logs")
         self.metrics = _Metrics()
@@ -57,6 +59,7 @@ class _Run:
             self.metrics,
             lambda: interrupt_at in self.states,
             on_state=lambda name, state: self.states.append((name, state)),
+            config=restarts.SupervisionConfig(**{"first_backoff_sec": 0.01, **config}),
         )
 
     def processes_left(self):
@@ -175,16 +178,57 @@ def test_what_a_node_leaves_behind_is_ended_with_it(tmp_path):
         pytest.param(nodes.quitter, "collector_0: exit code 0", id="gone_without_being_asked"),
     ],
 )
-def test_a_node_that_dies_ends_the_run_with_its_reason_and_log(tmp_path, node, message):
-    run = _Run(tmp_path, [_SERVER, _LEARNER, node_process.NodeSpec("collector_0", node)])
+def test_a_node_that_dies_too_often_ends_the_run_with_its_reason_and_log(tmp_path, node, message):
+    run = _Run(tmp_path, [_SERVER, _LEARNER, node_process.NodeSpec("collector_0", node)], max_deaths=0)
     with pytest.raises(errors.NodeFailedError, match=message) as caught:
         run.supervisor.run()
     assert "logs/collector_0.log" in str(caught.value)
     assert run.processes_left() == []
 
 
+def test_a_crash_loop_ends_the_run_with_what_it_died_of(tmp_path):
+    run = _Run(tmp_path, [_SERVER, node_process.NodeSpec("collector_0", nodes.failing)], max_deaths=2)
+    message = "collector_0: died 3 times within 300 s, the last time: environment 'x'"
+    with pytest.raises(errors.NodeFailedError, match=message):
+        run.supervisor.run()
+    assert run.supervisor.progress.num_restarts == {"collector_0": 2}
+
+
+def test_an_error_that_a_new_start_does_not_mend_ends_the_run_at_once(tmp_path):
+    run = _Run(tmp_path, [_SERVER, node_process.NodeSpec("collector_0", nodes.misconfigured)])
+    with pytest.raises(errors.NodeFailedError, match="collector_0: the replay has other tables"):
+        run.supervisor.run()
+    assert run.supervisor.progress.num_restarts == {}
+
+
+@pytest.mark.parametrize(
+    ("node", "config"),
+    [
+        pytest.param(nodes.dying_collector, {}, id="killed"),
+        pytest.param(nodes.hanging_collector, {"heartbeat_timeout_sec": 3.0}, id="hung"),
+    ],
+)
+def test_a_collector_that_dies_is_started_again_and_counts_on(tmp_path, node, config):
+    specs = [_SERVER, _LEARNER, node_process.NodeSpec("collector_0", node), _EVALUATOR]
+    run = _Run(tmp_path, specs, num_env_steps=60, **config)
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    progress = run.supervisor.progress
+    steps = [step for group, step, _ in run.metrics.rows if group == "collect/0"]
+    assert steps[:4] == [30, 40, 50, 60]
+    assert progress.num_restarts == {"collector_0": 1}
+    assert [values for group, _, values in run.metrics.rows if group == "run"] == [{"Restarts/collector_0": 1}]
+    assert run.states_of("collector_0")[:3] == ["starting", "waiting", "starting"]
+    assert run.processes_left() == []
+
+
+def test_the_server_comes_back_at_its_address(tmp_path):
+    run = _Run(tmp_path, [node_process.NodeSpec("server", nodes.dying_server), _LEARNER, _COLLECTOR, _EVALUATOR], 200)
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    assert run.supervisor.progress.num_restarts == {"server": 1}
+
+
 def test_the_traceback_of_an_error_is_in_the_nodes_log(tmp_path):
-    run = _Run(tmp_path, [_SERVER, node_process.NodeSpec("collector_0", nodes.failing)])
+    run = _Run(tmp_path, [_SERVER, node_process.NodeSpec("collector_0", nodes.failing)], max_deaths=0)
     with pytest.raises(errors.NodeFailedError):
         run.supervisor.run()
     assert "TaskError: environment 'x'" in (tmp_path / "logs" / "collector_0.log").read_text()

@@ -114,3 +114,31 @@ def test_no_observations():
         observations(0).calibration()
     with pytest.raises(ValueError, match="no observations yet"):
         observations(2).held_out()
+
+
+def test_state_comes_back():
+    replay = make(priority_exponent=1.0)
+    write(replay, 6)
+    replay.update(np.array([5], np.uint64), np.array([3.0]))
+    other = make(priority_exponent=1.0)
+    other.restore({name: array.copy() for name, array in replay.state().items()})
+    assert (other.size, other.num_inserted) == (4, 6)
+    for name, array in replay.state().items():
+        np.testing.assert_array_equal(other.state()[name], array)
+    write(other, 1)
+    assert 2 not in other.sample(200).keys.tolist()  # the oldest one
+
+
+def test_observations_come_back():
+    config = replay_config.ReplayConfig(observation_block=2)
+    source, other = local_replay.LocalObservations(config), local_replay.LocalObservations(config)
+    for value in range(4):
+        source.add(np.float32([value]))
+    other.restore(source.state())
+    assert other.calibration().ravel().tolist() == [0, 1] and other.held_out().ravel().tolist() == [2, 3]
+
+
+def test_nothing_comes_back_of_nothing():
+    other = local_replay.LocalObservations(replay_config.ReplayConfig())
+    other.restore(local_replay.LocalObservations(replay_config.ReplayConfig()).state())
+    assert other.state() == {}

@@ -37,6 +37,9 @@ class CollectionLoop:
         index: int = 0,
         blocked_sec: Callable[[], float] = float,
         clock: Callable[[], float] = time.perf_counter,
+        *,
+        first_step: int = 0,
+        first_episode: int = 0,
     ) -> None:
         """Stores its parts.
 
@@ -52,6 +55,8 @@ class CollectionLoop:
           index: of this collector among the run's.
           blocked_sec: seconds that the sinks have waited for the rate limiter so far.
           clock: seconds, for tests.
+          first_step: environment steps that were made before, by a process in whose place this one is.
+          first_episode: episodes that had ended by then.
         """
         if len(environments) != len(sinks) or not environments:
             raise ValueError(f"got {len(environments)} environments and {len(sinks)} sinks, needs one sink for each")
@@ -67,9 +72,11 @@ class CollectionLoop:
         self._observations = observations
         self._config = config
         self._is_discrete = spec.is_discrete
-        self._report = collection_report.CollectionReport(metrics, slot, config, index, blocked_sec, clock)
+        self._num_rounds = -(-first_step // len(environments))
+        self._report = collection_report.CollectionReport(
+            metrics, slot, config, index, blocked_sec, clock, self.num_steps, first_episode
+        )
         self._policy: interfaces.Policy | None = None
-        self._num_rounds = 0
         self._batch = np.zeros((len(environments), spec.observation_size), np.float32)
         self._returns = [0.0] * len(environments)
         self._first_rounds = [0] * len(environments)
@@ -77,7 +84,7 @@ class CollectionLoop:
 
     @property
     def num_steps(self) -> int:
-        """Environment steps that all calls of `run` made together."""
+        """Environment steps that all calls of `run` made together, and those before."""
         return self._num_rounds * len(self._environments)
 
     def run(self, num_steps: int, stop: interfaces.StopSignal) -> int:
@@ -99,7 +106,7 @@ class CollectionLoop:
         if not self._has_begun:
             self._has_begun = True
             for k in range(len(self._environments)):
-                self._begin_episode(k, 0)
+                self._begin_episode(k, self._num_rounds)
         num_environments = len(self._environments)
         end = self._num_rounds + -(-num_steps // num_environments)
         start = self._num_rounds

@@ -23,6 +23,8 @@ class CollectionReport:
         index: int,
         blocked_sec: Callable[[], float],
         clock: Callable[[], float],
+        first_step: int = 0,
+        first_episode: int = 0,
     ) -> None:
         """Stores its parts.
 
@@ -33,6 +35,8 @@ class CollectionReport:
           index: of the collector.
           blocked_sec: seconds that the rate limiter has made it wait so far.
           clock: seconds.
+          first_step: environment steps that were made before.
+          first_episode: episodes that had ended before.
         """
         self._metrics = metrics
         self._slot = slot
@@ -41,9 +45,9 @@ class CollectionReport:
         self._blocked_sec = blocked_sec
         self._clock = clock
         self._episodes: collections.deque[tuple[float, int]] = collections.deque(maxlen=config.num_report_episodes)
-        self._num_episodes = 0
+        self._num_episodes = first_episode
         self._num_bad_episodes = self._num_bad_in_a_row = 0
-        self._last_time, self._last_steps, self._last_blocked_sec = clock(), 0, blocked_sec()
+        self._last_time, self._last_steps, self._last_blocked_sec = clock(), first_step, blocked_sec()
         self._first_time = self._last_time
 
     def add_episode(self, episode_return: float, num_steps: int) -> None:

@@ -19,20 +19,29 @@ _MAX_HOLD_STEPS = 100
 
 
 def make(
-    config: exploration_config.ExplorationConfig, spec: environment_spec.EnvironmentSpec
+    config: exploration_config.ExplorationConfig, spec: environment_spec.EnvironmentSpec, first_step: int = 0
 ) -> interfaces.Exploration:
     """The exploration that `config` describes.
+
+    Args:
+      config: kind, schedule and seed.
+      spec: of the environment.
+      first_step: of the schedule, where a collector goes on that chose so many actions before.
 
     Raises:
       ValueError: the kind doesn't fit the environment's actions.
     """
+
+    def strength(step: int) -> float:
+        return config.strength(first_step + step)
+
     if config.kind == exploration_config.EPSILON_GREEDY:
         if spec.num_actions is None:
             raise ValueError(f"{spec.name}: {config.kind} needs discrete actions, this task has continuous ones")
         if config.hold_exponent is not None:
-            return HeldEpsilonGreedy(config.strength, spec.num_actions, config.seed, config.hold_exponent)
-        return EpsilonGreedy(config.strength, spec.num_actions, config.seed)
-    return GaussianNoise(config.strength, *spec.action_bounds, config.seed)
+            return HeldEpsilonGreedy(strength, spec.num_actions, config.seed, config.hold_exponent)
+        return EpsilonGreedy(strength, spec.num_actions, config.seed)
+    return GaussianNoise(strength, *spec.action_bounds, config.seed)
 
 
 class EpsilonGreedy:

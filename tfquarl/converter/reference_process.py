@@ -47,8 +47,10 @@ class ReferenceProcess:
         return reference_frames.unpack_answer(answer)
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the process at once, whatever it does."""
         with self._lock:
+            if self._process is not None:
+                self._process.kill()
             self._end()
 
     def _exchange(self, data: bytes) -> bytes | None:

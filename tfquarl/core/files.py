@@ -30,8 +30,13 @@ def storage_errors(action: str) -> Iterator[None]:
         raise errors.StorageError(f"{action} failed: {reason}; is there space, and may you write there?") from error
 
 
-def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
+def write_atomically(path: pathlib.Path, content: str | bytes, mode: int = 0o644) -> None:
     """Replaces the file at `path` by `content`: a reader sees the old or the new file, even after a power cut.
+
+    Args:
+      path: of the file.
+      content: all of it; text as UTF-8.
+      mode: who may read it.
 
     Raises:
       StorageError: the file can't be written; the old one is untouched.
@@ -43,7 +48,7 @@ def write_atomically(path: pathlib.Path, content: str | bytes) -> None:
             with open(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fchmod(file.fileno(), 0o644)
+                os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:

@@ -103,6 +103,10 @@ class ObservationSource(Protocol):
 class SnapshotSink(Protocol):
     """Where the learner puts its snapshots."""
 
+    def newest_version(self) -> int | None:
+        """The version last pushed, by an earlier learner of the run too; None if there is none."""
+        ...
+
     def push(self, snapshot: records.PolicySnapshot) -> None:
         """Makes `snapshot` the newest one."""
         ...

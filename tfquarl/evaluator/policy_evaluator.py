@@ -57,6 +57,8 @@ class PolicyEvaluator:
         archive: Archive,
         metrics: interfaces.MetricsSink,
         config: config_lib.EvaluatorConfig,
+        best_return: float = -math.inf,
+        newest_version: int = 0,
     ) -> None:
         """Stores its parts.
 
@@ -66,14 +68,16 @@ class PolicyEvaluator:
           archive: where judged policies are kept.
           metrics: where returns are reported, at the train step of the policy.
           config: settings.
+          best_return: highest confirmed mean return of the policies that earlier evaluators of the run judged.
+          newest_version: of those policies; each has had at most one series of fresh episodes, and none is used again.
         """
         self._source = source
         self._judge = judge
         self._archive = archive
         self._metrics = metrics
         self._config = config
-        self._fresh_series = itertools.count(_FIRST_LOOKS + 1)
-        self._best_return = -math.inf
+        self._fresh_series = itertools.count(_FIRST_LOOKS + 1 + newest_version)
+        self._best_return = best_return
 
     def run(
         self,

@@ -129,6 +129,10 @@ class VariablePusher:
         """Stores both."""
         self._container, self._sink = container, sink
 
+    def newest_version(self) -> int | None:
+        """As `interfaces.SnapshotSink`."""
+        return self._sink.newest_version()
+
     def push(self, snapshot: records.PolicySnapshot) -> None:
         """As `interfaces.SnapshotSink`."""
         import numpy as np

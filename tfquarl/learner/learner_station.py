@@ -15,6 +15,7 @@ from tfquarl.metrics import names
 
 _WATCH_SEC = 0.25
 _STARVED_SEC = 3.0  # longer than a living server's replay leaves the learner without an answer
+_DEAD_SEC = 10.0  # the same where there is time to be sure
 
 
 class LearnerStation:
@@ -78,10 +79,10 @@ class LearnerStation:
         return self.finish()
 
     def _free_when_starved(self, stop: interfaces.StopSignal, has_ended: threading.Event) -> None:
-        """After `stop`, ends a wait for a batch that a dead server will never give."""
+        """Ends waits for a batch that a server that has died will never give: the next one may, or `stop` is seen."""
         while not has_ended.wait(_WATCH_SEC):
-            if stop.is_set() and self._learner.cancel_if_starved(_STARVED_SEC):
-                return
+            if self._learner.cancel_if_starved(_STARVED_SEC if stop.is_set() else _DEAD_SEC):
+                logging.warning("The replay gave no batch and no answer; asked anew")
 
     def step(self, num_steps: int) -> int:
         """Makes up to `num_steps` train steps and what is due after them; the train steps made.

@@ -23,6 +23,7 @@ class SnapshotTrigger(tf.Module):
         config: learner_config.LearnerConfig,
         clock: Callable[[], float] = time.perf_counter,
         ranges: Callable[[], Mapping[str, tuple[float, float]]] = dict,
+        published: int = 0,
     ) -> None:
         """Stores the arguments.
 
@@ -32,6 +33,8 @@ class SnapshotTrigger(tf.Module):
           config: tells interval and periods.
           clock: seconds.
           ranges: gives the ranges of a policy that is trained quantized, for `PolicySnapshot`.
+          published: newest version that earlier learners of the run gave, maybe after the checkpoint that this one goes on from;
+            its own are newer, since older ones are refused.
         """
         super().__init__(name="snapshot_trigger")
         # A tuple, because tf.Module turns a mapping with '/' in its keys into something that a checkpoint can't hold.
@@ -39,7 +42,7 @@ class SnapshotTrigger(tf.Module):
         self._sink = sink
         self._config = config
         self._clock = clock
-        self._published = 0
+        self._published = published
         self._ranges = ranges
         self._last_step = 0
         self._last_time = -np.inf

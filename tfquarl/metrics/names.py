@@ -6,6 +6,7 @@
 | 'eval' | evaluator | train steps of the policy that was judged |
 | 'collect/<i>' | collector i | environment steps of that collector |
 | 'convert' | converter | train steps of the snapshot that was converted |
+| 'run' | launcher | environment steps of all collectors |
 | 'system/<process>' | launcher | seconds since the run began |
 | 'energy' | launcher | seconds since the run began |
 """
@@ -14,10 +15,11 @@ TRAIN = "train"
 EVAL = "eval"
 COLLECT = "collect"
 CONVERT = "convert"
+RUN = "run"
 SYSTEM = "system"
 ENERGY = "energy"
 
-# Group 'collect/<i>': since that collector began.
+# Group 'collect/<i>': since the run began, by every process that was this collector.
 ENVIRONMENT_STEPS = "Metrics/EnvironmentSteps"
 NUMBER_OF_EPISODES = "Metrics/NumberOfEpisodes"
 ENV_STEPS_PER_SEC = "RunTime/env_steps_per_sec"
@@ -63,6 +65,11 @@ SNAPSHOT_TO_PUBLISHED_SEC = "RunTime/snapshot_to_published_sec"
 # until it acted; 95 % of its last 1000 policies, but for its first, were faster.
 SNAPSHOT_TO_READY_P95_SEC = "RunTime/snapshot_to_ready_p95_sec"
 SNAPSHOT_TO_USE_P95_SEC = "RunTime/snapshot_to_use_p95_sec"
+
+# Group 'run': times that the run was gone on with, and with a process's name behind it, times that this process was started again.
+NUM_RESUMES = "Run/num_resumes"
+PAST_VERSION = "Run/past_version"  # newest policy from before the user raised a budget or a target
+RESTARTS_PREFIX = "Restarts/"
 
 # Group 'system/<process>', e.g. 'system/learner': memory (all pages; its share of common ones counted in; its own alone),
 # file descriptors, threads, and processor time so far with that of processes that it has started and that have ended.

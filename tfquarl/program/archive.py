@@ -93,6 +93,14 @@ class PolicyArchive:
             return []
         return sorted(int(entry.name) for entry in self._directory.iterdir() if entry.name.isdigit())
 
+    def evaluations(self) -> list[dict[str, Any]]:
+        """The verdicts on these versions, in the same order.
+
+        Raises:
+          ArtifactError: one is damaged.
+        """
+        return [_read_json(self._directory / str(version) / _EVALUATION) for version in self.versions()]
+
     def _replace(
         self,
         directory: pathlib.Path,

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 import dataclasses
 import enum
+import math
 from typing import Any
 
 from tfquarl.metrics import names
+from tfquarl.program import node_process
 
 # In summary.json: from the learner's reading of weights until a policy of them was ready in a collector, and until it acted.
 LATENCIES = {
@@ -25,14 +27,20 @@ class Status(enum.StrEnum):
 
 @dataclasses.dataclass
 class Progress:
-    """What is known of a run while it goes on.
+    """What is known of a run while it goes on, and of what it did before it was resumed.
 
     Attributes:
       env_steps: environment steps by collector.
       train_steps: of the learner.
-      evaluations: results that the evaluator sent, in order: the confirmed ones and the last one.
+      evaluations: results that the evaluator sent, in order: the confirmed ones and the last one; after a resumption those of the kept
+        policies come first.
       final_version: version of the learner's last snapshot, once it has ended.
       latency_sec: by name of `LATENCIES`, of each collector that has told it.
+      episodes: episodes by collector.
+      past_version: newest version from before a budget or a target was raised; policies up to it reach no target any more.
+      newest_version: of the snapshots and policies that were told of.
+      num_resumes: times that the run was gone on with.
+      num_restarts: times that a node was started again, by its name.
     """
 
     env_steps: dict[int, int] = dataclasses.field(default_factory=dict)
@@ -40,17 +48,40 @@ class Progress:
     evaluations: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     final_version: int | None = None
     latency_sec: dict[str, dict[int, float]] = dataclasses.field(default_factory=dict)
+    episodes: dict[int, int] = dataclasses.field(default_factory=dict)
+    past_version: int = 0
+    newest_version: int = 0
+    num_resumes: int = 0
+    num_restarts: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def start_point(self, collector: int = 0, port: int = 0) -> node_process.StartPoint:
+        """What a node goes on from: the collector of that index, or any other node of the run."""
+        return node_process.StartPoint(
+            self.env_steps.get(collector, 0), self.episodes.get(collector, 0), self.newest_version, port
+        )
 
     def count(self, group: str, step: int, values: Mapping[str, float]) -> None:
-        """Takes in a row of metrics."""
-        if group.startswith("collect/"):
-            collector = int(group.removeprefix("collect/"))
-            self.env_steps[collector] = step
+        """Takes a row of metrics; environment steps never go back, whatever a collector that was started again says."""
+        if group.startswith(f"{names.COLLECT}/"):
+            collector = int(group.removeprefix(f"{names.COLLECT}/"))
+            self.env_steps[collector] = max(step, self.env_steps.get(collector, 0))
             for name, metric in LATENCIES.items():
                 if metric in values:
                     self.latency_sec.setdefault(name, {})[collector] = values[metric]
+            self.episodes[collector] = int(values.get(names.NUMBER_OF_EPISODES, self.episodes.get(collector, 0)))
         elif group == names.TRAIN:
             self.train_steps = step
+        elif group == names.RUN:
+            self.num_resumes = int(values.get(names.NUM_RESUMES, self.num_resumes))
+            self.past_version = int(values.get(names.PAST_VERSION, self.past_version))
+            prefix = names.RESTARTS_PREFIX
+            self.num_restarts |= {
+                name.removeprefix(prefix): int(value) for name, value in values.items() if name.startswith(prefix)
+            }
+        for name in (names.SNAPSHOT_VERSION, names.POLICY_VERSION):
+            version = values.get(name, 0)
+            if math.isfinite(version):
+                self.newest_version = max(self.newest_version, int(version))
 
     def add_evaluation(self, evaluation: Mapping[str, Any]) -> None:
         """Takes a result of the evaluator; in a long run there are more of them than one can keep."""
@@ -66,7 +97,9 @@ class Progress:
     def target_reached(self, stop_at_return: float | None) -> bool:
         """Whether a confirmed evaluation of the quantized policy has reached `stop_at_return`."""
         return stop_at_return is not None and any(
-            evaluation["confirmed"] and evaluation["quantized"]["mean_return"] >= stop_at_return
+            evaluation["confirmed"]
+            and evaluation["version"] > self.past_version
+            and evaluation["quantized"]["mean_return"] >= stop_at_return
             for evaluation in self.evaluations
         )
 

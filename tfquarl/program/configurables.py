@@ -10,6 +10,7 @@ from tfquarl.learner import learner_config
 from tfquarl.metrics import energy
 from tfquarl.networks import quantization_aware
 from tfquarl.program import experiment
+from tfquarl.program import restarts
 from tfquarl.program import study_config
 from tfquarl.replay import replay_config
 
@@ -17,6 +18,7 @@ CLASSES = (
     experiment.Experiment,
     experiment.EnvironmentConfig,
     experiment.ScaleConfig,
+    restarts.SupervisionConfig,
     dqn_builder.DqnBuilder,
     d4pg_builder.D4pgBuilder,
     replay_config.ReplayConfig,

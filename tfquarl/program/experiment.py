@@ -10,6 +10,7 @@ from tfquarl.evaluator import config as evaluator_config
 from tfquarl.learner import learner_config
 from tfquarl.metrics import energy as energy_lib
 from tfquarl.networks import quantization_aware as quantization_aware_lib
+from tfquarl.program import restarts
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.replay import replay_config
 
@@ -68,6 +69,7 @@ class Experiment:
       scale: processes and threads.
       energy: what the figures of energy and carbon assume.
       quantization_aware: how the policy is trained by a recipe `qat_...`; other recipes don't look at it.
+      supervision: what becomes of processes that die or hang.
       num_env_steps: environment steps of all collectors, after which the run ends.
       stop_at_return: ends the run earlier, when a confirmed mean return of the quantized policy reaches it.
       max_wall_time_sec: ends the run earlier, when it has been going for so long, its start-up included; None never.
@@ -96,6 +98,7 @@ class Experiment:
     key_file: str | None = None
     final_evaluation_sec: float = 120.0
     seed: int = 0
+    supervision: restarts.SupervisionConfig = dataclasses.field(default_factory=restarts.SupervisionConfig)
 
     def __post_init__(self) -> None:
         if self.num_env_steps < 1:

@@ -7,10 +7,15 @@ Flow control is arithmetic here: the learner makes the train steps that `samples
 
 from collections.abc import Callable
 import dataclasses
+import io
 import math
 import time
 
+import numpy as np
+
+from tfquarl.converter import reference_process
 from tfquarl.core import environment_spec
+from tfquarl.core import files
 from tfquarl.core import interfaces
 from tfquarl.program import budget as budget_lib
 from tfquarl.program import experiment as experiment_lib
@@ -18,6 +23,7 @@ from tfquarl.program import run_directory
 from tfquarl.program import stations
 from tfquarl.program import transport as transport_lib
 
+_REPLAY_FILE = "local.npz"
 _ROUND_STEPS = 64  # environment steps of each collector in a round
 
 
@@ -29,6 +35,7 @@ class InProcessProgram:
       spec: of its environment.
       directory: of the run.
       metrics: where figures go.
+      progress: what the run goes on from, and what `run` adds to.
     """
 
     def __init__(
@@ -37,34 +44,58 @@ class InProcessProgram:
         spec: environment_spec.EnvironmentSpec,
         directory: run_directory.RunDirectory,
         metrics: interfaces.MetricsSink,
+        progress: budget_lib.Progress,
     ) -> None:
         experiment = _by_count(experiment)
         _make_deterministic(experiment)
         transport = transport_lib.LocalTransport(experiment, spec)
         self._experiment = experiment
-        self._replay = transport.replay
+        self._replay, self._observations = transport.replay, transport.observations
+        self._replay_file = directory.replay / _REPLAY_FILE
+        self._saved_sec = time.perf_counter()
+        self.progress = progress
         self._collectors = [
-            stations.make_collector(experiment, spec, transport, metrics, index)
+            stations.make_collector(experiment, spec, transport, metrics, index, progress.start_point(index))
             for index in range(experiment.scale.num_collectors)
         ]
         self._evaluator = stations.make_evaluator(experiment, transport, directory.path, metrics)
-        self._converter = stations.make_converter(experiment, spec, transport, metrics)
-        self._learner = stations.make_learner(experiment, spec, transport, directory.checkpoints, metrics)
+        self._reference = reference_process.ReferenceProcess()
+        self._converter = stations.make_converter(experiment, spec, transport, metrics, self._reference)
+        checkpoints = directory.checkpoints
+        self._learner = stations.make_learner(
+            experiment, spec, transport, checkpoints, metrics, progress.newest_version
+        )
 
     def run(
         self,
         budget: budget_lib.Budget,
-        progress: budget_lib.Progress,
         interrupted: Callable[[], bool],
         on_round: Callable[[], None] = lambda: None,
     ) -> budget_lib.Status:
-        """Runs to the end of `budget`, and fills `progress`."""
-        stop, started_sec = _Interrupted(interrupted), time.perf_counter()
+        """Runs to the end of `budget`."""
+        try:
+            return self._run(budget, self.progress, _Interrupted(interrupted), on_round)
+        finally:
+            self._reference.close()
+
+    def _run(
+        self,
+        budget: budget_lib.Budget,
+        progress: budget_lib.Progress,
+        stop: interfaces.StopSignal,
+        on_round: Callable[[], None],
+    ) -> budget_lib.Status:
+        started_sec = time.perf_counter()
+        self._restore_replay()
         self._learner.start()
+        if self._replay.size:  # a run that goes on: its collectors shall not begin by random actions
+            self._convert_and_judge(progress, stop)
         status = budget_lib.Status.INTERRUPTED if stop.is_set() else None
         while status is None:
             self._round(progress, stop)
             on_round()
+            if time.perf_counter() - self._saved_sec >= self._experiment.replay.checkpoint_period_sec:
+                self._save_replay()
             if stop.is_set():
                 status = budget_lib.Status.INTERRUPTED
             elif progress.target_reached(budget.stop_at_return):
@@ -73,6 +104,7 @@ class InProcessProgram:
                 status = budget_lib.Status.COMPLETED
         progress.final_version = self._learner.finish()
         progress.train_steps = self._learner.train_step
+        self._save_replay()
         if status is budget_lib.Status.COMPLETED:
             self._convert_and_judge(progress, stop)
             if not progress.is_judged(progress.final_version):
@@ -95,6 +127,19 @@ class InProcessProgram:
             evaluation = self._evaluator.step(stop)
             if evaluation is not None:
                 progress.add_evaluation(evaluation.to_json())
+
+    def _save_replay(self) -> None:
+        data = io.BytesIO()
+        np.savez(data, **self._replay.state(), **self._observations.state())
+        files.write_atomically(self._replay_file, data.getvalue())
+        self._saved_sec = time.perf_counter()
+
+    def _restore_replay(self) -> None:
+        if not self._replay_file.exists():
+            return
+        with np.load(self._replay_file, allow_pickle=False) as state:
+            self._replay.restore(state)
+            self._observations.restore(state)
 
     def _train_steps_due(self) -> int:
         """Train steps that bring the samples taken to `samples_per_insert` times the transitions inserted."""

@@ -65,13 +65,16 @@ class LocalLauncher:
       spec: of the experiment's environment.
       run_dir: the run's directory.
       preload: modules that the fork server imports, once for all nodes.
+      key: that all nodes sign by; None makes one.
     """
 
-    def __init__(self, experiment: Any, spec: Any, run_dir: str, preload: Sequence[str] = ()) -> None:
+    def __init__(
+        self, experiment: Any, spec: Any, run_dir: str, preload: Sequence[str] = (), key: bytes | None = None
+    ) -> None:
         self._experiment = experiment
         self._spec = spec
         self._run_dir = run_dir
-        self._key = secrets.token_bytes(32)
+        self._key = secrets.token_bytes(32) if key is None else key
         os.environ.update(_ENVIRONMENT)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
@@ -113,12 +116,24 @@ class LocalLauncher:
         except (OSError, EOFError) as error:
             self._failure = error
 
-    def start(self, spec: node_process.NodeSpec, server_address: str = "") -> RunningNode:
-        """Starts one node."""
+    def start(
+        self,
+        spec: node_process.NodeSpec,
+        server_address: str = "",
+        start: node_process.StartPoint = node_process.BEGINNING,
+    ) -> RunningNode:
+        """Starts one node, in the place of one of the same name that has ended.
+
+        Args:
+          spec: of the node.
+          server_address: of the Reverb server, 'host:port'.
+          start: what the node goes on from.
+        """
+        self.nodes = [node for node in self.nodes if node.spec.name != spec.name]
         ours, theirs = self._context.Pipe(duplex=False)
         process = self._context.Process(
             target=node_process.main,
-            args=(spec, self._experiment, self._spec, server_address, self._key, self._run_dir, theirs),
+            args=(spec, self._experiment, self._spec, server_address, self._key, self._run_dir, start, theirs),
             name=spec.name,
             daemon=False,
         )
@@ -157,6 +172,19 @@ class LocalLauncher:
             if node.is_alive:
                 node.process.terminate()
 
+    def kill(self, node: RunningNode) -> None:
+        """Kills a node and what it has started, also what outlives it. Does not wait."""
+        if node.is_alive:
+            node.process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(node.process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+
+    def kill_named(self, name: str) -> None:
+        """Kills the node of that name, as `kill`."""
+        for node in self.nodes:
+            if node.spec.name == name:
+                self.kill(node)
+
     def kill_all(self, timeout_sec: float) -> list[str]:
         """Ends every node: asks, waits at most `timeout_sec` for all of them, then kills; the names of those killed.
 
@@ -171,8 +199,7 @@ class LocalLauncher:
                 node.process.kill()
                 node.process.join()
                 killed.append(node.spec.name)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(node.process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+            self.kill(node)
         return killed
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from absl import logging
 
 from tfquarl.core import errors
 from tfquarl.program import channel
+from tfquarl.program import heartbeat
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """What a user ends a run with; a node starts with these held back."""
@@ -39,6 +40,27 @@ class NodeSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class StartPoint:
+    """What a node goes on from: all zero at the beginning of a run.
+
+    Attributes:
+      env_steps: that the collector of this index has made.
+      episodes: that the collector of this index has ended.
+      version: newest one of a snapshot or policy that is known of.
+      port: that the server of the run had, and has to have again; 0 lets it choose one.
+    """
+
+    env_steps: int = 0
+    episodes: int = 0
+    version: int = 0
+    port: int = 0
+
+
+BEGINNING = StartPoint()
+"""Of a run."""
+
+
+@dataclasses.dataclass(frozen=True)
 class NodeContext:
     """What every node gets.
 
@@ -49,6 +71,7 @@ class NodeContext:
       server_address: 'host:port' of the Reverb server; '' for the server itself.
       key: that the run's publications are signed with.
       run_dir: the run's directory.
+      start: what the node goes on from.
       sender: the way to the launcher.
       stop: set when the node should end; a `StopSignal`.
     """
@@ -59,6 +82,7 @@ class NodeContext:
     server_address: str
     key: bytes
     run_dir: str
+    start: StartPoint
     sender: channel.Sender
     stop: threading.Event
 
@@ -70,10 +94,11 @@ def main(
     server_address: str,
     key: bytes,
     run_dir: str,
+    start: StartPoint,
     connection: connection_lib.Connection,
 ) -> None:
     """Runs one node to its end; the target of its process. Exit code 0, or 1 after an 'error' message."""
-    stop = threading.Event()
+    stop = heartbeat.WatchedStop()
     os.setpgid(0, 0)  # Ctrl-C is the launcher's to answer; and what a node starts can be ended with it
     _stop_at_sigterm(stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that came before
@@ -81,12 +106,14 @@ def main(
     _log_to(os.path.join(run_dir, "logs", f"{node.name}.log"))
     _end_with_parent()
     sender = channel.Sender(connection)
+    heartbeat.send_from(stop, sender)
     try:
-        node.run(NodeContext(experiment, spec, node.index, server_address, key, run_dir, sender, stop))
+        node.run(NodeContext(experiment, spec, node.index, server_address, key, run_dir, start, sender, stop))
     except Exception as error:  # the border of the process: whatever it was, the launcher is told in one line
         traceback.print_exc()
         known = isinstance(error, errors.TfquarlError)
-        sender.send("error", reason=str(error) if known else f"{type(error).__name__}: {error}")
+        kind = type(error).__name__
+        sender.send("error", reason=str(error) if known else f"{kind}: {error}", error=kind)
         _exit(1)
     _exit(0)
 

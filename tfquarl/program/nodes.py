@@ -5,11 +5,13 @@ Reverb brings TensorFlow, so it is imported inside the functions: the launcher n
 
 from collections.abc import Sequence
 import pathlib
+import time
 from typing import TYPE_CHECKING
 from typing import Any
 
 from tfquarl.core import deadline
 from tfquarl.program import node_process
+from tfquarl.program import run_directory
 from tfquarl.program import scheduling
 from tfquarl.program import stations
 
@@ -18,28 +20,40 @@ if TYPE_CHECKING:
 
 # A collector reports at least this often however its environments behave, so many steps at a time.
 _COLLECT_STEPS = 1_000_000_000
+# Largest share of the time in which the replay may write checkpoints, when it answers nobody: a million transitions take half a minute.
+_MAX_CHECKPOINT_SHARE = 0.05
 
 
 def serve(context: node_process.NodeContext, more_tables: Sequence[Any] = ()) -> None:
-    """The Reverb server: replay, flow control and publication; and `more_tables`, which a study may need."""
+    """The Reverb server: replay, flow control and publication, with a checkpoint now and then, and at its end.
+
+    Args:
+      context: of the node.
+      more_tables: which a study may need.
+    """
     import reverb
 
+    from tfquarl.program import replay_checkpoints
     from tfquarl.publication import publication_tables
     from tfquarl.replay import tables
     from tfquarl.replay import transition
 
-    layout = transition.TransitionLayout.from_spec(context.spec)
-    server = reverb.Server(
-        [
-            *tables.make_tables(context.experiment.replay, layout),
-            *publication_tables.make_publication_tables(),
-            *more_tables,
-        ],
-        port=None,
-    )
+    config, layout = context.experiment.replay, transition.TransitionLayout.from_spec(context.spec)
+    checkpoints = replay_checkpoints.ReplayCheckpoints(run_directory.RunDirectory(context.run_dir).replay)
+    all_tables = [
+        *tables.make_tables(config, layout),
+        *publication_tables.make_publication_tables(),
+        *more_tables,
+    ]
+    server = reverb.Server(all_tables, context.start.port or None, checkpoints.checkpointer())
     context.sender.send("running")
     context.sender.send("ready", address=f"localhost:{server.port}")
-    context.stop.wait()
+    save_sec = 0.0
+    while not context.stop.wait(max(config.checkpoint_period_sec, save_sec / _MAX_CHECKPOINT_SHARE)):
+        started = time.perf_counter()
+        checkpoints.save(server.localhost_client())
+        save_sec = time.perf_counter() - started
+    checkpoints.save(server.localhost_client())
     server.stop()
 
 
@@ -51,8 +65,10 @@ def learn(
 
     tensorflow_runtime.configure(context.experiment.learner)
     transport = make_transport(context, transport_class)
-    checkpoints = pathlib.Path(context.run_dir) / "checkpoints"
-    learner = stations.make_learner(context.experiment, context.spec, transport, checkpoints, context.sender)
+    checkpoints = run_directory.RunDirectory(context.run_dir).checkpoints
+    learner = stations.make_learner(
+        context.experiment, context.spec, transport, checkpoints, context.sender, context.start.version
+    )
     context.sender.send("running")
     version = learner.run(context.stop)
     context.sender.send("finished", version=version, train_step=learner.train_step)
@@ -72,8 +88,11 @@ def collect(context: node_process.NodeContext) -> None:
     """One collector; at its end the last of its transitions are in the replay."""
     scheduling.prefer_throughput()
     transport = make_transport(context)
-    loop, slot = stations.make_collector(context.experiment, context.spec, transport, context.sender, context.index)
+    loop, slot = stations.make_collector(
+        context.experiment, context.spec, transport, context.sender, context.index, context.start
+    )
     context.sender.send("running")
+    slot.poll_now()  # one that was started again acts by the present policy from its first step
     with slot:
         loop.run(_COLLECT_STEPS, context.stop)
     transport.close()

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import pathlib
+import secrets
 from typing import Any
 from typing import TextIO
 
@@ -17,18 +18,21 @@ from tfquarl.core import files
 from tfquarl.metrics import logger
 from tfquarl.metrics import machine
 
+_KEY_BYTES = 32
+
 _README = """\
 This directory holds one run of tfquarl.
 
 config.gin             the gin files and bindings that were given
 operative_config.gin   every parameter that was used, with its value: enough to run it again
 versions.json          packages, commit of the source, seed, command line, machine
-summary.json           how the run ended: status, steps, wall time, returns of the int8 and the float32 policy
+summary.json           how the run ended: status, steps, wall time, returns of the int8 and the float32 policy; not there while it runs
 metrics.jsonl          every figure, one JSON object a line: time_sec since the start, group, step, values
-train/ eval/ collect/<i>/ convert/ system/<process>/
+train/ eval/ collect/<i>/ convert/ run/ system/<process>/
                        the same figures for TensorBoard: tensorboard --logdir .
 logs/<process>.log     what each process said
-checkpoints/           the learner's state, from which a run goes on
+checkpoints/           states of the learner, from which the same command goes on
+replay/                states of the replay, from which it goes on too
 policies/<version>/    policies that were judged:
   policy.tflite          the quantized policy, which is the one to deploy
   manifest.json          what is known of it: recipe, environment, architecture, calibration, parity, sha256
@@ -37,6 +41,7 @@ policies/<version>/    policies that were judged:
 policies/latest        the newest of them
 policies/best          the one whose quantized policy had the highest confirmed mean return
 .lock                  held while a run writes here; holds its process id
+.key                   signs what the processes of the run publish; for its owner alone
 """
 
 
@@ -54,6 +59,16 @@ class RunDirectory:
     def checkpoints(self) -> pathlib.Path:
         """Directory of the learner's checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def replay(self) -> pathlib.Path:
+        """Directory of the replay's checkpoints."""
+        return self.path / "replay"
+
+    @property
+    def operative_config_file(self) -> pathlib.Path:
+        """The operative_config.gin that `write_configs` writes."""
+        return self.path / "operative_config.gin"
 
     @property
     def policies(self) -> pathlib.Path:
@@ -81,7 +96,7 @@ class RunDirectory:
           StorageError: it can't be made or written.
         """
         with files.storage_errors(f"making the run directory {self.path}"):
-            for directory in (self.path / "logs", self.checkpoints, self.policies):
+            for directory in (self.path / "logs", self.checkpoints, self.replay, self.policies):
                 directory.mkdir(parents=True, exist_ok=True)
         files.write_atomically(self.path / "README.txt", _README)
 
@@ -100,6 +115,18 @@ class RunDirectory:
             _take_lock(file, path)
             yield
 
+    def key(self) -> bytes:
+        """What the run's publications are signed with; made at the first call, and the same for ever.
+
+        Raises:
+          StorageError: it can't be read or written.
+        """
+        path = self.path / ".key"
+        if not path.exists():
+            files.write_atomically(path, secrets.token_bytes(_KEY_BYTES), mode=0o600)
+        with files.storage_errors(f"reading {path}"):
+            return path.read_bytes()
+
     def write_configs(self, given: str, operative: str) -> None:
         """Keeps the configuration as it was given and as it was used.
 
@@ -107,7 +134,7 @@ class RunDirectory:
           StorageError: a file can't be written.
         """
         files.write_atomically(self.path / "config.gin", given)
-        files.write_atomically(self.path / "operative_config.gin", operative)
+        files.write_atomically(self.operative_config_file, operative)
 
     def write_versions(self, seed: int, command: Sequence[str]) -> None:
         """Keeps what the run was made with: packages, commit, seed, command line, machine.
@@ -134,6 +161,15 @@ class RunDirectory:
           StorageError: the file can't be written.
         """
         files.write_json(self.summary_file, summary)
+
+    def remove_summary(self) -> None:
+        """Takes the summary away when a run goes on: it tells of an end.
+
+        Raises:
+          StorageError: it can't be removed.
+        """
+        with files.storage_errors(f"removing {self.summary_file}"):
+            self.summary_file.unlink(missing_ok=True)
 
     def read_summary(self) -> dict[str, Any]:
         """What `write_summary` wrote.

@@ -1,18 +1,23 @@
 """Stations put together from an experiment and a transport. A process makes one of them; the single-process program makes all."""
 
+import math
 import pathlib
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tfquarl.core import environment_spec
 from tfquarl.core import interfaces
 from tfquarl.core import records
 from tfquarl.program import archive
 from tfquarl.program import experiment as experiment_lib
+from tfquarl.program import node_process
 
 if TYPE_CHECKING:
     from tfquarl.collector import collection_loop
     from tfquarl.collector import policy_slot
     from tfquarl.converter import conversion_worker
+    from tfquarl.converter import reference_process
     from tfquarl.evaluator import policy_evaluator
     from tfquarl.learner import learner_station
     from tfquarl.program import transport as transport_lib
@@ -29,8 +34,17 @@ def make_learner(
     transport: "transport_lib.Transport",
     checkpoints: pathlib.Path,
     metrics: interfaces.MetricsSink,
+    newest_version: int = 0,
 ) -> "learner_station.LearnerStation":
     """The learner station; imports TensorFlow.
+
+    Args:
+      experiment: the configuration.
+      spec: of its environment.
+      transport: of this process.
+      checkpoints: directory of its checkpoints.
+      metrics: where figures go.
+      newest_version: of the snapshots that earlier learners of the run gave, as far as it is known.
 
     Raises:
       ConfigError: the algorithm can't act in this environment.
@@ -46,8 +60,10 @@ def make_learner(
     trainer = agent_trainer.AgentTrainer(experiment.agent, spec, experiment.seed + _LEARNER_SEED, quantization)
     dataset = transport.batches(config.batch_size)
     learner = policy_learner.PolicyLearner(trainer, dataset, config, transport.priorities())
+    sink = transport.snapshot_sink()
+    published = max(newest_version, sink.newest_version() or 0)
     trigger = snapshot_trigger.SnapshotTrigger(
-        trainer.policy_variables, transport.snapshot_sink(), config, ranges=trainer.activation_ranges
+        trainer.policy_variables, sink, config, ranges=trainer.activation_ranges, published=published
     )
     shapes = checkpointing.variable_shapes(trainer.agent)
     checkpoint_objects = {"agent": trainer.agent, "statistics": learner.statistics, "trigger": trigger}
@@ -60,8 +76,16 @@ def make_converter(
     spec: environment_spec.EnvironmentSpec,
     transport: "transport_lib.Transport",
     metrics: interfaces.MetricsSink,
+    reference: "reference_process.ReferenceProcess | None" = None,
 ) -> "conversion_worker.ConversionWorker":
     """The conversion station.
+
+    Args:
+      experiment: the configuration.
+      spec: of its environment.
+      transport: of this process.
+      metrics: where figures go.
+      reference: TFLiteConverter's process, for callers that end it themselves; None for one that ends with this process.
 
     Raises:
       ConfigError: there is no such recipe.
@@ -69,13 +93,15 @@ def make_converter(
     from tfquarl.converter import conversion_worker
     from tfquarl.converter import parity_gate
     from tfquarl.converter import policy_converter
+    from tfquarl.converter import reference_process
     from tfquarl.quantization import recipe as recipe_lib
 
     config = experiment.converter
     architecture = experiment.agent.architecture(spec)
     scales = experiment.learner.scale_observations or config.scales_by_spread
-    converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(config.recipe), scales)
-    float_converter = policy_converter.PolicyConverter(architecture, recipe_lib.float32(), scales)
+    reference = reference or reference_process.ReferenceProcess()  # for both: it takes seconds to start
+    converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(config.recipe), scales, reference)
+    float_converter = policy_converter.PolicyConverter(architecture, recipe_lib.float32(), scales, reference)
     return conversion_worker.ConversionWorker(
         transport.snapshot_source(),
         transport.observation_source(config.num_recent_observations),
@@ -101,8 +127,18 @@ def make_collector(
     transport: "transport_lib.Transport",
     metrics: interfaces.MetricsSink,
     index: int,
+    start: node_process.StartPoint = node_process.BEGINNING,
 ) -> "tuple[collection_loop.CollectionLoop, policy_slot.PolicySlot]":
-    """Collector `index`: its loop, and the slot of its policy, which looks for newer ones while it is open."""
+    """Collector `index`: its loop, and the slot of its policy, which looks for newer ones while it is open.
+
+    Args:
+      experiment: the configuration.
+      spec: of its environment.
+      transport: of this process.
+      metrics: where figures go.
+      index: of the collector.
+      start: steps and episodes that earlier processes of the same index have made.
+    """
     from tfquarl.collector import collection_loop
     from tfquarl.collector import exploration
     from tfquarl.collector import policy_slot
@@ -110,7 +146,7 @@ def make_collector(
 
     config, scale = experiment.collector, experiment.scale
     num_environments = scale.environments_per_collector
-    seed = collector_seed(experiment, index)
+    seed = _go_on(collector_seed(experiment, index), start.env_steps)
     task = experiment.environment
     environments = [registry.make(task.name, seed + k, task.action_repeat) for k in range(num_environments)]
     exploration_config = experiment.agent.make_exploration(index, scale.num_collectors, seed)
@@ -124,7 +160,7 @@ def make_collector(
     loop = collection_loop.CollectionLoop(
         environments,
         slot,
-        exploration.make(exploration_config, spec),
+        exploration.make(exploration_config, spec, max(0, start.env_steps - config.initial_collect_steps)),
         exploration.UniformRandom(spec, seed),
         [writer.sink() for _ in environments],
         transport.observation_sink(),
@@ -132,8 +168,15 @@ def make_collector(
         config,
         index,
         lambda: writer.blocked_sec,
+        first_step=start.env_steps,
+        first_episode=start.episodes,
     )
     return loop, slot
+
+
+def _go_on(seed: int, env_steps: int) -> int:
+    """`seed` for a collector's beginning; another one where it goes on, as it would meet the same episodes again."""
+    return seed if not env_steps else int(np.random.SeedSequence((seed, env_steps)).generate_state(1)[0])
 
 
 def make_evaluator(
@@ -157,8 +200,11 @@ def make_evaluator(
     judge = judge_lib.Judge(
         make_environment, make_policy, experiment.evaluator.num_environments, experiment.seed + _EVALUATOR_SEED
     )
+    kept = archive.PolicyArchive(run_dir, key=key)
+    confirmed = [verdict["quantized"]["mean_return"] for verdict in kept.evaluations() if verdict["confirmed"]]
+    best_return, newest_version = max(confirmed, default=-math.inf), max(kept.versions(), default=0)
     return policy_evaluator.PolicyEvaluator(
-        transport.evaluation_source(), judge, archive.PolicyArchive(run_dir, key=key), metrics, experiment.evaluator
+        transport.evaluation_source(), judge, kept, metrics, experiment.evaluator, best_return, newest_version
     )
 
 

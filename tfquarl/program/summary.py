@@ -24,11 +24,12 @@ def make_summary(
       progress: what it came to.
       status: how it ended.
       reason: why it failed; None where it didn't.
-      wall_time_sec: from start to end, start-up included.
+      wall_time_sec: from start to end, start-up included; what a resumed run took before counts too.
 
     Returns:
       Plain JSON values: status, reason, env_steps, train_steps, wall_time_sec; snapshot_to_ready_p95_sec and snapshot_to_use_p95_sec
-      of the collector that is slowest, where one has told them; then of the best policy (the last one where none
+      of the collector that is slowest, where one has told them; num_resumes, and num_restarts by process; then of the best policy
+      (the last one where none
       was confirmed) policy_version, 'int8' and 'float32' with mean_return, its 95% confidence_interval, episodes and
       size_bytes; and the same of the last policy under 'last_policy'.
     """
@@ -42,6 +43,8 @@ def make_summary(
         "train_steps": progress.train_steps,
         "wall_time_sec": wall_time_sec,
         **{name: max(values.values()) for name, values in progress.latency_sec.items()},
+        "num_resumes": progress.num_resumes,
+        "num_restarts": dict(sorted(progress.num_restarts.items())),
     }
     confirmed = [evaluation for evaluation in progress.evaluations if evaluation["confirmed"]]
     best = max(confirmed, key=lambda evaluation: evaluation["quantized"]["mean_return"], default=None)

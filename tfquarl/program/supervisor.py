@@ -1,10 +1,11 @@
 """Watches a run from start to end: counts its steps, decides when it ends, and ends it in order.
 
 start:  server -> the others, once the server has said its address
-end:    collectors, learner (checkpoint, last snapshot) -> converter and evaluator judge that snapshot -> server
+end:    collectors, learner (checkpoint, last snapshot) -> converter and evaluator judge that snapshot -> server (checkpoint)
 """
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import math
 import time
@@ -13,9 +14,12 @@ from absl import logging
 
 from tfquarl.core import errors
 from tfquarl.core import interfaces
+from tfquarl.metrics import names as metric_names
 from tfquarl.program import budget as budget_lib
+from tfquarl.program import crew as crew_lib
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import node_process
+from tfquarl.program import restarts
 
 _TICK_SEC = 0.25
 _SERVER_START_SEC = 90.0
@@ -23,6 +27,9 @@ _SERVER_START_SEC = 90.0
 _INTERRUPTED_SEC = 6.0
 _KILL_SEC = 1.0
 _STOP_SEC = 60.0  # for collectors and the learner, whose results count
+# For the server's last checkpoint, after the others have ended; behind the deadline of an interrupt.
+_SERVER_STOP_SEC = 60.0
+_SERVER_GRACE_SEC = 2.5
 _LAST_STOP_SEC = 3.0  # for the others, in the middle of a conversion maybe that nobody waits for
 # After a failure: the learner writes a checkpoint meanwhile, though it may first have to wait for a dead server.
 _FAILED_SEC = 15.0
@@ -41,7 +48,8 @@ class Supervisor:
       metrics: where the nodes' figures go.
       interrupted: whether the user has asked to end the run.
       on_tick: called a few times a second, for a display.
-      on_state: told what each node does, by its name: 'starting', 'running', 'ending', 'ended'.
+      on_state: told what each node does, by its name: as `Crew` does.
+      config: what becomes of nodes that die or hang.
     """
 
     def __init__(
@@ -54,6 +62,7 @@ class Supervisor:
         interrupted: Callable[[], bool],
         on_tick: Callable[[], None] = lambda: None,
         on_state: Callable[[str, str], None] = lambda name, state: None,
+        config: restarts.SupervisionConfig | None = None,
     ) -> None:
         self._launcher = launcher
         self._nodes = nodes
@@ -61,11 +70,9 @@ class Supervisor:
         self._metrics = metrics
         self._interrupted = interrupted
         self._on_tick = on_tick
-        self._on_state = on_state
-        self._address = ""
-        self._errors: dict[str, str] = {}
-        self._ending: set[str] = set()
-        self._ended: set[str] = set()
+        self._crew = crew_lib.Crew(
+            launcher, nodes, config or restarts.SupervisionConfig(), progress, on_state, self._count_restart
+        )
         self._interrupt_deadline = math.inf
         self._started_sec = time.perf_counter()
         self.progress = progress
@@ -74,7 +81,7 @@ class Supervisor:
         """Runs to the end; no process is left when it returns or raises.
 
         Raises:
-          NodeFailedError: a node died; every other one has been ended.
+          NodeFailedError: a node died, and was not to be started again; every other one has been ended.
         """
         patience_sec = _FAILED_SEC
         try:
@@ -100,10 +107,11 @@ class Supervisor:
         while True:
             if self._is_interrupted:
                 return budget_lib.Status.INTERRUPTED
-            if self.progress.target_reached(self._budget.stop_at_return):
-                return budget_lib.Status.TARGET_REACHED
-            if self._budget.is_used(self.progress, time.perf_counter() - self._started_sec):
-                return budget_lib.Status.COMPLETED
+            if not self._crew.is_waiting("learner"):  # without it there is no last snapshot
+                if self.progress.target_reached(self._budget.stop_at_return):
+                    return budget_lib.Status.TARGET_REACHED
+                if self._budget.is_used(self.progress, time.perf_counter() - self._started_sec):
+                    return budget_lib.Status.COMPLETED
             self._tick()
 
     def _start(self) -> bool:
@@ -116,25 +124,21 @@ class Supervisor:
 
         if not self._launcher.open(is_wanted):
             return False
-        server, *others = self._nodes
-        self._launch(server)
-        self._tick_until(lambda: bool(self._address) or self._is_interrupted, _SERVER_START_SEC)
+        server, *others = [spec.name for spec in self._nodes]
+        self._crew.launch(server)
+        self._tick_until(lambda: bool(self._crew.address) or self._is_interrupted, _SERVER_START_SEC)
         if self._is_interrupted:
             return False
-        if not self._address:
-            raise errors.NodeFailedError(f"{server.name}: gave no address within {_SERVER_START_SEC:.0f} s")
-        for spec in others:
-            self._launch(spec)
+        if not self._crew.address:
+            raise errors.NodeFailedError(f"{server}: gave no address within {_SERVER_START_SEC:.0f} s")
+        for name in others:
+            self._crew.launch(name)
         return True
 
-    def _launch(self, spec: node_process.NodeSpec) -> None:
-        self._on_state(spec.name, "starting")
-        self._launcher.start(spec, self._address)
-
     def _end(self, status: budget_lib.Status) -> budget_lib.Status:
-        """Ends all nodes but the server, in order; the status, which an interrupt of the final evaluation changes."""
+        """Ends all nodes in order; the status, which an interrupt of the final evaluation changes."""
         if self._is_interrupted:
-            self._stop(_LAST)
+            self._crew.stop(_LAST)
         slow = self._stop_and_wait(("collector", "learner"), _STOP_SEC)
         if slow and not self._is_interrupted:
             raise errors.NodeFailedError(f"{slow[0]}: did not end within {_STOP_SEC:.0f} s of being asked to")
@@ -147,23 +151,16 @@ class Supervisor:
                 status = budget_lib.Status.INTERRUPTED
         if not self._is_interrupted:
             self._stop_and_wait(_LAST, _LAST_STOP_SEC)
+        self._interrupt_deadline += _SERVER_GRACE_SEC
+        if self._stop_and_wait(("server",), _SERVER_STOP_SEC):
+            logging.warning("The replay's last checkpoint took too long; the one before stays")
         return status
 
     def _stop_and_wait(self, kinds: Sequence[str], timeout_sec: float) -> list[str]:
         """Ends the nodes of some kinds; the names of those that did not end in time."""
-        names = self._stop(kinds)
-        self._tick_until(lambda: names <= self._ended, timeout_sec)
-        return sorted(names - self._ended)
-
-    def _stop(self, kinds: Sequence[str]) -> set[str]:
-        """Asks the nodes of some kinds to end; the names of those that have not ended yet."""
-        nodes = [node for node in self._launcher.nodes if node.spec.name.split("_")[0] in kinds]
-        names = {node.spec.name for node in nodes} - self._ended
-        for name in sorted(names - self._ending):
-            self._on_state(name, "ending")
-        self._ending |= names
-        self._launcher.stop(nodes)
-        return names
+        names = self._crew.stop(kinds)
+        self._tick_until(lambda: self._crew.are_ended(names), timeout_sec)
+        return sorted(name for name in names if not self._crew.are_ended([name]))
 
     def _tick_until(self, condition: Callable[[], bool], timeout_sec: float) -> None:
         """Ticks until `condition` holds, at most `timeout_sec`, or as long as an interrupt leaves."""
@@ -173,44 +170,28 @@ class Supervisor:
 
     def _tick(self) -> None:
         self._launcher.wait(_TICK_SEC)
-        self._handle_messages()
+        dead = [node.spec.name for node in self._launcher.nodes if not node.is_alive]
+        self._handle_messages()  # after that look: the last words of the dead came before their end
         self._notice_interrupt()
         self._on_tick()
-        for node in self._launcher.nodes:
-            if node.is_alive or node.spec.name in self._ended:
-                continue
-            self._handle_messages()  # its last words came before its end
-            self._check_end(node)
-            self._ended.add(node.spec.name)
-            self._on_state(node.spec.name, "ended")
-
-    def _check_end(self, node: launcher_lib.RunningNode) -> None:
-        """Raises NodeFailedError if the end of `node` was neither asked for nor its own to choose."""
-        name, code = node.spec.name, node.process.exitcode
-        was_asked = name in self._ending or self._is_interrupted  # which all processes may have been told
-        has_finished = name == "learner" and self.progress.final_version is not None
-        if name not in self._errors and code == 0 and (was_asked or has_finished):
-            return
-        reason = self._errors.get(name, f"exit code {code}")
-        where = f"its log is logs/{name}.log in the run directory"
-        if not self._is_interrupted:
-            raise errors.NodeFailedError(f"{name}: {reason}; {where}")
-        logging.error("While the run was being interrupted, %s failed: %s; %s", name, reason, where)
+        self._crew.look_after(dead, self._is_interrupted)
 
     def _handle_messages(self) -> None:
         for node, message in self._launcher.receive():
             body = message.body
+            self._crew.take(node.spec.name, message)
             if message.kind == "metrics":
-                self.progress.count(body["group"], body["step"], body["values"])
-                self._metrics.write(body["group"], body["step"], body["values"])
-            elif message.kind == "running":
-                self._on_state(node.spec.name, "running")
-            elif message.kind == "ready":
-                self._address = body["address"]
+                self._write(body["group"], body["step"], body["values"])
             elif message.kind == "evaluation":
                 self.progress.add_evaluation(body)
             elif message.kind == "finished":
                 self.progress.final_version = body["version"]
                 self.progress.train_steps = body["train_step"]
-            elif message.kind == "error":
-                self._errors[node.spec.name] = body["reason"]
+
+    def _count_restart(self, name: str) -> None:
+        number = self.progress.num_restarts.get(name, 0) + 1
+        self._write(metric_names.RUN, self.progress.total_env_steps, {f"{metric_names.RESTARTS_PREFIX}{name}": number})
+
+    def _write(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        self.progress.count(group, step, values)
+        self._metrics.write(group, step, values)

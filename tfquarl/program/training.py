@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 import os
 import sys
-import time
 from typing import Any
 
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.environments import registry
 from tfquarl.metrics import logger
+from tfquarl.metrics import names
 from tfquarl.metrics import progress as progress_lib
 from tfquarl.program import budget as budget_lib
 from tfquarl.program import energy_monitor
@@ -24,6 +24,7 @@ from tfquarl.program import layout
 from tfquarl.program import node_process
 from tfquarl.program import private_network
 from tfquarl.program import process_monitor
+from tfquarl.program import resumption
 from tfquarl.program import run_directory
 from tfquarl.program import summary as summary_lib
 from tfquarl.program import supervisor as supervisor_lib
@@ -46,11 +47,13 @@ class TrainingResult:
       status: why it ended.
       directory: of the run.
       summary: what summary.json holds.
+      was_complete: whether nothing was left to do, so that nothing was done.
     """
 
     status: budget_lib.Status
     directory: run_directory.RunDirectory
     summary: Mapping[str, Any]
+    was_complete: bool = False
 
 
 def run(
@@ -59,11 +62,11 @@ def run(
     make_nodes: MakeNodes = layout.make_nodes,
     bind_address: str = "localhost",
 ) -> "TrainingResult":
-    """Trains, and leaves a run directory that explains itself.
+    """Trains, and leaves a run directory that explains itself; a run that the directory holds goes on where it was.
 
     Args:
       loaded: the experiment and its text.
-      root_dir: of the run; None makes one below runs/.
+      root_dir: of the run; None makes a new one below runs/.
       make_nodes: gives the run's processes; a study may put others in their place.
       bind_address: where the run's server may be reached: 'localhost', or '0.0.0.0' for every interface.
 
@@ -77,16 +80,21 @@ def run(
     private = private_network.wants_loopback(bind_address)
     spec = _environment_spec(loaded)
     directory = run_directory.RunDirectory(root_dir or run_directory.default_path(experiment.name))
-    if directory.summary_file.exists() or directory.metrics_file.exists():
-        raise errors.ConfigError(f"{directory.path} holds a run already; give another --root_dir, or remove it")
+    resumption.check_place(directory)
     directory.create()
     with directory.lock(), interrupts.Interrupts() as interrupted:
+        earlier = resumption.find(directory, experiment)
+        if earlier is not None and earlier.status is not None and earlier.is_complete(experiment):
+            return TrainingResult(earlier.status, directory, directory.read_summary(), was_complete=True)
+        progress = budget_lib.Progress() if earlier is None else earlier.begin()
+        directory.remove_summary()
         directory.write_configs(loaded.given, loaded.operative)
         directory.write_versions(experiment.seed, sys.argv)
         with _Sinks(experiment, directory) as sinks:
             for unused in loaded.unused:
                 sinks.display.message(f"warning: {unused} is bound, but nothing uses it")
-            status = _run(experiment, spec, directory, sinks, interrupted, make_nodes, private)
+            sinks.begin(progress)
+            status = _run(experiment, spec, directory, sinks, interrupted, progress, make_nodes, private)
     return TrainingResult(status, directory, directory.read_summary())
 
 
@@ -117,6 +125,17 @@ class _Sinks:
     def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
         self.metrics.write(group, step, values)
         self.display.update(group, step, values)
+
+    def begin(self, progress: budget_lib.Progress) -> None:
+        """Shows what the run goes on from, if it does, and keeps how often it did."""
+        for collector, env_steps in progress.env_steps.items():
+            self.display.update(names.collect_group(collector), env_steps, {})
+        if progress.num_resumes:
+            self.display.update(names.TRAIN, progress.train_steps, {})
+            steps = f"{progress.total_env_steps:,} env steps, {progress.train_steps:,} train steps"
+            self.display.message(f"the run goes on after {steps}")
+        values = {names.NUM_RESUMES: progress.num_resumes, names.PAST_VERSION: progress.past_version}
+        self.write(names.RUN, progress.total_env_steps, values)
 
     def tick(self, processes: process_monitor.Processes | None = None) -> None:
         """Does what is due; called a few times a second, `processes` being those of the run beside this one."""
@@ -149,18 +168,17 @@ def _run(
     directory: run_directory.RunDirectory,
     sinks: _Sinks,
     interrupted: interrupts.Interrupts,
+    progress: budget_lib.Progress,
     make_nodes: MakeNodes,
     private: bool,
 ) -> budget_lib.Status:
     """Runs the stations, as processes or in this one, and writes the summary however it ends."""
-    started = time.perf_counter()
     budget = budget_lib.Budget(
         experiment.num_env_steps,
         experiment.stop_at_return,
         experiment.final_evaluation_sec,
         experiment.max_wall_time_sec,
     )
-    progress = budget_lib.Progress()
     status = budget_lib.Status.FAILED
     reason = None
     try:
@@ -168,11 +186,15 @@ def _run(
             os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it would write over the display
             from tfquarl.program import in_process  # TensorFlow
 
-            program = in_process.InProcessProgram(experiment, spec, directory, sinks)
-            status = program.run(budget, progress, interrupted, sinks.tick)
+            program = in_process.InProcessProgram(experiment, spec, directory, sinks, progress)
+            status = program.run(budget, interrupted, sinks.tick)
         else:
             launcher = launcher_lib.LocalLauncher(
-                experiment, spec, str(directory.path), layout.preload(experiment.environment.name, private)
+                experiment,
+                spec,
+                str(directory.path),
+                layout.preload(experiment.environment.name, private),
+                directory.key(),
             )
             nodes = make_nodes(experiment.scale)
             supervisor = supervisor_lib.Supervisor(
@@ -184,6 +206,7 @@ def _run(
                 interrupted,
                 lambda: sinks.tick(launcher),
                 sinks.display.set_process,
+                experiment.supervision,
             )
             status = supervisor.run()
     except KeyboardInterrupt:
@@ -193,6 +216,6 @@ def _run(
         reason = str(error) if isinstance(error, errors.TfquarlError) else f"{type(error).__name__}: {error}"
         raise
     finally:
-        summary = summary_lib.make_summary(experiment, progress, status, reason, time.perf_counter() - started)
+        summary = summary_lib.make_summary(experiment, progress, status, reason, sinks.metrics.elapsed_sec())
         directory.write_summary({**summary, "energy": sinks.energy.summary(progress.total_env_steps)})
     return status

@@ -186,7 +186,7 @@ class LocalTransport:
         agent = experiment.agent
         layout = transition.TransitionLayout.from_spec(spec)
         self.replay = local_replay.LocalReplay(layout, experiment.replay, agent.discount, experiment.seed, agent.n_step)
-        self._observations = local_replay.LocalObservations(
+        self.observations = local_replay.LocalObservations(
             experiment.replay, experiment.converter.num_recent_observations
         )
         self._layout = layout
@@ -228,7 +228,7 @@ class LocalTransport:
     def observation_source(self, num_observations: int) -> interfaces.ObservationSource:
         """As `Transport`."""
         del num_observations  # the constructor took it: tap and pool are one object here
-        return self._observations
+        return self.observations
 
     def policy_sink(self) -> interfaces.ArtifactSink:
         """As `Transport`."""
@@ -248,7 +248,7 @@ class LocalTransport:
 
     def observation_sink(self) -> interfaces.ObservationSink:
         """As `Transport`."""
-        return self._observations
+        return self.observations
 
     def evaluation_source(self) -> in_process.LatestSource:
         """As `Transport`."""

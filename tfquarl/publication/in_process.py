@@ -54,6 +54,11 @@ class LatestValue(Generic[_T]):
 class LocalSnapshots(LatestValue[records.PolicySnapshot]):
     """An `interfaces.SnapshotSink`."""
 
+    def newest_version(self) -> int | None:
+        """The version last pushed; None if there is none."""
+        version, value = self.get()
+        return None if value is None else version
+
     def push(self, snapshot: records.PolicySnapshot) -> None:
         """Makes `snapshot` the newest one."""
         self.put(snapshot.version, snapshot)

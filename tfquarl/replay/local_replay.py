@@ -1,6 +1,7 @@
 """The replay in memory, seeded: for the program that runs all stations in one process, where the same seed gives the same result."""
 
 from collections import deque
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -8,6 +9,8 @@ from tfquarl.replay import n_step as n_step_lib
 from tfquarl.replay import replay_config
 from tfquarl.replay import transition
 from tfquarl.replay import transition_sink
+
+_PURPOSES = ("calibration", "held_out")
 
 
 class LocalReplay:
@@ -35,7 +38,25 @@ class LocalReplay:
         self._priorities = np.zeros(config.max_size)
         self._keys = np.zeros(config.max_size, np.uint64)
         self._num_inserted = 0
+        self._seed = seed
         self._random = np.random.default_rng(seed)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that is held, as arrays by name, for `restore`."""
+        held = slice(0, self.size)
+        return {
+            "rows": self._rows[held],
+            "priorities": self._priorities[held],
+            "keys": self._keys[held],
+            "num_inserted": np.array(self._num_inserted),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Holds what `state` gave, in a replay of the same size and layout; samples are drawn by new random numbers."""
+        for kept, array in ((self._rows, "rows"), (self._priorities, "priorities"), (self._keys, "keys")):
+            kept[: len(state[array])] = state[array]
+        self._num_inserted = int(state["num_inserted"])
+        self._random = np.random.default_rng((self._seed, self._num_inserted))
 
     @property
     def size(self) -> int:
@@ -106,6 +127,16 @@ class LocalObservations:
         self._kept: tuple[deque[np.ndarray], ...] = (deque(maxlen=num_observations), deque(maxlen=num_observations))
         self._num_seen = 0
         self._num_kept = 0
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The observations that are held, as arrays by name, for `restore`."""
+        return {name: np.stack(list(kept)) for name, kept in zip(_PURPOSES, self._kept) if kept}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Holds what `state` gave."""
+        for name, kept in zip(_PURPOSES, self._kept):
+            kept.extend(np.array(row) for row in state.get(name, ()))
+            self._num_kept += len(kept)
 
     def add(self, observation: np.ndarray) -> None:
         """One observation [D]; every so many are kept."""

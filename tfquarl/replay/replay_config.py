@@ -24,6 +24,8 @@ class ReplayConfig:
       observation_every: steps of a collector between two observations that it gives for calibration and parity.
       observation_block: observations that are sent together.
       observation_blocks: newest blocks kept; about half are for calibration.
+      checkpoint_period_sec: seconds between checkpoints of the whole replay, for which the server answers nobody; more where they would
+        take over 5 % of the time. There is one at the end of a run in any case.
     """
 
     max_size: int = 100_000
@@ -36,6 +38,7 @@ class ReplayConfig:
     observation_every: int = 8
     observation_block: int = 16
     observation_blocks: int = 160
+    checkpoint_period_sec: float = 60.0
 
     def __post_init__(self) -> None:
         for name in (
@@ -47,6 +50,8 @@ class ReplayConfig:
         ):
             if getattr(self, name) < 1:
                 raise errors.ConfigError(f"{name} is {getattr(self, name)}, needs 1 or more")
+        if not self.checkpoint_period_sec > 0:
+            raise errors.ConfigError(f"checkpoint_period_sec is {self.checkpoint_period_sec}, needs more than 0")
         if self.observation_blocks < 8:
             raise errors.ConfigError(
                 f"observation_blocks is {self.observation_blocks}, needs 8 or more: calibration and parity each take a part of"

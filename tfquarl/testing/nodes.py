@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from typing import Any
 
 from absl import logging
@@ -23,7 +24,7 @@ def server(context: Any) -> None:
 def collector(context: Any) -> None:
     """Reports 10 more environment steps every few milliseconds until it is stopped."""
     context.sender.send("running")
-    for steps in itertools.count(10, 10):
+    for steps in itertools.count(context.start.env_steps + 10, 10):
         context.sender.write(f"collect/{context.index}", steps, {"Metrics/EnvironmentSteps": steps})
         if context.stop.wait(0.005):
             return
@@ -59,6 +60,33 @@ def idle(context: Any) -> None:
     context.stop.wait()
 
 
+def dying_collector(context: Any) -> None:
+    """Dies after 30 environment steps; started again, it collects."""
+    if context.start.env_steps:
+        collector(context)
+        return
+    context.sender.write(f"collect/{context.index}", 30, {"Policy/version": 4})
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hanging_collector(context: Any) -> None:
+    """Hangs after 30 environment steps, deaf to its stop signal; started again, it collects."""
+    if context.start.env_steps:
+        collector(context)
+        return
+    context.sender.write(f"collect/{context.index}", 30, {})
+    threading.Event().wait()
+
+
+def dying_server(context: Any) -> None:
+    """Dies when it has said its address; started again at that port, it serves."""
+    context.sender.send("ready", address=f"localhost:{context.start.port or 7}")
+    if context.start.port:
+        context.stop.wait()
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def stubborn(context: Any) -> None:
     """Never ends by itself, whatever it is asked."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -92,6 +120,11 @@ def broken(context: Any) -> None:
 def failing(context: Any) -> None:
     """Raises an error of the user's kind."""
     raise errors.TaskError("environment 'x' has no action 'y'")
+
+
+def misconfigured(context: Any) -> None:
+    """Raises an error that no new start mends."""
+    raise errors.ConfigError("the replay has other tables")
 
 
 def quitter(context: Any) -> None:

@@ -1,0 +1,26 @@
+"""Runs whose processes are killed, in the short form; //tools:chaos is the long one."""
+
+from tfquarl.experiments import chaos
+from tfquarl.testing import train_process
+
+_FILES = ("configs/gin/experiments/dqn_cartpole_int8.gin",)
+_ENDLESS = "Experiment.num_env_steps = 1_000_000_000"
+
+
+def test_a_run_survives_the_death_of_its_processes(tmp_path):
+    config = chaos.ChaosConfig(
+        _FILES, (*train_process.SMALL, _ENDLESS), num_kills=3, period_sec=1.5, timeout_sec=240.0, is_stopped=True
+    )
+    report = chaos.kill_processes(config, tmp_path / "run")
+    assert report.faults == []
+    assert sum(report.kills.values()) == 3
+    assert report.figures["restarts"] >= 3
+    assert report.figures["transitions checked"] > 0
+
+
+def test_a_run_that_was_killed_whole_goes_on(tmp_path):
+    bindings = (*train_process.SMALL, "Experiment.num_env_steps = 300")
+    config = chaos.ChaosConfig(_FILES, bindings, num_run_kills=1, max_life_sec=10.0, timeout_sec=240.0)
+    report = chaos.kill_runs(config, tmp_path / "run")
+    assert report.faults == []
+    assert report.figures["env steps"] >= 300

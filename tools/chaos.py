@@ -1,0 +1,50 @@
+"""Kills the processes of CartPole runs at random, and tells what should have held and did not.
+
+    ./bazelw run //tools:chaos
+
+First one process after another through a whole training run, every kind in its turn: it still has to reach its target. Then whole runs at
+random moments, each gone on with. It prints what it found, and exits with 1 if anything is wrong.
+"""
+
+import pathlib
+import tempfile
+
+from absl import flags
+
+from tfquarl.experiments import chaos
+from tfquarl.experiments import chaos_text
+from tfquarl.program import command_line
+
+_GIN_FILE = flags.DEFINE_multi_string(
+    "gin_file", ["configs/gin/experiments/dqn_cartpole_int8.gin"], "Of a CartPole experiment."
+)
+_GIN_BINDINGS = flags.DEFINE_multi_string("gin_bindings", [], "Bindings; may be given several times.")
+_NUM_KILLS = flags.DEFINE_integer("num_kills", 20, "Processes that are killed one by one.", lower_bound=0)
+_PERIOD_SEC = flags.DEFINE_float("period_sec", 4.0, "Mean seconds between two of them.", lower_bound=0.1)
+_NUM_RUN_KILLS = flags.DEFINE_integer("num_run_kills", 10, "Times that a whole run is killed.", lower_bound=0)
+_RUN_STEPS = flags.DEFINE_integer(
+    "run_steps", 6_000, "Environment steps of the run that is killed whole.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of what is random.")
+_ROOT_DIR = flags.DEFINE_string("root_dir", None, "Where the runs are kept; by default they are removed.")
+
+
+def main() -> int:
+    """Runs both and gives the exit code."""
+    with tempfile.TemporaryDirectory(prefix="chaos_") as temporary:
+        root = pathlib.Path(_ROOT_DIR.value or temporary)
+        reports = {}
+        files, bindings = tuple(_GIN_FILE.value), tuple(_GIN_BINDINGS.value)
+        if _NUM_KILLS.value:
+            config = chaos.ChaosConfig(files, bindings, _NUM_KILLS.value, _PERIOD_SEC.value, seed=_SEED.value)
+            reports["processes"] = chaos.kill_processes(config, root / "processes")
+        if _NUM_RUN_KILLS.value:
+            ends = (f"Experiment.num_env_steps = {_RUN_STEPS.value}", "Experiment.stop_at_return = None")
+            config = chaos.ChaosConfig(files, (*bindings, *ends), num_run_kills=_NUM_RUN_KILLS.value, seed=_SEED.value)
+            reports["runs"] = chaos.kill_runs(config, root / "runs")
+    print("\n\n".join(chaos_text.describe(name, report) for name, report in reports.items()))
+    return 1 if any(report.faults for report in reports.values()) else 0
+
+
+if __name__ == "__main__":
+    command_line.run(main)
