@@ -54,6 +54,12 @@ def test_time_that_is_none_is_refused(created_sec: object):
         wire.unpack_snapshot(data)
 
 
+def test_ranges_of_a_quantized_network_come_back():
+    ranges = {"scaled_observation": (-1.5, float(np.float32(0.1))), "head": (0.0, 3e38)}
+    snapshot = records.PolicySnapshot(1, 0, {}, ranges=ranges)
+    assert wire.unpack_snapshot(wire.pack_snapshot(snapshot)).ranges == ranges
+
+
 def test_reads_numpy_bytes():
     assert wire.unpack_artifact(np.frombuffer(ARTIFACT, np.uint8)) == example_records.artifact(7)
     assert wire.unpack_snapshot(np.frombuffer(SNAPSHOT, np.uint8)).version == 3
