@@ -23,7 +23,7 @@ _NUM_KILLS = flags.DEFINE_integer("num_kills", 20, "Processes that are killed on
 _PERIOD_SEC = flags.DEFINE_float("period_sec", 4.0, "Mean seconds between two of them.", lower_bound=0.1)
 _NUM_RUN_KILLS = flags.DEFINE_integer("num_run_kills", 10, "Times that a whole run is killed.", lower_bound=0)
 _RUN_STEPS = flags.DEFINE_integer(
-    "run_steps", 6_000, "Environment steps of the run that is killed whole.", lower_bound=1
+    "run_steps", 6_000, "Environment steps after the last time that a whole run is killed.", lower_bound=1
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of what is random.")
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Where the runs are kept; by default they are removed.")

@@ -104,17 +104,24 @@ def kill_processes(config: ChaosConfig, run_dir: pathlib.Path) -> ChaosReport:
 
 
 def kill_runs(config: ChaosConfig, run_dir: pathlib.Path) -> ChaosReport:
-    """Kills a whole run at random moments; its directory is read after each, and the run is gone on with."""
+    """Kills a whole run at random moments and goes on with it; its directory is read after each.
+
+    At last it goes on for its `num_env_steps`, to its end.
+    """
     report, chance = ChaosReport(), random.Random(config.seed)
+    endless = dataclasses.replace(config, bindings=(*config.bindings, "Experiment.num_env_steps = 1_000_000_000"))
     for _ in range(config.num_run_kills):
-        process = _start(config, run_dir)
+        process = _start(endless, run_dir)
         try:
-            if process.wait(chance.uniform(0.0, config.max_life_sec)) and process.exit_code != 0:
-                report.faults.append(f"a run that was gone on with ended with exit code {process.exit_code}")
+            if process.wait(chance.uniform(0.0, config.max_life_sec)):
+                report.faults.append(f"a run ended by itself, with exit code {process.exit_code}")
         finally:
             process.kill()
         report.kills["run"] += 1
-        _check_readable(config, run_dir, report)
+        _check_readable(endless, run_dir, report)
+    progress = resumption.read_progress(run_directory.RunDirectory(run_dir))
+    num_env_steps = progress.total_env_steps + _load(config).experiment.num_env_steps
+    config = dataclasses.replace(config, bindings=(*config.bindings, f"Experiment.num_env_steps = {num_env_steps}"))
     process = _start(config, run_dir)
     try:
         process.wait(config.timeout_sec)
