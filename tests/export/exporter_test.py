@@ -147,7 +147,7 @@ def test_the_model_names_its_tensors_and_itself(bundle: pathlib.Path):
 def test_every_runtime_is_in_parity_json(bundle: pathlib.Path):
     parity = json.loads((bundle / "parity.json").read_text())
     assert [row["status"] for row in parity["runtimes"]] == ["passed", "passed", "passed", "skipped"]
-    assert parity["tolerance_steps"] >= 2
+    assert parity["tolerance_steps"] >= 8
     assert parity["output_step"] == [2 / 128, 2 / 128]
     assert {row["recipe"] for row in parity["latency"]} == {
         "float32",

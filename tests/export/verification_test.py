@@ -35,7 +35,7 @@ def _trials(*outputs: list[list[int]] | None) -> list[trial.Trial]:
 
 def test_figures_are_in_steps_and_in_units():
     trials = _trials([[0, 10], [4, 2]], [[1, 10], [4, 4]])
-    row = verification.compare(_int8_model("q_values"), trials, 2)[1]
+    row = verification.compare(_int8_model("q_values"), trials, 4)[1]
     assert row["status"] == "passed"
     assert row["max_steps"] == 2
     assert row["mean_steps"] == pytest.approx(3 / 4)
@@ -48,7 +48,7 @@ def test_a_changed_greedy_action_is_counted():
     trials = _trials(
         [[8, 2], [0, 0]], [[7, 2], [0, 0]]
     )  # 2.0 against 2.0: the first; then 1.75 against 2.0: the second
-    row = verification.compare(_int8_model("q_values"), trials, 2)[1]
+    row = verification.compare(_int8_model("q_values"), trials, 4)[1]
     assert row["greedy_changed_share"] == 0.5
 
 
@@ -63,11 +63,27 @@ def test_a_refusal_is_told_and_is_no_failure():
     verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig(), 2)
 
 
-def test_more_steps_than_allowed_fail_with_the_runtime_and_the_figure():
-    rows = verification.compare(_int8_model("action"), _trials([[0, 0]], [[0, 3]]), 2)
+@pytest.mark.parametrize(
+    ("got", "complaint"),
+    [
+        (
+            [[0, 9], *[[0, 0]] * 9],
+            r"up to 9 output steps \(4.5 in the output's units\) and 0.45 in the mean, 8 and 2 are allowed",
+        ),
+        ([[3, 3]] * 10, r"up to 3 output steps \(1.5 in the output's units\) and 3 in the mean, 8 and 2 are allowed"),
+    ],
+    ids=["once too far", "everywhere off"],
+)
+def test_more_steps_than_allowed_fail_with_the_runtime_and_the_figures(got: list[list[int]], complaint: str):
+    rows = verification.compare(_int8_model("action"), _trials([[0, 0]] * 10, got), 8)
     assert rows[1]["status"] == "failed"
-    with pytest.raises(errors.ParityError, match=r"runtime 1 differs by 3 output steps \(1.5 in the output's units\)"):
-        verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig(), 2)
+    with pytest.raises(errors.ParityError, match=f"runtime 1 differs by {complaint}"):
+        verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig(), 8)
+
+
+def test_a_few_outputs_that_round_otherwise_pass():
+    rows = verification.compare(_int8_model("action"), _trials([[0, 0]] * 4, [[0, 0], [5, 0], [0, 1], [0, 0]]), 8)
+    assert rows[1]["status"] == "passed" and rows[1]["mean_steps"] == 0.75
 
 
 def test_outputs_that_are_not_numbers_fail():
@@ -111,7 +127,13 @@ def test_the_first_runtime_has_to_run_the_model():
 
 @pytest.mark.parametrize(
     ("given", "dtype", "gain", "tolerance"),
-    [(None, "int8", 0.5, 2), (None, "int8", 3.2, 7), (None, "int16", 1, 16), (None, None, 1, 0.5), (7.0, "int8", 9, 7)],
+    [
+        (None, "int8", 0.5, 8),
+        (None, "int8", 3.2, 26),
+        (None, "int16", 1, 16),
+        (None, None, 1, 0.5),
+        (7.0, "int8", 9, 7),
+    ],
     ids=["int8", "int8 before a tanh", "int16", "floats", "by flag"],
 )
 def test_tolerance_goes_by_the_model(given: float | None, dtype: str | None, gain: float, tolerance: float):

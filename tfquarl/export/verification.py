@@ -13,9 +13,12 @@ from tfquarl.export import edge_model
 from tfquarl.quantization import parity
 from tfquarl.runtime import trial
 
-# Steps of the last layer's values by which two runtimes may differ. int8: their kernels round differently, each layer by up to a step.
-# int16: steps are 256 times smaller, differences about 0.03 int8 steps. No integer output: of 1/255 of the output's range.
-TOLERANCE_STEPS = {"int8": 2.0, "int16": 16.0, None: 0.5}
+# Steps of the last layer's values by which two runtimes may differ at most. int8: their kernels round differently, each layer by up to
+# a step, which the layers behind it add up; it stays well below what quantization itself costs. int16: steps are 256 times smaller. No
+# integer output: of 1/255 of the output's range.
+TOLERANCE_STEPS = {"int8": 8.0, "int16": 16.0, None: 0.5}
+# Rounding goes both ways and rarely far; a kernel that computes something else is off everywhere.
+_MEAN_SHARE = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +26,7 @@ class VerificationConfig:
     """What is checked and how far results may differ.
 
     Attributes:
-      tolerance_steps: output steps by which runtimes may differ; None for `TOLERANCE_STEPS`.
+      tolerance_steps: output steps by which runtimes may differ at most, and by a quarter of it in the mean; None for `TOLERANCE_STEPS`.
       max_error_share: how far the policy may be from the float one: mean action error as a share of the range, or the value that its
         choices give away as a share of the spread of q_values.
     """
@@ -114,8 +117,9 @@ def check(
     for row in rows:
         if row["status"] == "failed":
             raise errors.ParityError(
-                f"{row['runtime']} differs by {row['max_steps']:.4g} output steps ({row['max_difference']:.4g} in the output's "
-                f"units), {tolerance:g} are allowed; raise --tolerance_steps if your task bears it"
+                f"{row['runtime']} differs by up to {row['max_steps']:.4g} output steps ({row['max_difference']:.4g} in the output's "
+                f"units) and {row['mean_steps']:.4g} in the mean, {tolerance:g} and {_MEAN_SHARE * tolerance:g} are allowed; raise "
+                "--tolerance_steps if your task bears it"
             )
     key = "regret_share" if "regret_share" in figures else "action_error_mean_share"
     if not figures[key] <= config.max_error_share:
@@ -138,7 +142,8 @@ def _compare_one(
     difference = np.abs(got.astype(np.float64) - expected)
     steps = difference / model.output_step(expected)
     is_q = model.output_name == "q_values"
-    passed = bool(np.all(steps <= tolerance_steps + 1e-3))  # not-a-numbers fail
+    is_near = np.all(steps <= tolerance_steps + 1e-3)  # not-a-numbers fail
+    passed = bool(is_near and steps.mean() <= _MEAN_SHARE * tolerance_steps + 1e-3)
     return {
         **row,
         "status": "passed" if passed else "failed",
