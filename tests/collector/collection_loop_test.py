@@ -186,6 +186,16 @@ def test_a_newer_policy_is_used_from_the_next_episode_on() -> None:
     assert rig.actions() == [0, 0, 0, 5, 5, 5, 7, 7, 7]
 
 
+def test_a_long_episode_does_not_go_on_with_an_old_policy() -> None:
+    rig = _Rig([_ENDLESS], [collector_fakes.artifact(version) for version in (5, 6)])
+    rig.slot.poll_now()
+    rig.loop.run(2, rig.stop)
+    rig.slot.poll_now()
+    rig.loop.run(2, rig.stop)
+    rig.loop.run(1, rig.stop)
+    assert rig.actions() == [5, 5, 5, 5, 6]
+
+
 def test_random_actions_until_the_initial_steps_are_done_and_the_episode_ends() -> None:
     rig = _Rig([[[(0.0, ""), (0.0, ""), (0.0, "terminated")]]], [collector_fakes.artifact(5)], initial_collect_steps=4)
     rig.slot.poll_now()

@@ -14,14 +14,15 @@ from tfquarl.collector import policy_slot
 from tfquarl.core import errors
 from tfquarl.core import interfaces
 
-# Rounds between looks at the stop signal and the clock, which cost as much as a cheap environment's step.
+# Rounds between looks at the stop signal, the clock and the next policy, which cost as much as a cheap environment's step.
 _ROUNDS_PER_CHECK = 32
 
 
 class CollectionLoop:
     """Steps K environments, by uniform random actions first and then by the newest policy.
 
-    A newer policy is swapped in when an episode ends; with K > 1 the other environments' episodes go on with it.
+    A newer policy is swapped in when an episode ends and every few steps, since long episodes would go on with an old one; the
+    other environments' episodes go on with it too. Transitions are the same whichever policy chose their actions.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class CollectionLoop:
         start = self._num_rounds
         while self._num_rounds < end and not stop.is_set():
             self._collect(min(_ROUNDS_PER_CHECK, end - self._num_rounds))
+            self._swap(self._num_rounds)
             self._report.write_if_due(self.num_steps)
         return (self._num_rounds - start) * num_environments
 
@@ -173,6 +175,9 @@ class CollectionLoop:
         self._sinks[k].start(observation)
         self._batch[k] = observation
         self._returns[k], self._first_rounds[k] = 0.0, num_rounds
+        self._swap(num_rounds)
+
+    def _swap(self, num_rounds: int) -> None:
         self._slot.swap()
         if num_rounds * len(self._environments) >= self._config.initial_collect_steps:
             self._policy = self._slot.policy

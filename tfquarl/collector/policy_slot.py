@@ -1,4 +1,4 @@
-"""The place of a collector's policy: the next one is fetched and built beside the loop, and swapped in between two episodes."""
+"""The place of a collector's policy: the next one is fetched and built beside the loop, and swapped in amid the steps."""
 
 import collections
 from collections.abc import Callable
