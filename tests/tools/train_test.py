@@ -50,9 +50,9 @@ def test_a_mistake_is_told_in_one_line_before_anything_is_made(tmp_path, argumen
     assert not (tmp_path / "run").exists()
 
 
-def test_a_directory_that_holds_a_run_is_left_alone(tmp_path):
+def test_a_directory_that_holds_something_like_a_run_is_left_alone(tmp_path):
     (tmp_path / "summary.json").write_text("{}")
     result = _train(f"--gin_file={_EXPERIMENT}", f"--root_dir={tmp_path}")
     assert result.returncode == 1
-    assert "holds a run already; give another --root_dir" in result.stderr
+    assert "holds a run without its operative_config.gin; give another --root_dir" in result.stderr
     assert os.listdir(tmp_path) == ["summary.json"]
