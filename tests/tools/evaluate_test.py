@@ -71,7 +71,7 @@ def test_a_file_is_evaluated_the_same_each_time_and_filmed_as_mp4(run_dir, tmp_p
         pytest.param(["--policy={run}", "--video={run}/a.avi"], "needs a name that ends in .mp4 or .gif", id="video"),
         pytest.param(["--policy={run}", "--output={run}/no/a.json"], "there is no directory ", id="output"),
         pytest.param(["--policy={run}", "--epsiodes=3"], "Unknown command line flag 'epsiodes'", id="flag"),
-        pytest.param(["--policy={run}/summary.json"], "summary.json lacks 'version'", id="no_model"),
+        pytest.param(["--policy={run}/summary.json"], "summary.json has no 'signature'", id="no_model"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(run_dir, arguments, message):

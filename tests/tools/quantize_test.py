@@ -34,6 +34,7 @@ PolicyArchitecture.head = 'q_values'
 def _type(*arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # which tests run with, and users do not
     return subprocess.run(
         [sys.executable, str(_ROOT / "tools" / "quantize.py"), *arguments],
         capture_output=True,
