@@ -101,7 +101,7 @@ def test_observations_go_to_one_purpose_each():
 
 
 def test_observations_are_copied():
-    config = replay_config.ReplayConfig(observation_block=1)
+    config = replay_config.ReplayConfig(observation_block=2)
     pool = local_replay.LocalObservations(config)
     observation = np.float32([1])
     pool.add(observation)

@@ -55,6 +55,13 @@ def test_calibration_and_parity_never_share_an_observation(serve: Serve):
     assert seen[0] and seen[1] and not seen[0] & seen[1]
 
 
+def test_one_block_is_enough_for_both(serve: Serve):
+    client = serve(CONFIG)
+    tap(client, 2)
+    pool = observation_tap.ObservationPool(client, LAYOUT, CONFIG, deadline_sec=5.0)
+    assert (pool.calibration().tolist(), pool.held_out().tolist()) == ([[0, 0]], [[1, -1]])
+
+
 def test_gives_at_most_as_many_as_asked(serve: Serve):
     client = serve(CONFIG)
     tap(client, 300)

@@ -31,8 +31,8 @@ def test_error_buffer(settings: dict[str, Any], buffer: float):
     [
         pytest.param({"max_size": 0}, "max_size is 0, needs 1 or more", id="no room"),
         pytest.param({"max_in_flight": 0}, "max_in_flight is 0", id="nothing in flight"),
-        pytest.param({"observation_block": 0}, "observation_block is 0", id="empty blocks"),
-        pytest.param({"observation_blocks": 2}, "observation_blocks is 2, needs 8", id="few blocks"),
+        pytest.param({"observation_block": 1}, "observation_block is 1, needs 2", id="blocks without halves"),
+        pytest.param({"observation_blocks": 0}, "observation_blocks is 0, needs 1", id="no blocks"),
         pytest.param({"max_size": 10, "min_size_to_sample": 11}, "learner wait for ever", id="never full enough"),
         pytest.param({"samples_per_insert": 0.0}, "samples_per_insert is 0.0", id="no samples"),
         pytest.param({"samples_per_insert": math.inf}, "samples_per_insert is inf", id="infinite samples"),

@@ -81,8 +81,8 @@ class ObservationTap:
 class ObservationPool:
     """The converter's end; an `interfaces.ObservationSource`.
 
-    A block belongs to calibration or to parity by one bit of its random name, for ever and for every reader: an observation that
-    calibrated a policy never judges one.
+    The first half of every block is for calibration, the second for parity, for ever and for every reader: an observation that
+    calibrated a policy never judges one, and one block is enough for both.
     """
 
     def __init__(
@@ -116,8 +116,10 @@ class ObservationPool:
         self._deadline_sec = deadline_sec
         self._caller = deadline.Caller(timeout_sec=10.0, stop=stop)
         self._refresh_time = 0.0
-        # By purpose, blocks by name, in the order in which they were first seen.
-        self._blocks: tuple[OrderedDict[int, np.ndarray], ...] = (OrderedDict(), OrderedDict())
+        # By name, in the order in which they were first seen.
+        self._blocks: OrderedDict[int, np.ndarray] = OrderedDict()
+        half = config.observation_block // 2
+        self._calibration, self._held_out = slice(half), slice(half, None)
 
     def calibration(self) -> np.ndarray:
         """The newest observations for calibration [N, D], N >= 1.
@@ -126,7 +128,7 @@ class ObservationPool:
           RemoteTimeoutError: there were none within the deadline.
           StoppedError: told to stop while waiting for them.
         """
-        return self._newest(0)
+        return self._newest(self._calibration)
 
     def held_out(self) -> np.ndarray:
         """The newest observations for parity [M, D], M >= 1.
@@ -135,16 +137,16 @@ class ObservationPool:
           RemoteTimeoutError: there were none within the deadline.
           StoppedError: told to stop while waiting for them.
         """
-        return self._newest(1)
+        return self._newest(self._held_out)
 
-    def _newest(self, purpose: int) -> np.ndarray:
+    def _newest(self, part: slice) -> np.ndarray:
         start = time.perf_counter()
         while True:
-            if not self._blocks[purpose] or start - self._refresh_time > _REFRESH_SEC:
+            if not self._blocks or start - self._refresh_time > _REFRESH_SEC:
                 self._refresh()
-            blocks = list(self._blocks[purpose].values())
-            if blocks:
-                return np.concatenate(blocks)[-self._num_observations :]
+            if self._blocks:
+                parts = [block[part] for block in self._blocks.values()]
+                return np.concatenate(parts)[-self._num_observations :]
             if time.perf_counter() - start > self._deadline_sec:
                 raise errors.RemoteTimeoutError(
                     f"no observations for calibration and parity within {self._deadline_sec:g} s; are collectors running?"
@@ -160,10 +162,9 @@ class ObservationPool:
             logging.warning("%s; going on with the observations that are here", error)
             return
         for item in items:
-            self._blocks[item.key & 1].setdefault(item.key, item.value)
-        for blocks in self._blocks:
-            while len(blocks) > self._max_blocks // 2:
-                blocks.popitem(last=False)
+            self._blocks.setdefault(item.key, item.value)
+        while len(self._blocks) > self._max_blocks:
+            self._blocks.popitem(last=False)
 
     def _sample(self) -> list[server_calls.Item]:
         # Reverb can't list a table: twice its size in uniform samples shows 86 % of it, and every refresh adds to that.

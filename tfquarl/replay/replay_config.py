@@ -22,8 +22,8 @@ class ReplayConfig:
       max_in_flight: transitions that a collector may have written and the replay not yet taken; more is faster, fewer keep
         `samples_per_insert` more exactly; above 50 Reverb fills the log with warnings.
       observation_every: steps of a collector between two observations that it gives for calibration and parity.
-      observation_block: observations that are sent together.
-      observation_blocks: newest blocks kept; about half are for calibration.
+      observation_block: observations that are sent together, half of them for calibration, half for parity.
+      observation_blocks: newest blocks kept.
       checkpoint_period_sec: seconds between checkpoints of the whole replay, for which the server answers nobody; more where they would
         take over 5 % of the time. There is one at the end of a run in any case.
     """
@@ -46,16 +46,15 @@ class ReplayConfig:
             "min_size_to_sample",
             "max_in_flight",
             "observation_every",
-            "observation_block",
+            "observation_blocks",
         ):
             if getattr(self, name) < 1:
                 raise errors.ConfigError(f"{name} is {getattr(self, name)}, needs 1 or more")
         if not self.checkpoint_period_sec > 0:
             raise errors.ConfigError(f"checkpoint_period_sec is {self.checkpoint_period_sec}, needs more than 0")
-        if self.observation_blocks < 8:
+        if self.observation_block < 2:
             raise errors.ConfigError(
-                f"observation_blocks is {self.observation_blocks}, needs 8 or more: calibration and parity each take a part of"
-                f" them, and with fewer one could wait long for its first"
+                f"observation_block is {self.observation_block}, needs 2 or more: calibration and parity each take a half"
             )
         if self.min_size_to_sample > self.max_size:
             raise errors.ConfigError(
