@@ -9,6 +9,10 @@ Or what the processes of one run took of the machine, memory and open files, as 
 Or what a study of collectors has come to so far:
 
 ./bazelw run //tools:report -- --study=runs/actorq --output=docs/results/actorq
+
+Or the figures of //tools:benchmark -- --suite=throughput:
+
+./bazelw run //tools:report -- --throughput=docs/results/actorq_throughput.json --output=docs/results/actorq_throughput
 """
 
 import glob
@@ -18,6 +22,7 @@ from absl import flags
 
 from tfquarl.experiments import resource_report
 from tfquarl.experiments import study_report
+from tfquarl.experiments import throughput_report
 from tfquarl.experiments import training_report
 from tfquarl.program import command_line
 
@@ -28,6 +33,7 @@ _OUTPUT = flags.DEFINE_string(
 _RESOURCES = flags.DEFINE_bool("resources", False, "Reports memory and open files of one run's processes instead.")
 _NOTE = flags.DEFINE_string("note", "", "What a reader has to know of the runs besides, in a sentence.")
 _STUDY = flags.DEFINE_string("study", None, "Reports the runs in the directory of a //tools:study instead of --runs.")
+_THROUGHPUT = flags.DEFINE_string("throughput", None, "Reports this JSON file of suite 'throughput' instead of --runs.")
 _TARGET = flags.DEFINE_float("target", None, "A return to mark in the plots.")
 
 
@@ -35,6 +41,9 @@ def main() -> int:
     """Writes the report and prints its text."""
     if _STUDY.value is not None and _OUTPUT.value is not None:
         print(study_report.write_report(pathlib.Path(_STUDY.value), pathlib.Path(_OUTPUT.value)))
+        return 0
+    if _THROUGHPUT.value is not None and _OUTPUT.value is not None:
+        print(throughput_report.write_report(pathlib.Path(_THROUGHPUT.value), pathlib.Path(_OUTPUT.value)))
         return 0
     if not _RUNS.value or _OUTPUT.value is None:
         return command_line.fail(

@@ -9,6 +9,7 @@ import reverb
 from tf_agents.experimental.distributed import reverb_variable_container
 from tf_agents.trajectories import time_step as ts
 
+from tfquarl.collector import exploration as exploration_lib
 from tfquarl.core import errors
 from tfquarl.core import exploration_config
 from tfquarl.core import records
@@ -185,7 +186,44 @@ def test_noise_is_a_share_of_the_half_range_and_clipped(experiment):
     assert {-1.0, 1.0} <= actions
 
 
-def test_what_tf_agents_lacks_is_refused(spec):
+@pytest.mark.parametrize("exponent", [1.25, 3.0], ids=["long", "short"])
+def test_held_random_actions_are_those_of_our_collectors(spec, exponent):
     architecture = architecture_lib.q_architecture(spec, (8,))
-    with pytest.raises(errors.ConfigError, match=r"hold_exponent is 2\.0: TF-Agents has no policy"):
-        stock_policy.make_policy(architecture, _exploration(0.1, hold_exponent=2.0), spec)
+    variables = initial_variables.initial_variables(architecture, 5, 0.0)
+    config = _exploration(0.2, hold_exponent=exponent)
+    policy, network, _ = stock_policy.make_policy(architecture, config, spec)
+    network.assign(variables, "test")
+    observation = np.full(4, 0.5, np.float32)
+    greedy = int(numpy_policy.forward(architecture, variables, observation[None])["output"].argmax())
+    ours = exploration_lib.make(config, spec)
+    values = np.eye(2, dtype=np.float32)[[greedy]]
+    expected = [int(ours(values)[0]) for _ in range(400)]
+    # Ends of episodes draw nothing: the driver resets there, and the action is lost.
+    steps = [ts.restart(observation), ts.termination(observation, np.float32(1.0))]
+    actions = []
+    for _ in range(400):
+        first, _ = [policy.action(step, ()) for step in steps]
+        assert first.action.dtype == np.int64
+        actions.append(int(first.action))
+    assert actions == expected
+    random = [action for action in actions if action != greedy]
+    assert 10 < len(random) < 390
+
+
+def test_held_actions_follow_the_schedule_of_epsilon(spec):
+    architecture = architecture_lib.q_architecture(spec, (8,))
+    config = exploration_config.ExplorationConfig(exploration_config.EPSILON_GREEDY, 1.0, 0.0, 200, 0, 2.0)
+    policy, _, explore = stock_policy.make_policy(architecture, config, spec)
+    step = ts.restart(np.zeros(4, np.float32))
+    explore(0)
+    actions = [int(policy.action(step, ()).action) for _ in range(500)]
+    assert len(set(actions[:50])) == 2
+    assert len(set(actions[300:])) == 1  # no action is held for more than 100 steps
+
+
+def test_what_tf_agents_lacks_is_refused():
+    spec = registry.spec("dm_control:cartpole-balance", 1)
+    architecture = architecture_lib.action_architecture(spec, (8,))
+    changing = exploration_config.ExplorationConfig(exploration_config.GAUSSIAN, 0.4, 0.1, 100, 0)
+    with pytest.raises(errors.ConfigError, match="GaussianPolicy has no schedule"):
+        stock_policy.make_policy(architecture, changing, spec)

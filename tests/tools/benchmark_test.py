@@ -50,6 +50,24 @@ def test_collection(tmp_path: pathlib.Path):
     assert "step while policies come, 99 % are shorter" in own
 
 
+def test_throughput_and_its_report(tmp_path: pathlib.Path):
+    flags = [
+        "--tasks=gym:Pendulum-v1",
+        "--recipes=float32,static_wi8_ai8",
+        "--duration_sec=0.1",
+        "--hidden_sizes=16,16",
+    ]
+    output = tmp_path / "figures.json"
+    result = _run("--suite=throughput", *flags, f"--output={output}")
+    assert result.returncode == 0, result.stderr[-2000:]
+    cases = {row["case"].removeprefix("gym:Pendulum-v1 2x16 ") for row in json.loads(output.read_text())["rows"]}
+    assert cases == {"TF-Agents", "float32", "static_wi8_ai8"}  # the collectors alone
+    command = [sys.executable, "-m", "tools.report", f"--throughput={output}", f"--output={tmp_path / 'page'}"]
+    report = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=60)
+    assert report.returncode == 0, report.stderr[-2000:]
+    assert "| task | S steps/s | F32 | I8 |" in (tmp_path / "page.md").read_text()
+
+
 def test_inference(tmp_path: pathlib.Path):
     rows = _report(
         tmp_path,

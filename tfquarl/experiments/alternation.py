@@ -63,6 +63,11 @@ class Measurement:
         ratio = statistics.ratio_and_interval(self.rates(numerator), self.rates(denominator))
         return table.BenchmarkRow(case, metric, ratio.ratio, "x", ratio.low, ratio.high)
 
+    def cpu_ratio(self, case: str, metric: str, numerator: str, denominator: str) -> table.BenchmarkRow:
+        """How many times more processor time per count one arm takes than another, with its 95 % interval."""
+        ratio = statistics.ratio_and_interval(self.cpu_us(numerator), self.cpu_us(denominator))
+        return table.BenchmarkRow(case, metric, ratio.ratio, "x", ratio.low, ratio.high)
+
 
 def median_row(case: str, metric: str, values: Sequence[float], unit: str) -> table.BenchmarkRow:
     """The median of the values with its quartiles."""

@@ -85,6 +85,21 @@ def run(name: str, choice: Choice, output: str | None = None) -> list[table.Benc
     return rows
 
 
+# Those of QuaRL's ActorQ for which there are figures.
+ELEVEN_TASKS = (
+    "gym:CartPole-v1",
+    "gym:Acrobot-v1",
+    "gym:MountainCar-v0",
+    "dm_control:cartpole-balance",
+    "dm_control:walker-stand",
+    "dm_control:hopper-stand",
+    "dm_control:cheetah-run",
+    "dm_control:reacher-hard",
+    "dm_control:finger-spin",
+    "dm_control:humanoid-stand",
+    "dm_control:humanoid-walk",
+)
+_THROUGHPUT_SEC = 5.0
 _SMALL, _WIDE = (256, 256, 256), (2048, 2048, 2048)
 
 
@@ -93,6 +108,20 @@ def _collection(choice: Choice) -> list[table.BenchmarkRow]:
 
     tasks = choice.benchmark_tasks(("gym:CartPole-v1", "dm_control:cheetah-run"), (_SMALL,))
     config = collection_benchmark.CollectionConfig(tasks, **choice.given("recipes", "duration_sec"))
+    return collection_benchmark.run(config, choice.plot)
+
+
+def _throughput(choice: Choice) -> list[table.BenchmarkRow]:
+    from tfquarl.experiments import collection_benchmark
+
+    config = collection_benchmark.CollectionConfig(
+        choice.benchmark_tasks(ELEVEN_TASKS, (_WIDE,)),
+        environments=(1,),
+        with_environments=False,
+        with_breakdown=choice.plot is not None,
+        with_swaps=False,
+        **{"duration_sec": _THROUGHPUT_SEC, **choice.given("recipes", "duration_sec")},
+    )
     return collection_benchmark.run(config, choice.plot)
 
 
@@ -135,4 +164,5 @@ SUITES: Mapping[str, Callable[[Choice], list[table.BenchmarkRow]]] = {
     "inference": _inference,
     "learner": _learner,
     "startup": _startup,
+    "throughput": _throughput,
 }

@@ -1,5 +1,6 @@
 """Collection: this project's collector, TF-Agents' own and the environment alone, in turns, against one Reverb server."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
@@ -39,6 +40,8 @@ class CollectionConfig:
       duration_sec: that each arm runs for on each task.
       slice_sec: of one turn.
       with_stock: whether TF-Agents' collector is measured too.
+      with_environments: whether the environment alone is measured too.
+      with_breakdown: whether the time of the parts of a step is measured too.
       with_swaps: whether the time of policy swaps is measured too.
     """
 
@@ -48,6 +51,8 @@ class CollectionConfig:
     duration_sec: float = 3.0
     slice_sec: float = 0.5
     with_stock: bool = True
+    with_environments: bool = True
+    with_breakdown: bool = True
     with_swaps: bool = True
 
     @property
@@ -73,7 +78,7 @@ def run(config: CollectionConfig, plot: str | None = None) -> list[table.Benchma
         task_rows, task_breakdowns = _measure_task(config, task, context)
         rows += task_rows
         breakdowns.update(task_breakdowns)
-    if plot is not None:
+    if plot is not None and breakdowns:
         parts = {
             part: [breakdown[part] for breakdown in breakdowns.values()] for part in next(iter(breakdowns.values()))
         }
@@ -105,7 +110,9 @@ def _measure_task(
             arm.run(_WARM_UP_SEC)
         measurement = alternation.alternate(arms, config.num_rounds, config.slice_sec)
         breakdowns = {
-            f"{task.label} {name}": arms[name].call("breakdown", _BREAKDOWN_SEC) for name in _own_names(config)
+            f"{task.label} {name}": arms[name].call("breakdown", _BREAKDOWN_SEC)
+            for name in _own_names(config)
+            if config.with_breakdown
         }
     rows = _rate_rows(task.label, measurement, list(arms)) + _ratio_rows(task.label, measurement, config)
     for case, breakdown in breakdowns.items():
@@ -124,12 +131,8 @@ def _start_arms(
     artifacts: Mapping[str, records.PolicyArtifact],
 ) -> dict[str, worker_lib.Worker]:
     """The processes of all arms, by name."""
-    arms = {
-        NATIVE: worker_lib.Worker(context, cores, environment_arm.make_native, task.name),
-        OWN_ENVIRONMENT: worker_lib.Worker(context, cores, environment_arm.make_own, task.name),
-    }
+    arms = {name: worker_lib.Worker(context, cores, make, task.name) for name, make in _environments(config).items()}
     if config.with_stock:
-        arms[STOCK_ENVIRONMENT] = worker_lib.Worker(context, cores, environment_arm.make_stock, task.name)
         variables = benchmark_task.make_snapshot(task.architecture()).variables
         arms[STOCK] = worker_lib.Worker(
             context, cores, stock_collector.make, task.name, task.hidden_sizes, variables, address
@@ -140,6 +143,14 @@ def _start_arms(
                 context, cores, collector_arm.make, task.experiment(count), task.spec, address, artifacts[recipe]
             )
     return arms
+
+
+def _environments(config: CollectionConfig) -> dict[str, Callable[[str], environment_arm.EnvironmentArm]]:
+    """What makes each arm that steps the environment alone."""
+    if not config.with_environments:
+        return {}
+    own = {NATIVE: environment_arm.make_native, OWN_ENVIRONMENT: environment_arm.make_own}
+    return {**own, STOCK_ENVIRONMENT: environment_arm.make_stock} if config.with_stock else own
 
 
 def _own_names(config: CollectionConfig) -> list[str]:
@@ -161,10 +172,12 @@ def _ratio_rows(label: str, measurement: alternation.Measurement, config: Collec
     for count in config.environments:
         for recipe in config.recipes:
             name = arm_name(recipe, count)
-            references = [NATIVE, OWN_ENVIRONMENT]
-            references += [STOCK_ENVIRONMENT, STOCK] if config.with_stock else []
+            references = list(_environments(config)) + ([STOCK] if config.with_stock else [])
             base = arm_name("float32", count)
             references += [base] if "float32" in config.recipes and name != base else []
             references += [arm_name(recipe, 1)] if count != 1 and 1 in config.environments else []
-            rows += [measurement.ratio(f"{label} {name}", f"speed over {other}", name, other) for other in references]
+            case = f"{label} {name}"
+            rows += [measurement.ratio(case, f"speed over {other}", name, other) for other in references]
+            if config.with_stock:
+                rows.append(measurement.cpu_ratio(case, f"processor time below {STOCK}", STOCK, name))
     return rows

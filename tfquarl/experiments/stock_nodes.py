@@ -98,7 +98,7 @@ def make_loop(
     if task.action_repeat > 1:
         environment = wrappers.ActionRepeat(environment, task.action_repeat)
     exploration = experiment.agent.make_exploration(index, experiment.scale.num_collectors, seed)
-    policy, network, strength = stock_policy.make_policy(experiment.agent.architecture(spec), exploration, spec)
+    policy, network, explore = stock_policy.make_policy(experiment.agent.architecture(spec), exploration, spec)
     action_spec: Any = environment.action_spec()
     random = random_py_policy.RandomPyPolicy(environment.time_step_spec(), action_spec, seed=seed)
     writer = transport.transition_writer()
@@ -108,7 +108,7 @@ def make_loop(
         (random, policy),
         stock_loop.StepObserver(writer.sink(), transport.observation_sink()),
         VariablePuller(container, list(network.policy_variables.values())),
-        lambda step: strength.assign(exploration.strength(step)),
+        explore,
         stock_loop.LoopConfig(
             index,
             config.initial_collect_steps,

@@ -12,7 +12,7 @@ from tfquarl.program import training
 
 STOCK = "S"
 
-_RECIPES = {
+RECIPES = {
     STOCK: "float32",
     "F32": "float32",
     "F16": "float16",
@@ -45,7 +45,7 @@ class StudyRun:
 def bindings(arm: str, seed: int) -> list[str]:
     """What makes a task's experiment the run of an arm: all else is the same."""
     return [
-        f"ConverterConfig.recipe = '{_RECIPES[arm]}'",
+        f"ConverterConfig.recipe = '{RECIPES[arm]}'",
         f"Experiment.seed = {seed}",
         "Experiment.stop_at_return = None",
     ]
