@@ -8,7 +8,7 @@ Or what the processes of one run took of the machine, memory and open files, as 
 
 Or what a study of collectors has come to so far:
 
-./bazelw run //tools:report -- --study=runs/actorq --output=docs/results/actorq
+./bazelw run //tools:report -- --study=runs/actorq --scaling=runs/actorq_4 --output=docs/results/actorq
 
 Or the figures of //tools:benchmark -- --suite=throughput:
 
@@ -33,6 +33,9 @@ _OUTPUT = flags.DEFINE_string(
 _RESOURCES = flags.DEFINE_bool("resources", False, "Reports memory and open files of one run's processes instead.")
 _NOTE = flags.DEFINE_string("note", "", "What a reader has to know of the runs besides, in a sentence.")
 _STUDY = flags.DEFINE_string("study", None, "Reports the runs in the directory of a //tools:study instead of --runs.")
+_SCALING = flags.DEFINE_multi_string(
+    "scaling", [], "A study of the same tasks with another number of collectors, which checks the model; several times."
+)
 _THROUGHPUT = flags.DEFINE_string("throughput", None, "Reports this JSON file of suite 'throughput' instead of --runs.")
 _TARGET = flags.DEFINE_float("target", None, "A return to mark in the plots.")
 
@@ -40,7 +43,8 @@ _TARGET = flags.DEFINE_float("target", None, "A return to mark in the plots.")
 def main() -> int:
     """Writes the report and prints its text."""
     if _STUDY.value is not None and _OUTPUT.value is not None:
-        print(study_report.write_report(pathlib.Path(_STUDY.value), pathlib.Path(_OUTPUT.value)))
+        others = [pathlib.Path(path) for path in _SCALING.value]
+        print(study_report.write_report(pathlib.Path(_STUDY.value), pathlib.Path(_OUTPUT.value), others))
         return 0
     if _THROUGHPUT.value is not None and _OUTPUT.value is not None:
         print(throughput_report.write_report(pathlib.Path(_THROUGHPUT.value), pathlib.Path(_OUTPUT.value)))

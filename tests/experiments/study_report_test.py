@@ -99,6 +99,8 @@ def test_the_report_has_table_plots_and_data(root, tmp_path):
     assert "10.0 (1 of 2)" in text and "an estimate: CPU time at 10 W per busy core" in text
     assert "| I8" in text and "2.00" in text and "4.00" in text
     data = json.loads((tmp_path / "made" / "report.json").read_text())
+    assert data["scaling"] == {}
+    data = data["tasks"]
     assert data[0]["thresholds"] == {"90%": 90.0, "95%": 95.0}
     assert data[0]["arms"]["I8"]["times_less_than_S"]["wall time"]["ratio"] == 2.0
     names = {path.name for path in (tmp_path / "made").iterdir()}

@@ -7,8 +7,9 @@ from tfquarl.metrics import names
 from tfquarl.program import energy_monitor
 from tfquarl.testing import memory_metrics
 
+_CPU_SEC = {"collector_0": 1.0, "collector_1": 3.0, "learner": 1.0}
 _REPORT = energy.EnergyReport(
-    "estimated", 50.0, 1e-5, {"collector": 40.0, "learner": 10.0}, {}, 5.0, 10.0, 0.0, "WORLD", 480.0
+    "estimated", 50.0, 1e-5, {"collector": 40.0, "learner": 10.0}, _CPU_SEC, 5.0, 10.0, 0.0, "WORLD", 480.0
 )
 
 
@@ -60,6 +61,8 @@ def test_rows_come_every_ten_seconds():
         "Energy/kg_co2e": 1e-5,
         "Energy/joules_collector": 40.0,
         "Energy/joules_learner": 10.0,
+        "Energy/cpu_sec_collector": 4.0,
+        "Energy/cpu_sec_learner": 1.0,
     }
 
 

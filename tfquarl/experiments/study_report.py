@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 from tfquarl.core import files
+from tfquarl.experiments import scaling_report
 from tfquarl.experiments import study_plan
 from tfquarl.experiments import study_results
 from tfquarl.metrics import plots
@@ -35,16 +36,18 @@ _COSTS = (
     "g CO2e",
     "bytes per policy",
 )
+_PARTS = ("task", "arm", *(f"{part} (us per env step)" for part in study_results.PARTS))
 _ROLES = ("collector", "learner", "converter", "server", "evaluator")
 _QUANTITIES = ("wall_sec", "collector_cpu_us", "collector_joules", "joules")
 
 
-def write_report(root: pathlib.Path, output: pathlib.Path) -> str:
-    """Writes `output`.md, .json, _breakdown.png and for each task _<task>.png; the Markdown text.
+def write_report(root: pathlib.Path, output: pathlib.Path, scaling: Sequence[pathlib.Path] = ()) -> str:
+    """Writes `output`.md, .json, _breakdown.png, for each task _<task>.png, and _scaling.png; the Markdown text.
 
     Args:
       root: of the study.
       output: path without suffix; its directory is made.
+      scaling: roots of further studies of the same tasks with other numbers of collectors, which check the model of those.
 
     Raises:
       ConfigError: there are no runs.
@@ -58,17 +61,20 @@ def write_report(root: pathlib.Path, output: pathlib.Path) -> str:
         target = result.threshold(study_results.SHARES[-1])
         plots.learning_curves(curves, f"{output}_{result.task}.png", "time_sec", result.task, target)
     _plot_breakdown(results, f"{output}_breakdown.png")
-    text = _markdown(results, output.name)
+    others = [result for other in scaling for result in study_results.read(other)]
+    scaling_lines, scaling_data = scaling_report.write(results, others, output)
+    text = _markdown(results, scaling_lines, output.name)
     files.write_atomically(output.with_name(output.name + ".md"), text)
-    files.write_json(output.with_name(output.name + ".json"), [_data(result) for result in results])
+    data = {"tasks": [_data(result) for result in results], "scaling": scaling_data}
+    files.write_json(output.with_name(output.name + ".json"), data)
     return text
 
 
-def _markdown(results: Sequence[study_results.TaskResult], name: str) -> str:
+def _markdown(results: Sequence[study_results.TaskResult], scaling_lines: Sequence[str], name: str) -> str:
     lines = ["# Study of collectors", "", *_setting(results), ""]
     for result in results:
         lines += [f"## {result.task}", "", table.format_markdown(_RETURNS, _return_rows(result)).rstrip(), ""]
-        if study_plan.STOCK in result.outcomes:
+        if study_plan.STOCK in result.outcomes and len(result.outcomes) > 1:
             lines += ["How many times less than S, with the 95% interval of a bootstrap over seeds:", ""]
             lines += [table.format_markdown(_SPEEDUPS, _speedup_rows(result)).rstrip(), ""]
         lines += [table.format_markdown(_COSTS, _cost_rows(result)).rstrip(), ""]
@@ -76,6 +82,8 @@ def _markdown(results: Sequence[study_results.TaskResult], name: str) -> str:
     means = _geometric_means(results)
     if means:
         lines += ["## Geometric means over tasks", "", table.format_markdown(_SPEEDUPS, means).rstrip(), ""]
+    lines += scaling_lines
+    lines += ["## Where a collector's time goes", "", table.format_markdown(_PARTS, _part_rows(results)).rstrip(), ""]
     lines += [f"![Where a collector's step goes]({name}_breakdown.png)", ""]
     return "\n".join([*lines, f"Data: {name}.json.", ""])
 
@@ -90,7 +98,7 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
     return [
         "S: TF-Agents' own float32 collectors, with variables from its Reverb container. F32, F16, D8, I8: this project's collectors by",
         "recipe. Learner, agent, replay ratio, seeds and environment steps are the same.",
-        f"{machine['cores']} cores ({machine['cpu']}, {', '.join(machine['flags'])}), commits {commits}. Wall time includes start-up.",
+        f"{machine['cores']} {'core' if machine['cores'] == 1 else 'cores'} ({machine['cpu']}, {', '.join(machine['flags'])}), commits {commits}. Wall time includes start-up.",
         f"Energy is {source}; carbon at {energy['grid_g_per_kwh']:g} g per kWh ({energy['region']}).",
         "Final return: of the last policy as its collectors run it. Best S return: mean over seeds of each run's highest return.",
     ]
@@ -171,6 +179,19 @@ def _cost_rows(result: study_results.TaskResult) -> list[list[str | float | None
     return rows
 
 
+def _part_rows(results: Sequence[study_results.TaskResult]) -> list[list[str | float | None]]:
+    """Means over seeds."""
+    return [
+        [result.task, arm, *(_mean_part(outcomes, part) for part in study_results.PARTS)]
+        for result in results
+        for arm, outcomes in result.outcomes.items()
+    ]
+
+
+def _mean_part(outcomes: Sequence[study_results.Outcome], part: str) -> float:
+    return sum(outcome.breakdown_us[part] for outcome in outcomes) / len(outcomes)
+
+
 def _plot_breakdown(results: Sequence[study_results.TaskResult], path: str) -> None:
     cases: list[str] = []
     parts: dict[str, list[float]] = {part: [] for part in study_results.PARTS}
@@ -178,7 +199,7 @@ def _plot_breakdown(results: Sequence[study_results.TaskResult], path: str) -> N
         for arm, outcomes in result.outcomes.items():
             cases.append(f"{result.task} {arm}")
             for part, lengths in parts.items():
-                lengths.append(sum(outcome.breakdown_us[part] for outcome in outcomes) / len(outcomes))
+                lengths.append(_mean_part(outcomes, part))
     plots.stacked_bars(cases, parts, path, "microseconds per environment step", "Where a collector's time goes")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tfquarl.core import errors
 from tfquarl.core import files
+from tfquarl.experiments import scaling_measurement
 from tfquarl.experiments import study_plan
 from tfquarl.experiments import training_report
 from tfquarl.metrics import jsonl
@@ -34,12 +35,14 @@ class Outcome:
       seed: of the run.
       run: its files.
       breakdown_us: microseconds per environment step that collectors spent in each of `PARTS`, but not waiting for the rate limiter.
+      scaling: its figures for the model of more collectors; None where it was too short for them.
     """
 
     arm: str
     seed: int
     run: training_report.Run
     breakdown_us: Mapping[str, float]
+    scaling: scaling_measurement.Point | None
 
     @property
     def final_return(self) -> float:
@@ -185,8 +188,9 @@ def _read_outcome(path: pathlib.Path) -> Outcome | None:
     if match is None or not (path / "summary.json").is_file():
         return None
     run = training_report.read_run(path)
-    breakdown = _breakdown(jsonl.read_rows(path / "metrics.jsonl"), run.summary["env_steps"])
-    return Outcome(match[1], int(match[2]), run, breakdown)
+    rows = list(jsonl.read_rows(path / "metrics.jsonl"))
+    breakdown = _breakdown(rows, run.summary["env_steps"])
+    return Outcome(match[1], int(match[2]), run, breakdown, scaling_measurement.measure(rows, run.summary))
 
 
 def _breakdown(rows: Iterable[jsonl.MetricRow], env_steps: int) -> dict[str, float]:

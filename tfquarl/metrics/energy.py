@@ -95,6 +95,11 @@ class EnergyReport:
     region: str
     grid_g_per_kwh: float
 
+    @property
+    def cpu_sec_by_role(self) -> dict[str, float]:
+        """CPU time of 'learner', 'collector' (all of them together), ..."""
+        return _by_role(self.cpu_sec_by_process)
+
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
         return dataclasses.asdict(self)

@@ -84,6 +84,9 @@ CPU_SEC = "Process/cpu_sec"
 ENERGY_JOULES = "Energy/joules"
 CARBON_KG = "Energy/kg_co2e"
 
+# Group 'energy', always with '_<role>' behind it: processor time so far.
+ROLE_CPU_SEC = "Energy/cpu_sec"
+
 
 def collect_group(collector: int) -> str:
     """The group of one collector: 'collect/0' for collector 0."""

@@ -68,4 +68,5 @@ class EnergyMonitor:
         report = self._meter.report()
         values = {names.ENERGY_JOULES: report.joules, names.CARBON_KG: report.kg_co2e}
         values.update({f"{names.ENERGY_JOULES}_{role}": joules for role, joules in report.joules_by_role.items()})
+        values.update({f"{names.ROLE_CPU_SEC}_{role}": seconds for role, seconds in report.cpu_sec_by_role.items()})
         self._metrics.write(names.ENERGY, int(self._elapsed_sec()), values)

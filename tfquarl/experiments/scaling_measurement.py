@@ -1,0 +1,82 @@
+"""What the model of `scaling_model` needs, from the files of a run: processor time per environment step, start-up left out."""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tfquarl.experiments import scaling_model
+from tfquarl.metrics import energy as energy_lib
+from tfquarl.metrics import jsonl
+from tfquarl.metrics import names
+
+_MIN_WINDOW_SEC = 2.0
+_CPU_PREFIX = f"{names.ROLE_CPU_SEC}_"
+_PER_STEP = ("server", "converter")
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One run, from its first row of energy after training began until its end.
+
+    Attributes:
+      num_collectors: of the run.
+      steps_per_sec: environment steps of all collectors per second of wall time.
+      costs: for the model.
+    """
+
+    num_collectors: int
+    steps_per_sec: float
+    costs: scaling_model.StepCosts
+
+
+def measure(rows: Sequence[jsonl.MetricRow], summary: Mapping[str, Any]) -> Point | None:
+    """The figures of one run; None where it ended too soon after its training began, or keeps no CPU times.
+
+    Args:
+      rows: of its metrics.jsonl.
+      summary: of it.
+    """
+    collectors = _collectors(rows)
+    begun = [row.time_sec for row in rows if row.group == names.TRAIN and row.step > 0]
+    energies = [row for row in rows if row.group == names.ENERGY and begun and row.time_sec >= begun[0]]
+    first = next((row for row in energies if any(name.startswith(_CPU_PREFIX) for name in row.values)), None)
+    if first is None or not collectors:
+        return None
+    end_sec = max(float(times[-1]) for times, _ in collectors.values())
+    steps = sum(counts[-1] - np.interp(first.time_sec, times, counts) for times, counts in collectors.values())
+    window_sec = end_sec - first.time_sec
+    if window_sec < _MIN_WINDOW_SEC or steps <= 0:
+        return None
+    cpu_sec = _cpu_sec(first, summary)
+    costs = scaling_model.StepCosts(
+        collector=cpu_sec.pop("collector", 0.0) / steps,
+        learner=cpu_sec.pop("learner", 0.0) / steps,
+        others=sum(cpu_sec.pop(role, 0.0) for role in _PER_STEP) / steps,
+        # What works beside the steps does so until the very end, with the last policy's verdict.
+        beside=sum(cpu_sec.values()) / (summary["energy"]["wall_sec"] - first.time_sec),
+        startup_sec=min(float(times[counts > 0][0]) for times, counts in collectors.values() if counts[-1] > 0),
+    )
+    if costs.collector <= 0 or costs.learner <= 0:
+        return None
+    return Point(len(collectors), float(steps) / window_sec, costs)
+
+
+def _collectors(rows: Sequence[jsonl.MetricRow]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Times and environment steps of the rows of each collector."""
+    found: dict[str, list[tuple[float, int]]] = {}
+    for row in rows:
+        if row.group.startswith(f"{names.COLLECT}/"):
+            found.setdefault(row.group, []).append((row.time_sec, row.step))
+    return {group: (np.array([t for t, _ in pairs]), np.array([n for _, n in pairs])) for group, pairs in found.items()}
+
+
+def _cpu_sec(first: jsonl.MetricRow, summary: Mapping[str, Any]) -> dict[str, float]:
+    """CPU seconds by role from `first` to the end of the run."""
+    spent: dict[str, float] = {}
+    for process, seconds in summary["energy"]["cpu_sec_by_process"].items():
+        role = energy_lib.role_of(process)
+        spent[role] = spent.get(role, 0.0) + seconds
+    return {role: max(0.0, seconds - first.values.get(_CPU_PREFIX + role, 0.0)) for role, seconds in spent.items()}
