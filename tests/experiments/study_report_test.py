@@ -7,55 +7,17 @@ import pytest
 from tfquarl.core import errors
 from tfquarl.experiments import study_report
 from tfquarl.experiments import study_results
-
-
-def _write_run(root, arm, seed, curve, wall_sec, collector_sec, learner_sec=50.0):
-    """A run whose collectors made 1,000 steps; `curve` is a list of (seconds, return)."""
-    directory = root / f"{arm}_seed{seed}"
-    directory.mkdir(parents=True)
-    verdict = {"mean_return": curve[-1][1], "size_bytes": 100 if arm == "I8" else 400, "episodes": 5}
-    cpu_sec = {"learner": learner_sec, "collector_0": collector_sec, "collector_1": 0.0}
-    summary = {
-        "experiment": root.name,
-        "seed": seed,
-        "env_steps": 1000,
-        "wall_time_sec": wall_sec,
-        "last_policy": {"int8": verdict},
-        "energy": {
-            "joules": 10 * (learner_sec + collector_sec),
-            "kg_co2e": 0.001,
-            "joules_by_role": {"learner": 10 * learner_sec, "collector": 10 * collector_sec},
-            "cpu_sec_by_process": cpu_sec,
-            "watts_per_core": 10.0,
-            "idle_share": 0.0,
-            "region": "WORLD",
-            "grid_g_per_kwh": 480.0,
-        },
-    }
-    (directory / "summary.json").write_text(json.dumps(summary))
-    versions = {"machine": {"cores": 2, "cpu": "X", "flags": []}, "commit": "abc", "packages": {}}
-    (directory / "versions.json").write_text(json.dumps(versions))
-    times = {"RunTime/step_sec": 2.0, "RunTime/pull_sec": 0.5, "RunTime/load_sec": 0.25}
-    rows = [(1.0, "collect/0", 500, times), (1.0, "collect/1", 500, times)]
-    rows += [
-        (time_sec, "eval", 1, {"Metrics/AverageReturn": value, "Metrics/Float32AverageReturn": value})
-        for time_sec, value in curve
-    ]
-    lines = [
-        json.dumps({"time_sec": time_sec, "group": group, "step": step, "values": values})
-        for time_sec, group, step, values in rows
-    ]
-    (directory / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+from tfquarl.testing import study_runs
 
 
 @pytest.fixture
 def root(tmp_path):
     """Best S return: (120 + 80) / 2 = 100. I8 is twice as fast, and on seed 2 never gets to 95 %."""
     task = tmp_path / "study" / "task"
-    _write_run(task, "S", 1, [(10.0, 50.0), (20.0, 120.0), (40.0, 110.0)], 50.0, 40.0)
-    _write_run(task, "S", 2, [(10.0, 50.0), (24.0, 80.0)], 60.0, 40.0)
-    _write_run(task, "I8", 1, [(5.0, 50.0), (10.0, 96.0), (15.0, 90.0)], 25.0, 10.0)
-    _write_run(task, "I8", 2, [(5.0, 91.0), (15.0, 94.0)], 30.0, 10.0)
+    study_runs.write_run(task, "S", 1, [(10.0, 50.0), (20.0, 120.0), (40.0, 110.0)], 50.0, 40.0)
+    study_runs.write_run(task, "S", 2, [(10.0, 50.0), (24.0, 80.0)], 60.0, 40.0)
+    study_runs.write_run(task, "I8", 1, [(5.0, 50.0), (10.0, 96.0), (15.0, 90.0)], 25.0, 10.0)
+    study_runs.write_run(task, "I8", 2, [(5.0, 91.0), (15.0, 94.0)], 30.0, 10.0)
     (task / "I8_seed3").mkdir()  # not ended
     return tmp_path / "study"
 
@@ -110,8 +72,8 @@ def test_the_report_has_table_plots_and_data(root, tmp_path):
 
 def test_several_tasks_get_geometric_means(root, tmp_path):
     other = root / "other"
-    _write_run(other, "S", 1, [(10.0, 100.0)], 80.0, 40.0)
-    _write_run(other, "I8", 1, [(5.0, 10.0)], 10.0, 10.0)
+    study_runs.write_run(other, "S", 1, [(10.0, 100.0)], 80.0, 40.0)
+    study_runs.write_run(other, "I8", 1, [(5.0, 10.0)], 10.0, 10.0)
     text = study_report.write_report(root, tmp_path / "report")
     means = text.split("## Geometric means over tasks")[1]
     assert "4.00" in means  # of the wall times: 2 and 8
@@ -119,7 +81,7 @@ def test_several_tasks_get_geometric_means(root, tmp_path):
 
 
 def test_without_s_there_is_nothing_to_compare_with(tmp_path):
-    _write_run(tmp_path / "study" / "task", "I8", 1, [(5.0, 10.0)], 10.0, 10.0)
+    study_runs.write_run(tmp_path / "study" / "task", "I8", 1, [(5.0, 10.0)], 10.0, 10.0)
     text = study_report.write_report(tmp_path / "study", tmp_path / "report")
     assert "less than S" not in text and "never" in text
 

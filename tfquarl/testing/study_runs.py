@@ -1,0 +1,66 @@
+"""Run directories of a study, as far as its report reads them."""
+
+from collections.abc import Sequence
+import json
+import pathlib
+from typing import Any
+
+
+def write_run(
+    root: pathlib.Path,
+    arm: str,
+    seed: int,
+    curve: Sequence[tuple[float, float]],
+    wall_sec: float,
+    collector_sec: float,
+    learner_sec: float = 50.0,
+) -> None:
+    """Writes a run whose two collectors made 1,000 steps.
+
+    Args:
+      root: of the task's runs.
+      arm: of the study.
+      seed: of the run.
+      curve: seconds and return of each verdict.
+      wall_sec: from start to end.
+      collector_sec: CPU time of collectors, 10 joules a second.
+      learner_sec: of the learner, likewise.
+    """
+    directory = root / f"{arm}_seed{seed}"
+    directory.mkdir(parents=True)
+    verdict = {"mean_return": curve[-1][1], "size_bytes": 100 if arm == "I8" else 400, "episodes": 5}
+    cpu_sec = {"learner": learner_sec, "collector_0": collector_sec, "collector_1": 0.0}
+    summary = {
+        "experiment": root.name,
+        "seed": seed,
+        "env_steps": 1000,
+        "wall_time_sec": wall_sec,
+        "last_policy": {"int8": verdict},
+        "energy": {
+            "joules": 10 * (learner_sec + collector_sec),
+            "kg_co2e": 0.001,
+            "joules_by_role": {"learner": 10 * learner_sec, "collector": 10 * collector_sec},
+            "cpu_sec_by_process": cpu_sec,
+            "watts_per_core": 10.0,
+            "idle_share": 0.0,
+            "region": "WORLD",
+            "grid_g_per_kwh": 480.0,
+        },
+    }
+    (directory / "summary.json").write_text(json.dumps(summary))
+    versions = {"machine": {"cores": 2, "cpu": "X", "flags": []}, "commit": "abc", "packages": {}}
+    (directory / "versions.json").write_text(json.dumps(versions))
+    times = {"RunTime/step_sec": 2.0, "RunTime/pull_sec": 0.5, "RunTime/load_sec": 0.25}
+    rows: list[tuple[float, str, int, dict[str, Any]]] = [
+        (1.0, "collect/0", 500, times),
+        (1.0, "collect/1", 500, times),
+    ]
+    rows += [
+        (time_sec, "eval", 1, {"Metrics/AverageReturn": value, "Metrics/Float32AverageReturn": value})
+        for time_sec, value in curve
+    ]
+    lines = [
+        json.dumps({"time_sec": time_sec, "group": group, "step": step, "values": values})
+        for time_sec, group, step, values in rows
+    ]
+    (directory / "metrics.jsonl").write_text("\n".join(lines) + "\n")
