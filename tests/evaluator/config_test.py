@@ -9,7 +9,14 @@ from tfquarl.evaluator import config
 
 @pytest.mark.parametrize(
     "name, value",
-    [("num_episodes", 0), ("num_confirm_episodes", 0), ("num_environments", -1), ("poll_interval_sec", 0.0)],
+    [
+        ("num_episodes", 0),
+        ("num_confirm_episodes", 0),
+        ("num_environments", -1),
+        ("poll_interval_sec", 0.0),
+        ("time_share", 0.0),
+        ("time_share", 1.5),
+    ],
 )
 def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{name} is {value}, needs"):

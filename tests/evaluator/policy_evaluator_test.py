@@ -1,5 +1,6 @@
 """Tests of evaluator/policy_evaluator.py."""
 
+import itertools
 import threading
 
 import numpy as np
@@ -66,10 +67,12 @@ def _pair(version: int, model: bytes) -> tuple[records.PolicyArtifact, records.P
 
 
 class _Rig:
-    def __init__(self, *items, stop_at: int = -1, **earlier) -> None:
+    def __init__(self, *items, stop_at: int = -1, time_share: float = 1.0, **earlier) -> None:
         self.judge, self.archive = _Judge(stop_at), _Archive()
         self.metrics = memory_metrics.MemoryMetrics()
-        config = config_lib.EvaluatorConfig(num_episodes=3, num_confirm_episodes=5, poll_interval_sec=0.001)
+        config = config_lib.EvaluatorConfig(
+            num_episodes=3, num_confirm_episodes=5, poll_interval_sec=0.001, time_share=time_share
+        )
         self.evaluator = policy_evaluator.PolicyEvaluator(
             _Pairs(*items),
             self.judge,  # pyright: ignore[reportArgumentType]
@@ -156,3 +159,35 @@ def test_run_judges_until_it_is_stopped() -> None:
 
     rig.evaluator.run(stop, on_evaluation)
     assert versions == [1, 2]
+
+
+class _Waits:
+    """A stop signal that is set after so many waits; `sec` has how long they were to be."""
+
+    def __init__(self, count: int) -> None:
+        self.sec: list[float] = []
+        self._count = count
+
+    def is_set(self) -> bool:
+        return len(self.sec) == self._count
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.sec.append(timeout or 0.0)
+        return self.is_set()
+
+
+@pytest.mark.parametrize(
+    ("time_share", "pause_sec"),
+    [
+        pytest.param(1.0, 0.0, id="all of the time"),
+        pytest.param(0.5, 2.0, id="a second of pause for each of playing"),
+        pytest.param(0.25, 6.0, id="three of them"),
+    ],
+)
+def test_a_verdict_is_followed_by_a_pause(time_share: float, pause_sec: float) -> None:
+    """Each look at the clock comes two seconds after the one before, so that a verdict takes two."""
+    clock = itertools.count(0.0, 2.0)
+    rig = _Rig(_pair(1, b"8"), time_share=time_share, clock=lambda: next(clock))
+    stop = _Waits(2)
+    rig.evaluator.run(stop)
+    assert stop.sec == [pause_sec, 0.001]  # then there is no newer policy

@@ -1,5 +1,6 @@
 """Tests of arm S: TF-Agents' collectors against a real Reverb server, and what they write."""
 
+import math
 import threading
 import types
 
@@ -99,9 +100,10 @@ def test_variables_travel_and_steps_become_the_learner_s_rows(experiment, spec, 
     assert (group, step, values["Metrics/EnvironmentSteps"], values["Policy/version"]) == ("collect/1", 300, 300, 3)
     assert min(values["RunTime/step_sec"], values["RunTime/pull_sec"], values["RunTime/load_sec"]) > 0
     # Windows of the last, unfinished episode are still open: fewer than n_step.
-    assert 300 - experiment.agent.n_step < info[tables.EXPERIENCE].current_size <= 300
-    row = server_calls.sample(client, tables.EXPERIENCE)[0].value
-    assert row.shape == (transition.TransitionLayout.from_spec(spec).row_size,)
+    rows = experiment.replay.rows_in_item
+    assert (300 - experiment.agent.n_step) / rows < info[tables.EXPERIENCE].current_size <= math.ceil(300 / rows)
+    item = server_calls.sample(client, tables.EXPERIENCE)[0].value
+    assert item.shape == (rows, transition.TransitionLayout.from_spec(spec).row_size)
     assert info[tables.OBSERVATIONS].current_size >= 1
 
 

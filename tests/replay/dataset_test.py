@@ -41,6 +41,22 @@ def test_fields_have_static_shapes():
     assert {field.dtype for field in spec[:5]} == {tf.float32}
 
 
+def test_each_batch_has_one_row_of_each_item(serve: Serve):
+    """Items are 0 .. 3, 4 .. 7 and so on; four batches share 64 items, and each takes its row of an item at another place."""
+    client = filled(serve, 32, rows_per_item=4)
+    batches = list(dataset.make_dataset(client.server_address, LAYOUT, 64, rows_in_item=4).take(4).as_numpy_iterator())
+    for field in (batch.reward for batch in batches):
+        assert len({int(reward) % 4 for reward in field}) == 4  # all places within one batch
+    rewards = np.stack([batch.reward for batch in batches])
+    np.testing.assert_array_equal(np.sort(rewards % 4, axis=0), np.tile(np.arange(4)[:, np.newaxis], 64))
+    np.testing.assert_array_equal(rewards // 4, np.tile(rewards[0] // 4, (4, 1)))
+    for batch in batches:
+        np.testing.assert_array_equal(batch.keys, batches[0].keys)
+        np.testing.assert_array_equal(batch.observation[:, 0], 3 * batch.reward)
+        np.testing.assert_array_equal(batch.next_observation[:, 0], 3 * batch.reward + 3)
+        np.testing.assert_allclose(batch.probability, np.full(64, 1 / 8))
+
+
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_batches_hold_what_was_written(serve: Serve, num_workers: int):
     client = filled(serve, 4)

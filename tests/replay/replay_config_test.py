@@ -30,6 +30,7 @@ def test_error_buffer(settings: dict[str, Any], buffer: float):
     ("settings", "message"),
     [
         pytest.param({"max_size": 0}, "max_size is 0, needs 1 or more", id="no room"),
+        pytest.param({"rows_per_item": 0}, "rows_per_item is 0, needs 1", id="empty items"),
         pytest.param({"max_in_flight": 0}, "max_in_flight is 0", id="nothing in flight"),
         pytest.param({"observation_block": 1}, "observation_block is 1, needs 2", id="blocks without halves"),
         pytest.param({"observation_blocks": 0}, "observation_blocks is 0, needs 1", id="no blocks"),

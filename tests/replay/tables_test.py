@@ -27,7 +27,7 @@ def test_experience_without_ratio(serve: Serve):
     assert table.max_size == 50 and table.rate_limiter_info.min_size_to_sample == 7
     assert table.rate_limiter_info.max_diff > 1e300
     assert table.sampler_options.HasField("uniform") and table.remover_options.HasField("fifo")
-    assert table.signature.shape == [LAYOUT.row_size] and table.signature.dtype == "float32"
+    assert table.signature.shape == [1, LAYOUT.row_size] and table.signature.dtype == "float32"
 
 
 def test_experience_with_ratio(serve: Serve):
@@ -35,6 +35,23 @@ def test_experience_with_ratio(serve: Serve):
         tables.EXPERIENCE
     ].rate_limiter_info
     assert (limiter.samples_per_insert, limiter.min_diff, limiter.max_diff) == (4, 7 * 4 - 6, 7 * 4 + 6)
+
+
+def test_a_config_counts_transitions_and_a_table_items(serve: Serve):
+    table = info_of(
+        serve, max_size=100, min_size_to_sample=10, rows_per_item=4, samples_per_insert=2.0, error_buffer=16.0
+    )[tables.EXPERIENCE]
+    limiter = table.rate_limiter_info
+    assert (table.max_size, limiter.min_size_to_sample, limiter.samples_per_insert) == (25, 3, 2)
+    assert (limiter.min_diff, limiter.max_diff) == (3 * 2 - 4, 3 * 2 + 4)
+    assert table.signature.shape == [4, LAYOUT.row_size]
+
+
+def test_items_with_priorities_have_one_row(serve: Serve):
+    table = info_of(serve, max_size=100, rows_per_item=4, min_size_to_sample=10, priority_exponent=0.5)[
+        tables.EXPERIENCE
+    ]
+    assert (table.max_size, tuple(table.signature.shape)) == (100, (1, LAYOUT.row_size))
 
 
 def test_prioritised_experience(serve: Serve):
@@ -65,9 +82,11 @@ def test_newest_item_table():
         pytest.param(
             ("nothing", (2,), "float32", None), "no table 'nothing', only experience, observations", id="name"
         ),
-        pytest.param((tables.EXPERIENCE, (9,), "float32", None), r"items TensorSpec.*needs float32\[9\]", id="shape"),
-        pytest.param((tables.EXPERIENCE, (7,), "int32", None), r"needs int32\[7\]", id="dtype"),
-        pytest.param((tables.EXPERIENCE, (7,), "float32", 1), "holds 50 items, needs 1", id="size"),
+        pytest.param(
+            (tables.EXPERIENCE, (1, 9), "float32", None), r"items TensorSpec.*needs float32\[1, 9\]", id="shape"
+        ),
+        pytest.param((tables.EXPERIENCE, (1, 7), "int32", None), r"needs int32\[1, 7\]", id="dtype"),
+        pytest.param((tables.EXPERIENCE, (1, 7), "float32", 1), "holds 50 items, needs 1", id="size"),
     ],
 )
 def test_wrong_table(serve: Serve, needed: tuple[Any, ...], message: str):
@@ -97,7 +116,7 @@ def test_right_tables(serve: Serve):
     tables.check_tables(
         client,
         [
-            tables.TableShape(tables.EXPERIENCE, (row_size,), "float32"),
+            tables.TableShape(tables.EXPERIENCE, (1, row_size), "float32"),
             tables.TableShape(tables.OBSERVATIONS, (4, 2), "float32"),
         ],
     )

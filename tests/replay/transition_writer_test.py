@@ -28,7 +28,7 @@ def size(client: reverb.Client) -> int:
 
 def rewards(client: reverb.Client, num_samples: int) -> set[float]:
     """Rewards of a sample that is all but sure to show each row."""
-    return {float(item.value[LAYOUT.reward]) for item in server_calls.sample(client, tables.EXPERIENCE, num_samples)}
+    return {float(item.value[0, LAYOUT.reward]) for item in server_calls.sample(client, tables.EXPERIENCE, num_samples)}
 
 
 def add(sink: transition_sink.TransitionSink, num_steps: int, first_reward: float = 0) -> None:
@@ -46,7 +46,7 @@ def test_rows_arrive_as_they_are(serve: Serve):
     sink.add(0, 8.0, np.float32([5, 6]), True, False)
     assert writer.flush() and writer.num_rows == 2
     items = server_calls.sample(client, tables.EXPERIENCE, 40)
-    rows = {tuple(item.value.tolist()) for item in items}
+    rows = {tuple(item.value[0].tolist()) for item in items}
     assert rows == {(1, 2, 1, 8, 0, 5, 6), (3, 4, 0, 8, 0, 5, 6)}
     assert {item.priority for item in items} == {3.0}
     assert items[0].value.dtype == np.float32
@@ -76,6 +76,27 @@ def test_more_rows_than_may_be_in_flight(serve: Serve):
     sink.start(OBSERVATION)
     add(sink, 101)
     assert writer.flush() and size(client) == 101
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "items"),
+    [
+        pytest.param(6, {(0, 1, 2), (3, 4, 5)}, id="whole items"),
+        pytest.param(5, {(0, 1, 2), (3, 4, 3)}, id="the last one is filled up with its own rows"),
+        pytest.param(1, {(0, 0, 0)}, id="a single row"),
+    ],
+)
+def test_rows_travel_together(serve: Serve, num_steps: int, items: set[tuple[float, ...]]):
+    config = replay_config.ReplayConfig(min_size_to_sample=1, rows_per_item=3, max_in_flight=6)
+    client = serve(config)
+    writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=1.0)
+    sink = writer.sink()
+    sink.start(OBSERVATION)
+    add(sink, num_steps)
+    assert writer.flush() and size(client) == len(items) and writer.num_rows == num_steps
+    found = server_calls.sample(client, tables.EXPERIENCE, 40)
+    assert {tuple(item.value[:, LAYOUT.reward].tolist()) for item in found} == items
     writer.close()
 
 
@@ -138,7 +159,7 @@ def test_stop_signal_ends_a_blocked_write(serve: Serve):
 
 @pytest.mark.parametrize(
     ("layout", "message"),
-    [pytest.param(transition.TransitionLayout(3, 1), r"needs float32\[9\].*another environment", id="other rows")],
+    [pytest.param(transition.TransitionLayout(3, 1), r"needs float32\[1, 9\].*another environment", id="other rows")],
 )
 def test_refuses_the_tables_of_another_environment(serve: Serve, layout: transition.TransitionLayout, message: str):
     config = replay_config.ReplayConfig()

@@ -12,12 +12,15 @@ class EvaluatorConfig:
       num_confirm_episodes: fresh episodes of each policy when its first look is better than the best policy so far.
       num_environments: environments that are stepped together, with one batched inference.
       poll_interval_sec: seconds between looks for a newer policy.
+      time_share: of the run's time that may be spent on playing, in (0, 1]: a verdict is followed by a pause, which leaves the core, and
+        its energy, to others.
     """
 
     num_episodes: int = 10
     num_confirm_episodes: int = 100
     num_environments: int = 1
     poll_interval_sec: float = 0.2
+    time_share: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("num_episodes", "num_confirm_episodes", "num_environments"):
@@ -25,3 +28,5 @@ class EvaluatorConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}, needs 1 or more")
         if not self.poll_interval_sec > 0:
             raise ValueError(f"poll_interval_sec is {self.poll_interval_sec}, needs more than 0")
+        if not 0 < self.time_share <= 1:
+            raise ValueError(f"time_share is {self.time_share}, needs more than 0 and at most 1")

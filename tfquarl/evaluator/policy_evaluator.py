@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import itertools
 import math
+import time
 from typing import Protocol
 
 from absl import logging
@@ -59,6 +60,7 @@ class PolicyEvaluator:
         config: config_lib.EvaluatorConfig,
         best_return: float = -math.inf,
         newest_version: int = 0,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Stores its parts.
 
@@ -70,6 +72,7 @@ class PolicyEvaluator:
           config: settings.
           best_return: highest confirmed mean return of the policies that earlier evaluators of the run judged.
           newest_version: of those policies; each has had at most one series of fresh episodes, and none is used again.
+          clock: seconds, for tests.
         """
         self._source = source
         self._judge = judge
@@ -78,6 +81,7 @@ class PolicyEvaluator:
         self._config = config
         self._fresh_series = itertools.count(_FIRST_LOOKS + 1 + newest_version)
         self._best_return = best_return
+        self._clock = clock
 
     def run(
         self,
@@ -85,12 +89,17 @@ class PolicyEvaluator:
         on_evaluation: Callable[[evaluation_lib.Evaluation], None] | None = None,
     ) -> None:
         """Judges the newest policy again and again, until `stop`; each verdict goes to `on_evaluation`."""
+        pause_per_sec = 1 / self._config.time_share - 1
         while not stop.is_set():
+            start = self._clock()
             verdict = self.step(stop)
+            played_sec = self._clock() - start
             if verdict is None:
                 stop.wait(self._config.poll_interval_sec)
-            elif on_evaluation is not None:
+                continue
+            if on_evaluation is not None:
                 on_evaluation(verdict)
+            stop.wait(played_sec * pause_per_sec)
 
     def step(self, stop: interfaces.StopSignal | None = None) -> evaluation_lib.Evaluation | None:
         """Judges the newest policy, reports it and keeps it.

@@ -31,6 +31,7 @@ _NUM_OBSERVATIONS = 512
 # Share of random actions, and noise as a share of the action's half range: what a collector keeps for most of a run.
 _EPSILON, _SIGMA = 0.1, 0.2
 _REPLAY_SIZE = 200_000
+_ROWS_PER_ITEM = 8  # as in configs/gin/base.gin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ class BenchmarkTask:
             "benchmark",
             experiment_lib.EnvironmentConfig(self.name),
             agent,
-            replay_config.ReplayConfig(max_size=_REPLAY_SIZE, min_size_to_sample=1),
+            replay_config.ReplayConfig(max_size=_REPLAY_SIZE, min_size_to_sample=1, rows_per_item=_ROWS_PER_ITEM),
             learner_config.LearnerConfig(),
             conversion_worker.ConverterConfig(),
             parity_gate.ParityConfig(),

@@ -29,6 +29,7 @@ _FIXED = {
         "samples_per_insert",
         "error_buffer",
         "priority_exponent",
+        "rows_per_item",
         "observation_block",
         "observation_blocks",
     ),

@@ -21,7 +21,7 @@ def read_rows(
     experiment: experiment_lib.Experiment,
     spec: environment_spec.EnvironmentSpec,
 ) -> np.ndarray:
-    """Rows [M, row_size], twice as many draws as there are transitions: 86 % of them are expected among these.
+    """Rows [M, row_size], those of twice as many draws as there are items: 86 % of them are expected among these.
 
     Raises:
       ArtifactError: the run has no replay checkpoint that can be read.
@@ -48,7 +48,7 @@ def read_rows(
         target=lambda: items.extend(server_calls.sample(client, tables.EXPERIENCE, 2 * size)), daemon=True
     )
     sampling.start()
-    marker = np.full(layout.row_size, _MARKER, np.float32)
+    marker = np.full((experiment.replay.rows_in_item, layout.row_size), _MARKER, np.float32)
     writer = bounded_writer.make_item_writer(client, tables.EXPERIENCE)
     bounded = bounded_writer.BoundedWriter(client, writer, _SERVER_INFO_SEC)
     while sampling.is_alive():  # the flow control that came with the transitions wants inserts for samples
@@ -57,7 +57,7 @@ def read_rows(
     bounded.close()
     server.stop()
     rows = [item.value for item in items if not np.array_equal(item.value, marker)]
-    return np.stack(rows) if rows else np.zeros((0, layout.row_size), np.float32)
+    return np.concatenate(rows) if rows else np.zeros((0, layout.row_size), np.float32)
 
 
 def faults(

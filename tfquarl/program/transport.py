@@ -113,7 +113,7 @@ class ReverbTransport:
         """As `Transport`."""
         from tfquarl.replay import dataset
 
-        return dataset.make_dataset(self._address, self._layout, batch_size)
+        return dataset.make_dataset(self._address, self._layout, batch_size, self._experiment.replay.rows_in_item)
 
     def priorities(self) -> Any:
         """As `Transport`."""

@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from typing import Any
 
 from absl import logging
 import numpy as np
@@ -18,18 +19,23 @@ def make_dataset(
     server_address: str,
     layout: transition.TransitionLayout,
     batch_size: int,
+    rows_in_item: int = 1,
     timeout_ms: int = 2_000,
     num_prefetch: int = 4,
     num_workers: int = 1,
 ) -> tf.data.Dataset:
-    """A dataset of `TransitionBatch`es with static shapes, in the order in which samples arrive.
+    """A dataset of `TransitionBatch`es with static shapes.
+
+    B items become as many batches as an item has rows: each batch has one row of every item, at a place of its own in each. So the rows
+    of a batch are as independent as if each had been sampled by itself; only batches that follow one another share items.
 
     Args:
       server_address: of the replay, 'host:port'. Where the server lives in this process, sampling goes without network.
       layout: of the rows.
       batch_size: B.
+      rows_in_item: R, of the table.
       timeout_ms: time without any sample after which the dataset ends, so that its reader can look at its stop signal and iterate
-        again. What was sampled for the unfinished batch is lost then, though it counts in the ratio.
+        again. What was sampled for unfinished batches is lost then, though it counts in the ratio.
       num_prefetch: batches made ahead.
       num_workers: threads that sample.
     """
@@ -37,20 +43,25 @@ def make_dataset(
         server_address,
         tables.EXPERIENCE,
         tf.float32,
-        tf.TensorShape([layout.row_size]),
+        tf.TensorShape([rows_in_item, layout.row_size]),
         # About two batches: more would tie samples to an old state of the replay and its priorities.
         max_in_flight_samples_per_worker=max(16, 2 * batch_size // num_workers),
         num_workers_per_iterator=num_workers,
         rate_limiter_timeout_ms=timeout_ms,
     )
 
-    def unpack(sample: reverb.ReplaySample) -> transition.TransitionBatch:
-        return layout.unpack(sample.data, sample.info.key, sample.info.probability)
+    def deal(items: reverb.ReplaySample) -> transition.TransitionBatch:
+        first = tf.random.uniform([batch_size, 1], maxval=rows_in_item, dtype=tf.int32)
+        places = (first + tf.range(rows_in_item)) % rows_in_item
+        rows = tf.transpose(tf.gather(items.data, places, batch_dims=1), [1, 0, 2])
+        info: Any = items.info
+        keys, probability = (tf.tile(part[tf.newaxis], [rows_in_item, 1]) for part in (info.key, info.probability))
+        return layout.unpack(rows, keys, probability)
 
     options = tf.data.Options()
     # There is nothing to tune, and its thread takes time from the samples.
     options.autotune.enabled = False
-    batches = source.batch(batch_size, drop_remainder=True).map(unpack).prefetch(num_prefetch)
+    batches = source.batch(batch_size, drop_remainder=True).map(deal).unbatch().prefetch(num_prefetch)
     return batches.with_options(options)
 
 

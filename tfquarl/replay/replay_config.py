@@ -19,6 +19,9 @@ class ReplayConfig:
         `min_size_to_sample * samples_per_insert`, and at least 8 times what one step moves it.
       priority_exponent: alpha of prioritised replay (arXiv 1511.05952, eq. 1); None samples uniformly.
       initial_priority: of a new transition; best about the largest that the learner gives, so that each is soon seen.
+      rows_per_item: transitions of a collector that travel and are kept as one item of the replay, because an item costs it far more
+        than a row; a batch still holds transitions of as many different items as it has rows. With priorities it is 1 whatever this
+        says: each transition has its own.
       max_in_flight: transitions that a collector may have written and the replay not yet taken; more is faster, fewer keep
         `samples_per_insert` more exactly; above 50 Reverb fills the log with warnings.
       observation_every: steps of a collector between two observations that it gives for calibration and parity.
@@ -34,6 +37,7 @@ class ReplayConfig:
     error_buffer: float | None = None
     priority_exponent: float | None = None
     initial_priority: float = 1.0
+    rows_per_item: int = 1
     max_in_flight: int = 48
     observation_every: int = 8
     observation_block: int = 16
@@ -44,6 +48,7 @@ class ReplayConfig:
         for name in (
             "max_size",
             "min_size_to_sample",
+            "rows_per_item",
             "max_in_flight",
             "observation_every",
             "observation_blocks",
@@ -63,6 +68,11 @@ class ReplayConfig:
             )
         self._check_ratio()
         self._check_priorities()
+
+    @property
+    def rows_in_item(self) -> int:
+        """Transitions that an item of this replay has."""
+        return self.rows_per_item if self.priority_exponent is None else 1
 
     @property
     def ratio_error_buffer(self) -> float:

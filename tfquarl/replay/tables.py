@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import math
 from typing import Any
 
 import reverb
@@ -82,7 +83,7 @@ def check_tables(client: reverb.Client, shapes: Sequence[TableShape]) -> None:
 
 
 def make_tables(config: replay_config.ReplayConfig, layout: transition.TransitionLayout) -> list[reverb.Table]:
-    """Tables 'experience', one row per item, and 'observations', one block [observation_block, D] per item.
+    """Tables 'experience', rows [rows_in_item, row_size] per item, and 'observations', a block [observation_block, D] per item.
 
     Observations for calibration have a table of their own, because samples of 'experience' count in its ratio.
     """
@@ -107,13 +108,23 @@ def make_newest_item_table(name: str, shape: list[int | None], dtype: str) -> re
     )
 
 
+def experience_shape(config: replay_config.ReplayConfig, layout: transition.TransitionLayout) -> TableShape:
+    """What writers and readers of 'experience' need it to be."""
+    return TableShape(EXPERIENCE, (config.rows_in_item, layout.row_size), "float32")
+
+
 def _experience_table(config: replay_config.ReplayConfig, layout: transition.TransitionLayout) -> reverb.Table:
+    # The config counts transitions, Reverb counts items.
+    rows = config.rows_in_item
+    min_size = math.ceil(config.min_size_to_sample / rows)
     if config.samples_per_insert is None:
-        limiter = reverb.rate_limiters.MinSize(config.min_size_to_sample)
+        limiter = reverb.rate_limiters.MinSize(min_size)
     else:
-        limiter = reverb.rate_limiters.SampleToInsertRatio(
-            config.samples_per_insert, config.min_size_to_sample, float(config.ratio_error_buffer)
-        )
+        least_buffer = max(
+            1.0, config.samples_per_insert
+        )  # one insert's worth of samples: Reverb can't keep the ratio with less
+        buffer = max(config.ratio_error_buffer / rows, least_buffer)
+        limiter = reverb.rate_limiters.SampleToInsertRatio(config.samples_per_insert, min_size, buffer)
     if config.priority_exponent is None:
         sampler = reverb.selectors.Uniform()
     else:
@@ -122,9 +133,9 @@ def _experience_table(config: replay_config.ReplayConfig, layout: transition.Tra
         name=EXPERIENCE,
         sampler=sampler,
         remover=reverb.selectors.Fifo(),
-        max_size=config.max_size,
+        max_size=max(min_size, config.max_size // rows),
         rate_limiter=limiter,
-        signature=tf.TensorSpec([layout.row_size], tf.float32, EXPERIENCE),
+        signature=tf.TensorSpec(experience_shape(config, layout).shape, tf.float32, EXPERIENCE),
     )
 
 

@@ -93,13 +93,13 @@ class TransitionLayout:
         return slice(self.discount + 1, self.row_size)
 
     def unpack(self, rows: Any, keys: Any, probability: Any) -> TransitionBatch:
-        """Rows [B, row_size], an array or a tensor, by field; views of an array."""
+        """Rows [..., row_size], an array or a tensor, by field; views of an array."""
         return TransitionBatch(
-            rows[:, self.observation],
-            rows[:, self.action],
-            rows[:, self.reward],
-            rows[:, self.discount],
-            rows[:, self.next_observation],
+            rows[..., self.observation],
+            rows[..., self.action],
+            rows[..., self.reward],
+            rows[..., self.discount],
+            rows[..., self.next_observation],
             keys,
             probability,
         )

@@ -19,8 +19,8 @@ from tfquarl.replay import transition_sink
 class TransitionWriter:
     """Writes for all environments of one collector, through one stream.
 
-    Rows go out in bursts: each row by itself would wake Reverb's and gRPC's threads and cost half as much again. Where the rate limiter
-    holds the collector back, the call that meets it waits; rows that were taken are never dropped: they also survive a server that
+    Rows go out in bursts of whole items: each item by itself would wake Reverb's and gRPC's threads and cost half as much again. Where
+    the rate limiter holds the collector back, the call that meets it waits; rows that were taken are never dropped: they also survive a server that
     goes away and comes back at its address.
     """
 
@@ -40,7 +40,7 @@ class TransitionWriter:
         Args:
           client: of the replay's server.
           layout: of the rows.
-          config: tells the initial priority and the rows in flight.
+          config: tells the rows of an item, its initial priority and the rows in flight.
           discount: gamma of the n-step sums, in [0, 1].
           stop: ends a wait for the rate limiter.
           deadline_sec: time for which the server may be silent.
@@ -50,14 +50,15 @@ class TransitionWriter:
           ConfigError: the server has no such table, or one for other rows.
           RemoteTimeoutError: the server does not answer.
         """
-        tables.check_tables(client, [tables.TableShape(tables.EXPERIENCE, (layout.row_size,), "float32")])
+        tables.check_tables(client, [tables.experience_shape(config, layout)])
         self._layout, self._discount, self._n_step = layout, discount, n_step
         writer = bounded_writer.make_item_writer(client, tables.EXPERIENCE, config.initial_priority)
         self._append = writer.append
         self._bounded = bounded_writer.BoundedWriter(client, writer, deadline_sec, stop)
         # Half of the rows in flight travel while the other half gathers here.
-        self._burst = np.empty((max(1, config.max_in_flight // 2), layout.row_size), np.float32)
-        self._room = config.max_in_flight - len(self._burst)
+        rows = self._rows_in_item = config.rows_in_item
+        self._burst = np.empty((max(1, config.max_in_flight // 2 // rows) * rows, layout.row_size), np.float32)
+        self._max_items = max(1, (config.max_in_flight - len(self._burst)) // rows)
         self._fill = 0
         self._num_rows = 0
         self._blocked_sec = 0.0
@@ -91,13 +92,15 @@ class TransitionWriter:
                 self._fill = fill
                 self._send()
                 os.sched_yield()  # to Reverb's thread, so that the burst travels during the next steps
-                self._wait(self._room)
+                self._wait(self._max_items)
                 fill = 0
         self._fill = fill
         self._num_rows += len(rows)
 
     def flush(self) -> bool:
         """Waits until all rows are in the replay; False if the stop signal came first.
+
+        An item that is not full is filled up with its own rows once more, so that none is lost.
 
         Raises:
           RemoteTimeoutError: the server was silent for too long.
@@ -113,8 +116,10 @@ class TransitionWriter:
 
     def _send(self) -> None:
         fill, self._fill = self._fill, 0
-        for row in self._burst[:fill]:
-            self._append(row)
+        size = self._rows_in_item
+        for start in range(0, fill, size):
+            item = self._burst[start : min(start + size, fill)]
+            self._append(item if len(item) == size else np.resize(item, (size, item.shape[1])))
 
     def _wait(self, num_pending: int) -> bool:
         start = time.perf_counter()
