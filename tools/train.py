@@ -16,6 +16,7 @@ from absl import flags
 from tfquarl.program import budget as budget_lib
 from tfquarl.program import command_line
 from tfquarl.program import gin_loading
+from tfquarl.program import server_port
 from tfquarl.program import summary as summary_lib
 from tfquarl.program import training
 
@@ -29,6 +30,9 @@ _ROOT_DIR = flags.DEFINE_string(
 _BIND_ADDRESS = flags.DEFINE_string(
     "bind_address", "localhost", "Where the run's server may be reached: localhost, or 0.0.0.0 for every interface."
 )
+_PORT = flags.DEFINE_integer(
+    "port", server_port.ANY, "Of the run's server, for a firewall with --bind_address=0.0.0.0; 0 for any free one."
+)
 
 
 def main() -> int:
@@ -38,7 +42,7 @@ def main() -> int:
             "--gin_file is needed, for example --gin_file=configs/gin/experiments/dqn_cartpole_int8.gin"
         )
     loaded = gin_loading.load(_GIN_FILE.value, _GIN_BINDINGS.value)
-    result = training.run(loaded, _ROOT_DIR.value, bind_address=_BIND_ADDRESS.value)
+    result = training.run(loaded, _ROOT_DIR.value, bind_address=_BIND_ADDRESS.value, port=_PORT.value)
     if result.was_complete:
         print(f"{result.directory.path} is complete; a larger Experiment.num_env_steps or stop_at_return lets it go on")
     print(summary_lib.describe(result.summary, result.directory))

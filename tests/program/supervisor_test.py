@@ -44,6 +44,7 @@ class _Run:
         stop_at_return=None,
         interrupt_at=None,
         max_wall_time_sec=None,
+        port=0,
         **config,
     ):
         os.makedirs(tmp_path / "logs")
@@ -60,6 +61,7 @@ class _Run:
             lambda: interrupt_at in self.states,
             on_state=lambda name, state: self.states.append((name, state)),
             config=restarts.SupervisionConfig(**{"first_backoff_sec": 0.01, **config}),
+            port=port,
         )
 
     def processes_left(self):
@@ -225,6 +227,21 @@ def test_the_server_comes_back_at_its_address(tmp_path):
     run = _Run(tmp_path, [node_process.NodeSpec("server", nodes.dying_server), _LEARNER, _COLLECTOR, _EVALUATOR], 200)
     assert run.supervisor.run() is budget_lib.Status.COMPLETED
     assert run.supervisor.progress.num_restarts == {"server": 1}
+
+
+def test_a_port_that_is_taken_ends_the_run_at_once(tmp_path):
+    run = _Run(tmp_path, [node_process.NodeSpec("server", nodes.portless_server), _LEARNER], port=5000)
+    with pytest.raises(errors.NodeFailedError, match="server: port 5000 is in use; its log"):
+        run.supervisor.run()
+    assert run.supervisor.progress.num_restarts == {}
+    assert run.processes_left() == []
+
+
+def test_a_server_that_is_started_again_waits_for_its_port(tmp_path):
+    server = node_process.NodeSpec("server", nodes.displaced_server)
+    run = _Run(tmp_path, [server, _LEARNER, _COLLECTOR, _EVALUATOR], 200)
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    assert run.supervisor.progress.num_restarts == {"server": 2}
 
 
 def test_the_traceback_of_an_error_is_in_the_nodes_log(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -39,6 +40,9 @@ def _train(*arguments):
             r"configs/gin/agent/dqn.gin:\d+: Experiment.agent: .* needs discrete actions",
             id="agent_that_cannot_act_there",
         ),
+        pytest.param(
+            [f"--gin_file={_EXPERIMENT}", "--port=65536"], "--port is 65536, needs 1 to 65535, or 0", id="port"
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line_before_anything_is_made(tmp_path, arguments, message):
@@ -48,6 +52,24 @@ def test_a_mistake_is_told_in_one_line_before_anything_is_made(tmp_path, argumen
     assert re.match(f"error: {message}", line), result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_port_that_is_in_use_is_told_in_one_line_and_an_earlier_run_is_left_as_it_was(tmp_path):
+    kept = {"summary.json": '{"status": "interrupted"}', "operative_config.gin": "", "metrics.jsonl": ""}
+    for name, text in kept.items():
+        (tmp_path / name).write_text(text)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        flags = ["--bind_address=0.0.0.0", f"--port={port}", f"--root_dir={tmp_path}"]
+        result = _train(f"--gin_file={_EXPERIMENT}", *flags)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        f"error: port {port} is in use by another program; end that program, or"
+    )
+    assert "Traceback" not in result.stderr
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == kept
 
 
 def test_a_directory_that_holds_something_like_a_run_is_left_alone(tmp_path):

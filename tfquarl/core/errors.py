@@ -37,6 +37,10 @@ class PublicationError(TfquarlError):
     """A publication table that is missing or of another shape than this client expects."""
 
 
+class PortError(TfquarlError):
+    """A port that another program holds, or that this user may not open."""
+
+
 class RemoteTimeoutError(TfquarlError):
     """A server or another process of the run that did not answer within its deadline."""
 

@@ -36,6 +36,7 @@ class Crew:
       progress: what nodes go on from.
       on_state: told what each node does, by its name: 'starting', 'running', 'waiting', 'ending', 'ended'.
       on_restart: told the name of each node that is to be started again.
+      port: that the server is to have; 0 lets it choose one.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Crew:
         progress: budget_lib.Progress,
         on_state: Callable[[str, str], None],
         on_restart: Callable[[str], None],
+        port: int = 0,
     ) -> None:
         self._launcher = launcher
         self._specs = {spec.name: spec for spec in nodes}
@@ -59,7 +61,7 @@ class Crew:
         self._ending: set[str] = set()
         self._waiting: set[str] = set()
         self._ended: set[str] = set()
-        self._port = 0
+        self._port, self._has_served = port, False
         self.address = ""
 
     def launch(self, name: str) -> None:
@@ -79,9 +81,9 @@ class Crew:
             self._on_state(name, "running")
         elif message.kind == "ready":
             self.address = message.body["address"]
-            self._port = int(self.address.rpartition(":")[2])
+            self._port, self._has_served = int(self.address.rpartition(":")[2]), True
         elif message.kind == "error":
-            self._errors[name] = message.body["reason"], message.body["error"] in _FINAL_NAMES
+            self._errors[name] = message.body["reason"], self._is_final(message.body["error"])
 
     def is_waiting(self, name: str) -> bool:
         """Whether a node has died and is not started again yet."""
@@ -155,6 +157,10 @@ class Crew:
         self._waiting.add(name)
         self._on_state(name, "waiting")
         self._on_restart(name)
+
+    def _is_final(self, error: str) -> bool:
+        """Whether a new start does not mend it. A port that the run has had is waited for: who holds it now may let it go."""
+        return error in _FINAL_NAMES or (error == errors.PortError.__name__ and not self._has_served)
 
     def _end(self, name: str) -> None:
         self._waiting.discard(name)

@@ -13,6 +13,7 @@ from tfquarl.core import deadline
 from tfquarl.program import node_process
 from tfquarl.program import run_directory
 from tfquarl.program import scheduling
+from tfquarl.program import server_port
 from tfquarl.program import stations
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def serve(context: node_process.NodeContext, more_tables: Sequence[Any] = ()) ->
         *publication_tables.make_publication_tables(),
         *more_tables,
     ]
+    server_port.check_free(context.start.port)
     server = reverb.Server(all_tables, context.start.port or None, checkpoints.checkpointer())
     context.sender.send("running")
     context.sender.send("ready", address=f"localhost:{server.port}")

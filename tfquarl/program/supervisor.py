@@ -50,6 +50,7 @@ class Supervisor:
       on_tick: called a few times a second, for a display.
       on_state: told what each node does, by its name: as `Crew` does.
       config: what becomes of nodes that die or hang.
+      port: that the server is to have; 0 lets it choose one.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Supervisor:
         on_tick: Callable[[], None] = lambda: None,
         on_state: Callable[[str, str], None] = lambda name, state: None,
         config: restarts.SupervisionConfig | None = None,
+        port: int = 0,
     ) -> None:
         self._launcher = launcher
         self._nodes = nodes
@@ -71,7 +73,7 @@ class Supervisor:
         self._interrupted = interrupted
         self._on_tick = on_tick
         self._crew = crew_lib.Crew(
-            launcher, nodes, config or restarts.SupervisionConfig(), progress, on_state, self._count_restart
+            launcher, nodes, config or restarts.SupervisionConfig(), progress, on_state, self._count_restart, port
         )
         self._interrupt_deadline = math.inf
         self._started_sec = time.perf_counter()

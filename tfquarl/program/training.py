@@ -26,6 +26,7 @@ from tfquarl.program import private_network
 from tfquarl.program import process_monitor
 from tfquarl.program import resumption
 from tfquarl.program import run_directory
+from tfquarl.program import server_port
 from tfquarl.program import summary as summary_lib
 from tfquarl.program import supervisor as supervisor_lib
 
@@ -61,6 +62,7 @@ def run(
     root_dir: str | None,
     make_nodes: MakeNodes = layout.make_nodes,
     bind_address: str = "localhost",
+    port: int = server_port.ANY,
 ) -> "TrainingResult":
     """Trains, and leaves a run directory that explains itself; a run that the directory holds goes on where it was.
 
@@ -69,6 +71,7 @@ def run(
       root_dir: of the run; None makes a new one below runs/.
       make_nodes: gives the run's processes; a study may put others in their place.
       bind_address: where the run's server may be reached: 'localhost', or '0.0.0.0' for every interface.
+      port: of the run's server; 0 lets it choose a free one.
 
     Returns:
       How it ended.
@@ -78,6 +81,11 @@ def run(
     """
     experiment = loaded.experiment
     private = private_network.wants_loopback(bind_address)
+    server_port.check_number(port)
+    if not (
+        private or experiment.scale.in_process
+    ):  # before the directory is touched; in a network of its own every port is free
+        server_port.check_free(port)
     spec = _environment_spec(loaded)
     directory = run_directory.RunDirectory(root_dir or run_directory.default_path(experiment.name))
     resumption.check_place(directory)
@@ -94,7 +102,7 @@ def run(
             for unused in loaded.unused:
                 sinks.display.message(f"warning: {unused} is bound, but nothing uses it")
             sinks.begin(progress)
-            status = _run(experiment, spec, directory, sinks, interrupted, progress, make_nodes, private)
+            status = _run(experiment, spec, directory, sinks, interrupted, progress, make_nodes, private, port)
     return TrainingResult(status, directory, directory.read_summary())
 
 
@@ -171,6 +179,7 @@ def _run(
     progress: budget_lib.Progress,
     make_nodes: MakeNodes,
     private: bool,
+    port: int,
 ) -> budget_lib.Status:
     """Runs the stations, as processes or in this one, and writes the summary however it ends."""
     budget = budget_lib.Budget(
@@ -207,6 +216,7 @@ def _run(
                 lambda: sinks.tick(launcher),
                 sinks.display.set_process,
                 experiment.supervision,
+                port,
             )
             status = supervisor.run()
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -85,6 +86,24 @@ def dying_server(context: Any) -> None:
         context.stop.wait()
     else:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def displaced_server(context: Any) -> None:
+    """Dies when it has said its address; finds its port taken when it is started again, and has it at the third start."""
+    starts = pathlib.Path(context.run_dir) / "starts"
+    number = len(starts.read_text()) if starts.exists() else 0
+    starts.write_text("x" * (number + 1))
+    if number == 1:
+        portless_server(context)
+    context.sender.send("ready", address="localhost:7")
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    context.stop.wait()
+
+
+def portless_server(context: Any) -> None:
+    """Finds that its port is taken."""
+    raise errors.PortError(f"port {context.start.port} is in use")
 
 
 def stubborn(context: Any) -> None:

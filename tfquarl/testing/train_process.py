@@ -42,16 +42,19 @@ class TrainProcess:
       run_dir: for --root_dir; must not exist.
       bindings: besides `SMALL`; later ones win.
       gin_files: besides the experiment's.
+      flags: besides these.
     """
 
-    def __init__(self, run_dir: pathlib.Path, *bindings: str, gin_files: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, run_dir: pathlib.Path, *bindings: str, gin_files: tuple[str, ...] = (), flags: tuple[str, ...] = ()
+    ) -> None:
         self.run_dir = run_dir
         self._mark = uuid.uuid4().hex
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path]), _MARK: self._mark}
-        flags = [f"--gin_file={path}" for path in (_EXPERIMENT, *gin_files)]
-        flags += [f"--gin_bindings={binding}" for binding in (*SMALL, *bindings)]
+        arguments = [f"--gin_file={path}" for path in (_EXPERIMENT, *gin_files)]
+        arguments += [f"--gin_bindings={binding}" for binding in (*SMALL, *bindings)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tools.train", *flags, f"--root_dir={run_dir}"],
+            [sys.executable, "-m", "tools.train", *arguments, *flags, f"--root_dir={run_dir}"],
             env=environment,
             start_new_session=True,
             stdin=subprocess.DEVNULL,
