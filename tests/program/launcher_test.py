@@ -135,3 +135,30 @@ def test_a_fork_server_that_dies_is_told_in_one_line(tmp_path, monkeypatch):
     with pytest.raises(errors.NodeFailedError, match="the fork server died while it imported deadly_module"):
         launcher.open()
     launcher.close()
+
+
+def test_a_fork_server_that_is_killed_can_be_replaced(launcher):
+    launcher.open()
+    assert launcher.has_fork_server()
+    node = launcher.start(node_process.NodeSpec("a", nodes.idle))
+    fork_server = psutil.Process(node.process.pid).parent()
+    fork_server.kill()
+    assert _join(node) == 255
+    os.waitid(os.P_PID, fork_server.pid, os.WEXITED | os.WNOWAIT)
+    assert not launcher.has_fork_server()
+    launcher.kill(node)
+    launcher.open()
+    assert launcher.has_fork_server()
+    launcher.start(node_process.NodeSpec("b", nodes.describing))
+    assert launcher.next("context")
+
+
+def test_a_fork_server_that_does_not_answer_is_told_in_one_line(launcher, monkeypatch):
+    monkeypatch.setattr(launcher._caller, "_timeout_sec", 0.5)
+    launcher.open()
+    node = launcher.start(node_process.NodeSpec("a", nodes.idle))
+    psutil.Process(node.process.pid).parent().suspend()
+    with pytest.raises(
+        errors.NodeFailedError, match=r"b: the fork server did not answer within .* when it was to start it"
+    ):
+        launcher.start(node_process.NodeSpec("b", nodes.idle))

@@ -23,6 +23,8 @@ from tfquarl.program import restarts
 
 # What the user has to mend, or has asked for.
 _FINAL = (errors.ConfigError, errors.StorageError, errors.ParityError, errors.NumericalError, errors.StalePolicyError)
+# How multiprocessing tells of a process whose fork server has died.
+_LOST = 255
 _FINAL_NAMES = frozenset(kind.__name__ for kind in _FINAL)
 
 
@@ -132,7 +134,7 @@ class Crew:
                 self.launch(name)
 
     def _note_end(self, name: str, code: int | None, is_interrupted: bool) -> None:
-        reason, is_final = self._errors.get(name, (f"exit code {code}", False))
+        reason, is_final = self._errors.get(name, (_describe(code), False))
         is_orderly = name not in self._errors and code == 0
         has_finished = name == "learner" and self._progress.final_version is not None
         if is_orderly and (name in self._ending or is_interrupted or has_finished):
@@ -166,6 +168,10 @@ class Crew:
         self._waiting.discard(name)
         self._ended.add(name)
         self._on_state(name, "ended")
+
+
+def _describe(code: int | None) -> str:
+    return "it was lost when the fork server died" if code == _LOST else f"exit code {code}"
 
 
 def _log(name: str) -> str:

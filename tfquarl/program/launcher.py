@@ -21,6 +21,7 @@ import threading
 import time
 from typing import Any
 
+from tfquarl.core import deadline
 from tfquarl.core import errors
 from tfquarl.program import channel
 from tfquarl.program import node_process
@@ -35,6 +36,9 @@ _ENVIRONMENT = {
 }
 
 _OPENING_TICK_SEC = 0.1
+_OPENING_SEC = 300.0  # of a machine that is busy with other things
+_START_SEC = 60.0  # for a fork
+_KILLED_SEC = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +85,11 @@ class LocalLauncher:
         self._preload = preload
         self._opening: threading.Thread | None = None
         self._failure: Exception | None = None
+        self._caller = deadline.Caller(_START_SEC)
         self.nodes: list[RunningNode] = []
 
     def open(self, wanted: Callable[[], bool] = lambda: True) -> bool:
-        """Starts the fork server and waits until it has imported what the nodes share, or until `wanted` says no.
+        """Starts a fork server and waits until it has imported what the nodes share, or until `wanted` says no.
 
         Args:
           wanted: asked a few times a second whether to go on waiting.
@@ -93,19 +98,30 @@ class LocalLauncher:
           Whether nodes can be started; if not, `close` ends what was begun.
 
         Raises:
-          NodeFailedError: the fork server died.
+          NodeFailedError: the fork server died, or took too long.
         """
+        self._failure = None
+        end = time.perf_counter() + _OPENING_SEC
         self._opening = threading.Thread(target=self._start_fork_server, name="fork-server", daemon=True)
         self._opening.start()
         while self._opening.is_alive():
             if not wanted():
                 return False
+            if time.perf_counter() >= end:
+                raise errors.NodeFailedError(
+                    f"the fork server did not import {', '.join(self._preload)} within {_OPENING_SEC:.0f} s; is there enough memory?"
+                )
             self._opening.join(_OPENING_TICK_SEC)
         if self._failure is not None:
             raise errors.NodeFailedError(
                 f"the fork server died while it imported {', '.join(self._preload)}: {self._failure}; is there enough memory?"
             )
         return True
+
+    def has_fork_server(self) -> bool:
+        """Whether the fork server lives; where it has died, so have the nodes, for all that can be told of them."""
+        pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+        return pid is not None and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
     def _start_fork_server(self) -> None:
         """Has the fork server make one empty process: it answers when it has imported everything."""
@@ -128,6 +144,9 @@ class LocalLauncher:
           spec: of the node.
           server_address: of the Reverb server, 'host:port'.
           start: what the node goes on from.
+
+        Raises:
+          NodeFailedError: the fork server died meanwhile, or does not answer.
         """
         self.nodes = [node for node in self.nodes if node.spec.name != spec.name]
         ours, theirs = self._context.Pipe(duplex=False)
@@ -137,7 +156,15 @@ class LocalLauncher:
             name=spec.name,
             daemon=False,
         )
-        _start_with_signals_held(process)
+        try:
+            self._caller.call("", _start_with_signals_held, process)
+        except (OSError, EOFError, errors.RemoteTimeoutError) as error:
+            why = (
+                f"did not answer within {_START_SEC:.0f} s" if isinstance(error, errors.RemoteTimeoutError) else "died"
+            )
+            raise errors.NodeFailedError(
+                f"{spec.name}: the fork server {why} when it was to start it; is there enough memory?"
+            ) from error
         theirs.close()
         node = RunningNode(spec, process, ours)
         self.nodes.append(node)
@@ -197,7 +224,7 @@ class LocalLauncher:
             node.process.join(max(0.0, deadline - time.perf_counter()))
             if node.is_alive:
                 node.process.kill()
-                node.process.join()
+                node.process.join(_KILLED_SEC)  # not longer: a fork server that is stuck tells of no end
                 killed.append(node.spec.name)
             self.kill(node)
         return killed

@@ -35,6 +35,7 @@ _LAST_STOP_SEC = 3.0  # for the others, in the middle of a conversion maybe that
 _FAILED_SEC = 15.0
 
 _LAST = ("converter", "evaluator")
+_FORK_SERVER = "fork_server"
 
 
 class Supervisor:
@@ -119,12 +120,7 @@ class Supervisor:
     def _start(self) -> bool:
         """Starts all nodes, the server first; False if the user interrupted that."""
 
-        def is_wanted() -> bool:
-            self._on_tick()
-            self._notice_interrupt()
-            return not self._is_interrupted
-
-        if not self._launcher.open(is_wanted):
+        if not self._launcher.open(self._is_wanted):
             return False
         server, *others = [spec.name for spec in self._nodes]
         self._crew.launch(server)
@@ -136,6 +132,12 @@ class Supervisor:
         for name in others:
             self._crew.launch(name)
         return True
+
+    def _is_wanted(self) -> bool:
+        """Asked while the fork server starts."""
+        self._on_tick()
+        self._notice_interrupt()
+        return not self._is_interrupted
 
     def _end(self, status: budget_lib.Status) -> budget_lib.Status:
         """Ends all nodes in order; the status, which an interrupt of the final evaluation changes."""
@@ -176,7 +178,17 @@ class Supervisor:
         self._handle_messages()  # after that look: the last words of the dead came before their end
         self._notice_interrupt()
         self._on_tick()
+        if not (self._is_interrupted or self._launcher.has_fork_server()):
+            self._replace_fork_server()
         self._crew.look_after(dead, self._is_interrupted)
+
+    def _replace_fork_server(self) -> None:
+        """Starts another one, from which those nodes come again that died with it."""
+        logging.warning(
+            "The fork server died, and with it every process of the run; they are started again from a new one"
+        )
+        self._count_restart(_FORK_SERVER)
+        self._launcher.open(self._is_wanted)
 
     def _handle_messages(self) -> None:
         for node, message in self._launcher.receive():
