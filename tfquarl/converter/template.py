@@ -13,6 +13,7 @@ from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import affine
 from tfquarl.quantization import calibration
 from tfquarl.quantization import recipe as recipe_lib
+from tfquarl.quantization import scratch as scratch_lib
 from tfquarl.runtime import flatbuffer
 
 _MIN_SCALE = 1e-30
@@ -95,6 +96,7 @@ class Template:
           recipe: of the policy.
         """
         self._model = bytearray(model)
+        self._scratch = scratch_lib.Scratch()
         self._architecture = architecture
         self._recipe = recipe
         layout = flatbuffer.read_layout(model)
@@ -166,7 +168,9 @@ class Template:
         for layer, output_range in zip(self._layers, ranges):
             largest = _largest(core[f"{layer.name}/kernel"])
             scales = self._layer_scales(layer, core, source.scale, max(-low, high), largest)
-            affine.quantize_kernel(core[f"{layer.name}/kernel"], largest, scales.kernel, layer.kernel.values)
+            affine.quantize_kernel(
+                core[f"{layer.name}/kernel"], largest, scales.kernel, layer.kernel.values, self._scratch
+            )
             layer.kernel.set_scale(scales.kernel)
             layer.bias.values[...] = affine.quantize_bias(core[f"{layer.name}/bias"], scales.bias, layer.bias.dtype)
             layer.bias.set_scale(scales.bias)
@@ -199,7 +203,7 @@ class Template:
             for layer, activation in zip(self._layers, activations)
         ]
         try:
-            return calibration.output_ranges(layers, observations)
+            return calibration.output_ranges(layers, observations, self._scratch)
         except OverflowError as error:
             name = self._layers[error.args[0]].name
             raise errors.NumericalError(f"layer '{name}' overflows on the calibration observations") from error
