@@ -31,6 +31,8 @@ _NUM_OBSERVATIONS = 512
 # Share of random actions, and noise as a share of the action's half range: what a collector keeps for most of a run.
 _EPSILON, _SIGMA = 0.1, 0.2
 _REPLAY_SIZE = 200_000
+# As in configs/gin/agent/d4pg_3x2048.gin.
+TARGET_UPDATE_TAU, TARGET_UPDATE_PERIOD = 0.02, 4
 _ROWS_PER_ITEM = 8  # as in configs/gin/base.gin
 
 
@@ -65,6 +67,8 @@ class BenchmarkTask:
         return d4pg_builder.D4pgBuilder(
             policy_hidden_sizes=self.hidden_sizes,
             critic_hidden_sizes=self.hidden_sizes,
+            target_update_tau=TARGET_UPDATE_TAU,
+            target_update_period=TARGET_UPDATE_PERIOD,
             sigma_min=_SIGMA,
             sigma_max=_SIGMA,
         )

@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from tfquarl.experiments import benchmark_task
+
 _EPSILON = 0.1
 _LEARNING_RATE = 3e-4
 _GAMMA = 0.99
-_TAU = 0.005
+# As in `benchmark_task`: neither side follows its target networks more often than the other.
+_TAU, _PERIOD = benchmark_task.TARGET_UPDATE_TAU, benchmark_task.TARGET_UPDATE_PERIOD
 
 
 def load_environment(name: str, seed: int | None = None) -> Any:
@@ -96,6 +99,7 @@ def _make_dqn(time_step_spec: Any, action_spec: Any, hidden_sizes: tuple[int, ..
         tf.keras.optimizers.legacy.Adam(_LEARNING_RATE),
         epsilon_greedy=_EPSILON,
         target_update_tau=_TAU,
+        target_update_period=_PERIOD,
         gamma=_GAMMA,
         train_step_counter=counter,
     )
@@ -117,6 +121,7 @@ def _make_ddpg(time_step_spec: Any, action_spec: Any, hidden_sizes: tuple[int, .
         tf.keras.optimizers.legacy.Adam(_LEARNING_RATE),
         tf.keras.optimizers.legacy.Adam(_LEARNING_RATE),
         target_update_tau=_TAU,
+        target_update_period=_PERIOD,
         gamma=_GAMMA,
         train_step_counter=counter,
     )
