@@ -47,7 +47,7 @@ def _times(**cpu_sec):
 
 
 def test_without_counters_energy_is_cpu_time_times_watts(tmp_path):
-    config = _config(tmp_path, watts_per_core=10.0, region="X", grid_g_per_kwh={"X": 360.0, "Y": 1.0})
+    config = _config(tmp_path, watts_per_core=10.0, region="X", grid_g_per_kwh={"X": 360.0, "Y": 1.0}, grid_source="Z")
     now = [5.0]
     cpu_time = _times(learner=60.0, collector_0=30.0, collector_1=10.0)
     meter = energy.EnergyMeter(config, cpu_time, lambda: now[0], cores=2)
@@ -67,6 +67,7 @@ def test_without_counters_energy_is_cpu_time_times_watts(tmp_path):
         idle_share=0.0,
         region="X",
         grid_g_per_kwh=360.0,
+        grid_source="Z",
     )
 
 

@@ -2,9 +2,12 @@
 
 import os
 
+import pytest
+
 from tfquarl.metrics import energy
 from tfquarl.metrics import names
 from tfquarl.program import energy_monitor
+from tfquarl.program import gin_loading
 from tfquarl.testing import memory_metrics
 
 _CPU_SEC = {"collector_0": 1.0, "collector_1": 3.0, "learner": 1.0}
@@ -73,3 +76,51 @@ def test_the_summary_looks_once_more_and_tells_energy_per_step():
     assert run.meter.samples == [["launcher"]] * 2
     assert summary["joules_per_env_step"] == 0.25 and summary["joules_by_role"]["collector"] == 40.0
     assert run.monitor.summary(0)["joules_per_env_step"] is None
+
+
+# Kilograms that codecarbon 3.2.7 gives offline for one kWh: Emissions(DataSource()).get_country_emissions(Energy.from_energy(kWh=1.0), ...).
+_CODECARBON_KG = {
+    "AUS": 0.548692,
+    "BRA": 0.098348,
+    "CAN": 0.170043,
+    "CHE": 0.034843,
+    "CHN": 0.582317,
+    "DEU": 0.38095,
+    "ESP": 0.17405,
+    "FIN": 0.079158,
+    "FRA": 0.056039,
+    "GBR": 0.237589,
+    "IND": 0.713441,
+    "IRL": 0.290805,
+    "ITA": 0.330718,
+    "JPN": 0.485392,
+    "KOR": 0.430567,
+    "NLD": 0.267622,
+    "NOR": 0.03008,
+    "POL": 0.661926,
+    "SGP": 0.470783,
+    "SWE": 0.040695,
+    "USA": 0.369473,
+    "ZAF": 0.707686,
+}
+
+
+def _run_of_one_kwh(region, tmp_path):
+    bindings = [f"EnergyConfig.region = '{region}'", f"EnergyConfig.powercap = '{tmp_path}'"]
+    config = gin_loading.load(["configs/gin/experiments/dqn_cartpole_int8.gin"], bindings).experiment.energy
+    meter = energy.EnergyMeter(config, lambda pid: 3.6e6 / config.watts_per_core)
+    meter.sample({"learner": 2**22 + 1})
+    return meter.report()
+
+
+@pytest.mark.parametrize("region", _CODECARBON_KG)
+def test_carbon_is_that_of_codecarbon(region, tmp_path):
+    report = _run_of_one_kwh(region, tmp_path)
+    assert report.joules == pytest.approx(3.6e6)
+    assert report.kg_co2e == pytest.approx(_CODECARBON_KG[region], abs=0.0005)  # whole grams are configured
+    assert "codecarbon 3.2.7" in report.grid_source
+
+
+def test_every_configured_country_is_compared_with_codecarbon():
+    config = gin_loading.load(["configs/gin/experiments/dqn_cartpole_int8.gin"]).experiment.energy
+    assert set(config.grid_g_per_kwh) == {*_CODECARBON_KG, energy.WORLD}

@@ -26,6 +26,7 @@ IDLE = "idle"
 
 WORLD = "WORLD"
 WORLD_G_PER_KWH = 480.0
+UNNAMED_SOURCE = "not named"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +40,7 @@ class EnergyConfig:
         alone; used where RAPL can't be read.
       region: where the electricity comes from; a key of `grid_g_per_kwh`.
       grid_g_per_kwh: grams of CO2 equivalent per kWh of electricity by region.
+      grid_source: where those grams are from, in words, for summary.json.
       powercap: where Linux keeps the RAPL counters.
     """
 
@@ -46,6 +48,7 @@ class EnergyConfig:
     idle_share: float = 0.0
     region: str = WORLD
     grid_g_per_kwh: Mapping[str, float] = dataclasses.field(default_factory=lambda: {WORLD: WORLD_G_PER_KWH})
+    grid_source: str = UNNAMED_SOURCE
     powercap: str = "/sys/class/powercap"
 
     def __post_init__(self) -> None:
@@ -82,6 +85,7 @@ class EnergyReport:
       idle_share: likewise.
       region: what the carbon assumes.
       grid_g_per_kwh: of that region.
+      grid_source: where that figure is from.
     """
 
     source: str
@@ -94,6 +98,7 @@ class EnergyReport:
     idle_share: float | None
     region: str
     grid_g_per_kwh: float
+    grid_source: str = UNNAMED_SOURCE
 
     @property
     def cpu_sec_by_role(self) -> dict[str, float]:
@@ -174,6 +179,7 @@ class EnergyMeter:
             idle_share=None if is_measured else config.idle_share,
             region=config.region,
             grid_g_per_kwh=config.g_per_kwh,
+            grid_source=config.grid_source,
         )
 
     def _estimate(self, cpu_sec: Mapping[str, float], wall_sec: float) -> dict[str, float]:
