@@ -12,6 +12,7 @@ from tfquarl.converter import policy_converter
 from tfquarl.converter import reference_process
 from tfquarl.core import errors
 from tfquarl.core import records
+from tfquarl.networks import q_centering
 from tfquarl.quantization import recipe as recipe_lib
 
 _OBSERVATIONS = np.random.default_rng(0).standard_normal((64, 5), np.float32)
@@ -40,6 +41,18 @@ def _verdict(
     converter = policy_converter.PolicyConverter(architecture, recipe_lib.float32(), True, reference)
     model = converter.convert(records.PolicySnapshot(1, 1, changed))
     return parity_gate.ParityGate(config).check(architecture, variables, model, _OBSERVATIONS)
+
+
+def test_int8_copy_of_a_categorical_policy_passes(reference: reference_process.ReferenceProcess):
+    architecture = policies.architecture("categorical")
+    random = policies.variables(architecture, np.random.default_rng(1), scales_observations=False)
+    variables = q_centering.center(architecture, random)
+    converter = policy_converter.PolicyConverter(architecture, recipe_lib.static_wi8_ai8(), True, reference)
+    calibration = np.random.default_rng(2).standard_normal((256, 5), np.float32)
+    model = converter.convert(records.PolicySnapshot(1, 1, variables), calibration)
+    report = parity_gate.ParityGate(_CONFIG).check(architecture, variables, model, _OBSERVATIONS)
+    assert report.passed
+    assert 0 < report.figures["q_error_mean_share"] < 0.05 and report.figures["greedy_agreement"] > 0.95
 
 
 @pytest.mark.parametrize("head", ["action", "q_values"])

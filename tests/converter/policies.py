@@ -10,7 +10,11 @@ KINDS = ("random", "zero biases", "some zero biases", "constant kernels", "zero 
 def architecture(
     head: str = "action", hidden_sizes: tuple[int, ...] = (16, 16), activation: str = "relu", high: float = 1.0
 ) -> architecture_lib.PolicyArchitecture:
-    """An architecture with 5 observation features and 3 outputs; actions are in [-1, high]."""
+    """An architecture with 5 observation features and 3 outputs; actions are in [-1, high], 'categorical' has 21 atoms on [0, 10]."""
+    if head == "categorical":
+        return architecture_lib.PolicyArchitecture(
+            5, hidden_sizes, 3, "q_values", activation, num_atoms=21, v_min=0.0, v_max=10.0
+        )
     bounds = ((-1.0,) * 3, (high,) * 3) if head == "action" else (None, None)
     return architecture_lib.PolicyArchitecture(5, hidden_sizes, 3, head, activation, *bounds)
 

@@ -41,9 +41,11 @@ def _snapshot(architecture, version: int = 1, **kwargs) -> records.PolicySnapsho
     return records.PolicySnapshot(version, 10 * version, variables)
 
 
-@pytest.mark.parametrize("head", ["action", "q_values"])
+@pytest.mark.parametrize("head", ["action", "q_values", "categorical"])
 @pytest.mark.parametrize("name", recipe_lib.NAMES)
-def test_converted_policy_acts_like_the_float_one(reference: reference_process.ReferenceProcess, name: str, head: str):
+def test_converted_policy_acts_like_the_float_one(
+    reference: reference_process.ReferenceProcess, name: str, head: str, caplog: pytest.LogCaptureFixture
+):
     architecture = policies.architecture(head, (64, 48), high=2.0)
     converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(name), True, reference)
     for version in (1, 2):
@@ -53,7 +55,15 @@ def test_converted_policy_acts_like_the_float_one(reference: reference_process.R
         got = interpreter.PolicyInterpreter(model, len(_OBSERVATIONS))(_OBSERVATIONS)
         assert np.abs(got - expected).max() < _TOLERANCES[name] * max(1, np.abs(expected).max() / 3)
         layout = flatbuffer.read_layout(model)
-        assert (layout.tensors[layout.input].name, layout.output_name) == ("observation", head)
+        assert (layout.tensors[layout.input].name, layout.output_name) == ("observation", architecture.head)
+    assert "take TFLiteConverter's time" not in caplog.text
+
+
+@pytest.mark.parametrize("recipe", [recipe_lib.static_wi8_ai8("int8"), recipe_lib.from_name("ptq_wi4_ai8")])
+def test_categorical_policy_has_a_float_end(recipe: recipe_lib.Recipe):
+    converter = policy_converter.PolicyConverter(policies.architecture("categorical"), recipe)
+    with pytest.raises(errors.ConversionError, match="ends with a softmax in float32; use a recipe of 8 or 16 bits"):
+        converter.prepare()
 
 
 @pytest.mark.parametrize("high", [1.0, 2.0], ids=["unit bounds", "other bounds"])

@@ -10,9 +10,13 @@ from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.export import acting
 from tfquarl.export import edge_model
+from tfquarl.export import float_graph
 from tfquarl.export import float_variables
 from tfquarl.export import run_source
+from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import numpy_policy
 from tfquarl.quantization import recipe as recipe_lib
+from tfquarl.runtime import flatbuffer
 from tfquarl.runtime import integer_core
 from tfquarl.testing import tiny_policies
 
@@ -103,3 +107,26 @@ def test_a_manifest_without_architecture_is_refused(cartpole: run_source.Archive
     manifest = {"environment": cartpole.spec.to_json()}
     with pytest.raises(errors.ArtifactError, match="'architecture'"):
         run_source.open_policy(dataclasses.replace(cartpole.artifact, manifest=manifest), cartpole.reference)
+
+
+def test_a_categorical_policy_goes_into_a_bundle_with_a_float_end():
+    policy = tiny_policies.cartpole_policy()
+    architecture = architecture_lib.PolicyArchitecture(4, (8,), 2, "q_values", num_atoms=5, v_min=0.0, v_max=10.0)
+    generator = np.random.default_rng(0)
+    variables = {
+        name: generator.normal(size=s).astype(np.float32) for name, s in architecture.variable_shapes().items()
+    }
+    snapshot = records.PolicySnapshot(3, 30, variables)
+    models, missing = run_source.make_models(architecture, snapshot, policy.observations, {}, "ptq_wi4_ai8")
+    assert sorted(models) == sorted(recipe_lib.NAMES)
+    assert "ends with a softmax in float32" in missing["ptq_wi4_ai8"]
+    np.testing.assert_array_equal(
+        float_variables.read_variables(architecture, models["float32"])["head/kernel"], variables["head/kernel"]
+    )
+    graph = float_graph.FloatGraph(
+        models["static_wi8_ai8"], flatbuffer.read_layout(models["static_wi8_ai8"]), variables
+    )
+    expected = numpy_policy.forward(architecture, variables, policy.observations)["output"]
+    np.testing.assert_allclose(graph.run(policy.observations)[-1], expected, rtol=1e-3, atol=1e-3)
+    with pytest.raises(errors.ConversionError, match="no integer core to cut out"):
+        edge_model.make_edge_model(models["static_wi8_ai8"], "int8", "q_values", {})

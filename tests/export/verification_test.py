@@ -144,3 +144,8 @@ def test_tolerance_goes_by_the_model(given: float | None, dtype: str | None, gai
     )
     model = edge_model.EdgeModel(b"", "float32", "action", (), core)
     assert verification.VerificationConfig(given).tolerance(model) == tolerance
+
+
+def test_float_end_behind_integer_layers_is_no_float_model():
+    model = edge_model.EdgeModel(b"", "float32", "q_values", (("QUANTIZE", 1), ("SOFTMAX", 1)), None)
+    assert verification.VerificationConfig().tolerance(model) == 8

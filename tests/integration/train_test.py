@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tfquarl.program import archive
+from tfquarl.runtime import model_info
 from tfquarl.testing import train_process
 
 _ENDLESS = "Experiment.num_env_steps = 1_000_000_000"
@@ -193,6 +194,22 @@ def test_in_one_process_a_run_goes_on_too(tmp_path):
     assert (summary["status"], summary["num_resumes"]) == ("completed", 1)
     assert summary["env_steps"] >= 400 and steps == sorted(steps)
     assert summary["train_steps"] >= 8 * (400 - 64 - 16) // 16  # by all transitions, those of the first run too
+
+
+def test_in_one_process_a_categorical_agent_collects_by_int8_policies(tmp_path):
+    with train_process.TrainProcess(
+        tmp_path / "run",
+        "Experiment.num_env_steps = 200",
+        gin_files=("configs/gin/agent/dqn_categorical.gin", "configs/gin/scale/debug.gin"),
+    ) as run:
+        assert run.finish() == 0, run.stderr
+    assert run.rows("collect/")[-1]["values"]["Policy/version"] > 1
+    converted = [row["values"] for row in run.rows("convert")]
+    assert [values["Parity/is_passed"] for values in converted] == [1.0] * len(converted)
+    artifact = archive.load(run.run_dir, "latest")
+    assert (artifact.recipe, artifact.manifest["architecture"]["num_atoms"]) == ("static_wi8_ai8", 51)
+    operators = model_info.model_info(artifact.model).operators
+    assert operators[-5:] == ("RESHAPE", "SOFTMAX", "MUL", "SUM", "RESHAPE")
 
 
 def _results(run):

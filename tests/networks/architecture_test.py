@@ -39,6 +39,21 @@ def test_action_architecture():
     assert middle.dtype == half_range.dtype == np.float32
 
 
+def test_categorical_architecture():
+    architecture = architecture_lib.q_architecture(DISCRETE, (4,), num_atoms=5, v_min=-1.0, v_max=1.0)
+    assert (architecture.is_categorical, architecture.output_size, architecture.head_size) == (True, 3, 15)
+    assert architecture.variable_shapes()["head/kernel"] == (4, 15)
+    assert architecture.atoms().tolist() == [-1, -0.5, 0, 0.5, 1]
+    assert not architecture_lib.q_architecture(DISCRETE, (4,)).is_categorical
+
+
+def test_categorical_values_by_hand():
+    architecture = architecture_lib.PolicyArchitecture(1, (1,), 2, "q_values", num_atoms=3, v_min=0.0, v_max=2.0)
+    # Of weights 1 : 1 : 2 and 0 : 1 : 0; the large logits overflow without a shift.
+    logits = np.log([[1, 1, 2, 1, 1e30, 1]]).astype(np.float32) + np.float32([0, 0, 0, 1000, 1000, 1000])
+    np.testing.assert_allclose(numpy_policy.expected_values(architecture, logits), [[1.25, 1.0]], rtol=1e-6)
+
+
 def test_kind_of_actions_must_fit():
     with pytest.raises(ValueError, match="dm_control:two-go: a Q network needs discrete"):
         architecture_lib.q_architecture(CONTINUOUS, (5,))
@@ -51,8 +66,9 @@ def test_kind_of_actions_must_fit():
     [
         architecture_lib.q_architecture(DISCRETE, (5, 4)),
         architecture_lib.action_architecture(CONTINUOUS, (5,), "tanh"),
+        architecture_lib.q_architecture(DISCRETE, (5,), num_atoms=51, v_min=-1.0, v_max=1.0),
     ],
-    ids=["q_values", "action"],
+    ids=["q_values", "action", "categorical"],
 )
 def test_comes_back_from_json(architecture: architecture_lib.PolicyArchitecture):
     value = json.loads(json.dumps(architecture.to_json()))
@@ -71,6 +87,13 @@ def test_comes_back_from_json(architecture: architecture_lib.PolicyArchitecture)
         pytest.param({"head": "action"}, "needs action_low and action_high of length 3", id="action without bounds"),
         pytest.param(
             {"head": "action", "action_low": (0.0,), "action_high": (1.0,)}, "of length 3", id="too few bounds"
+        ),
+        pytest.param({"num_atoms": 0}, "num_atoms > 1 needs", id="no atom"),
+        pytest.param({"num_atoms": 3, "v_min": 1.0, "v_max": 1.0}, "3 atoms on .1.0, 1.0.", id="no room for atoms"),
+        pytest.param(
+            {"head": "action", "action_low": (0.0,) * 3, "action_high": (1.0,) * 3, "num_atoms": 3, "v_max": 1.0},
+            "for head 'action'",
+            id="actions with atoms",
         ),
     ],
 )

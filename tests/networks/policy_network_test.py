@@ -11,6 +11,7 @@ from tfquarl.networks import policy_network
 
 Q = architecture_lib.PolicyArchitecture(3, (5, 4), 2, "q_values")
 ACTION = architecture_lib.PolicyArchitecture(3, (6,), 2, "action", "tanh", (-1.0, 0.0), (1.0, 10.0))
+CATEGORICAL = architecture_lib.PolicyArchitecture(3, (5, 4), 2, "q_values", num_atoms=7, v_min=-3.0, v_max=5.0)
 
 
 def _variables(architecture: architecture_lib.PolicyArchitecture) -> dict[str, np.ndarray]:
@@ -20,7 +21,7 @@ def _variables(architecture: architecture_lib.PolicyArchitecture) -> dict[str, n
     }
 
 
-@pytest.mark.parametrize("architecture", [Q, ACTION], ids=["q_values", "action"])
+@pytest.mark.parametrize("architecture", [Q, ACTION, CATEGORICAL], ids=["q_values", "action", "categorical"])
 class TestPolicyNetwork:
     def test_computes_what_the_numpy_policy_computes(self, architecture: architecture_lib.PolicyArchitecture) -> None:
         variables = _variables(architecture)

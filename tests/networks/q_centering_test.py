@@ -41,3 +41,22 @@ def test_an_action_head_is_left_alone():
     centered = q_centering.center(architecture, variables)
     for name, value in variables.items():
         assert centered[name] is value
+
+
+def test_logits_of_a_categorical_policy_by_hand():
+    architecture = architecture_lib.PolicyArchitecture(1, (1,), 2, "q_values", num_atoms=2, v_min=0.0, v_max=1.0)
+    variables = _variables(architecture)
+    variables["head/kernel"] = np.array([[3.0, 5.0, 1.0, 9.0]], np.float32)
+    variables["head/bias"] = np.array([10.0, 14.0, 0.0, 2.0], np.float32)
+    centered = q_centering.center(architecture, variables)
+    np.testing.assert_array_equal(centered["head/kernel"], [[-1.0, 1.0, -4.0, 4.0]])
+    np.testing.assert_array_equal(centered["head/bias"], [-2.0, 2.0, -1.0, 1.0])
+
+
+def test_values_of_a_categorical_policy_stay():
+    architecture = architecture_lib.PolicyArchitecture(4, (16,), 3, "q_values", num_atoms=11, v_min=0.0, v_max=10.0)
+    variables = _variables(architecture)
+    observations = np.random.default_rng(1).normal(size=(50, 4)).astype(np.float32)
+    before = numpy_policy.forward(architecture, variables, observations)["output"]
+    after = numpy_policy.forward(architecture, q_centering.center(architecture, variables), observations)["output"]
+    np.testing.assert_allclose(after, before, atol=1e-4)

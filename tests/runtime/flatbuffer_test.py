@@ -9,6 +9,7 @@ import pytest
 from tests.runtime import policy_files
 from tfquarl.core import errors
 from tfquarl.runtime import flatbuffer
+from tfquarl.runtime import model_editor
 from tfquarl.runtime import operator_rules
 
 _FLOAT = policy_files.float32_policy()
@@ -83,6 +84,7 @@ def _changed_operator(layout: flatbuffer.ModelLayout, index: int, **changes) -> 
 
 
 _LAYOUT = flatbuffer.read_layout(_INT8)
+_CATEGORICAL = flatbuffer.read_layout(policy_files.categorical_policy())
 _HEAD = next(tensor.index for tensor in _LAYOUT.tensors if tensor.name == "head")
 
 
@@ -98,14 +100,49 @@ _HEAD = next(tensor.index for tensor in _LAYOUT.tensors if tensor.name == "head"
         (_changed_operator(_LAYOUT, 0, inputs=(_HEAD,)), "out of order"),
         (_changed_operator(_LAYOUT, 3, inputs=(0, 0)), "which no policy has"),
         (dataclasses.replace(_LAYOUT, output=_LAYOUT.input), "nothing computes its output"),
+        (_changed_tensor(_CATEGORICAL, "logits/by_action", shape=(2, 2)), "RESHAPE.* which don't fit"),
+        (_changed_tensor(_CATEGORICAL, "expected_values", shape=(1, 2)), "SUM.* which don't fit"),
+        (_changed_tensor(_CATEGORICAL, "probabilities", shape=(2, 1)), "SOFTMAX.* which don't fit"),
+        (_changed_tensor(_CATEGORICAL, "expected_values/axis", data_start=0), "out of order"),
     ],
-    ids=["shape", "type", "no scale", "two scales", "zero point", "output", "input", "number of inputs", "no output"],
+    ids=[
+        "shape",
+        "type",
+        "no scale",
+        "two scales",
+        "zero point",
+        "output",
+        "input",
+        "number of inputs",
+        "no output",
+        "reshape",
+        "sum",
+        "softmax",
+        "computed axis",
+    ],
 )
 def test_operators_on_other_tensors_are_refused(layout: flatbuffer.ModelLayout, message: str):
     with pytest.raises(errors.ArtifactError, match=message):
         operator_rules.check_operators(layout)
 
 
-@pytest.mark.parametrize("model", [_FLOAT, _INT8], ids=["float32", "int8"])
+@pytest.mark.parametrize(
+    ("operator", "field", "value", "message"),
+    [
+        ("SOFTMAX", "beta", 2.0, "options of SOFTMAX are 2.0, need 1.0"),
+        ("SUM", "keepDims", False, "options of SUM are False, need True"),
+    ],
+    ids=["temperature", "lost dimension"],
+)
+def test_other_options_are_refused(operator: str, field: str, value: object, message: str):
+    editor = model_editor.ModelEditor(policy_files.categorical_policy())
+    setattr(dict(editor.operators)[operator].builtinOptions, field, value)
+    with pytest.raises(errors.ArtifactError, match=message):
+        flatbuffer.read_layout(editor.pack())
+
+
+@pytest.mark.parametrize(
+    "model", [_FLOAT, _INT8, policy_files.categorical_policy()], ids=["float32", "int8", "categorical"]
+)
 def test_policies_pass(model: bytes):
     operator_rules.check_operators(flatbuffer.read_layout(model))

@@ -9,6 +9,7 @@ import pytest
 
 from tests.runtime import policy_files
 from tfquarl.core import errors
+from tfquarl.runtime import flatbuffer
 from tfquarl.runtime import interpreter
 
 _OBSERVATIONS = np.random.default_rng(0).uniform(-1, 1, (8, policy_files.OBSERVATION_SIZE)).astype(np.float32)
@@ -54,6 +55,31 @@ def test_integer_ends_saturate():
     np.testing.assert_array_equal(far, edge)
 
 
+def _with_constant(model: bytes, name: str, value: list[int]) -> bytes:
+    tensor = next(tensor for tensor in flatbuffer.read_layout(model).tensors if tensor.name == name)
+    changed = bytearray(model)
+    tensor.values(changed)[...] = value
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("q_values/shape", [-1, 2]),
+        ("q_values/shape", [1, -1]),
+        ("q_values/shape", [-1, -1]),
+        ("q_values/shape", [0, 0]),
+        ("logits/by_action/shape", [-1, 1 << 30]),
+        ("expected_values/axis", [0]),
+        ("expected_values/axis", [7]),
+    ],
+    ids=["two columns", "one row", "no size", "nothing", "far too many columns", "sum of columns", "no such axis"],
+)
+def test_other_shapes_in_the_constants_are_refused(name: str, value: list[int]):
+    with pytest.raises(errors.ArtifactError):
+        interpreter.PolicyInterpreter(_with_constant(policy_files.categorical_policy(), name, value), 8)
+
+
 def test_observations_of_another_batch_size_are_refused():
     with pytest.raises(ValueError, match="broadcast"):
         interpreter.PolicyInterpreter(_MODELS["float32"][0], 2)(_OBSERVATIONS[:3])
@@ -92,8 +118,9 @@ def test_no_process_dies_of_altered_bytes():
 def _run_altered_models(num_models: int) -> tuple[int, int]:
     """Alters one to three bytes at random places, weighted to the structure; how many were refused and how many ran."""
     generator, num_refused, num_run = random.Random(0), 0, 0
+    models = [*(model for model, _ in _MODELS.values()), policy_files.categorical_policy()]
     for _ in range(num_models):
-        model = bytearray(_MODELS[generator.choice(list(_MODELS))][0])
+        model = bytearray(generator.choice(models))
         for _ in range(generator.randint(1, 3)):
             model[generator.randrange(len(model))] = generator.choice(
                 [0, 1, 2, 127, 128, 255, generator.randrange(256)]

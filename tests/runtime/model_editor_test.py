@@ -1,6 +1,7 @@
 """Tests of runtime.model_editor."""
 
 import numpy as np
+import pytest
 
 from tests.runtime import policy_files
 from tfquarl.runtime import flatbuffer
@@ -28,6 +29,14 @@ def test_operators_at_both_ends():
     names = [tensor.name for tensor in flatbuffer.read_layout(model).tensors]
     assert names[:5] == ["raw", "offset", "centred", "scale", "observation"]
     assert names[-4:] == ["half_range", "half", "middle", "bounded"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4], ids=["one observation", "a batch"])
+def test_mean_of_a_softmax_behind(batch_size: int):
+    policy = interpreter.PolicyInterpreter(policy_files.categorical_policy(), batch_size)
+    masses = np.exp(policy_files.expected(_OBSERVATIONS[:batch_size]))
+    expected = masses @ [3, 5] / masses.sum(axis=1)
+    np.testing.assert_allclose(policy(_OBSERVATIONS[:batch_size]), expected[:, np.newaxis], atol=1e-5)
 
 
 def test_constants_start_at_multiples_of_16():

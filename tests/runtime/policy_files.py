@@ -117,6 +117,17 @@ def int8_policy(io: str = "float32") -> bytes:
     return writer.finish(source, x)
 
 
+def categorical_policy() -> bytes:
+    """One action whose two logits are the outputs of the float32 policy, over atoms of value 3 and 5."""
+    editor = model_editor.ModelEditor(float32_policy())
+    editor.append_reshape(2, "logits/by_action")
+    editor.append_softmax("probabilities")
+    editor.append("MUL", np.float32([3, 5]), "atoms", "weighted_atoms")
+    editor.append_sum("expected_values")
+    editor.append_reshape(1, "q_values")
+    return editor.pack()
+
+
 def expected(observations: np.ndarray) -> np.ndarray:
     """What the float policy gives."""
     x = np.maximum(observations @ KERNELS[0].T + BIASES[0], 0)

@@ -67,10 +67,15 @@ class PolicyConverter:
         """Compiles the template, which takes 3 to 8 s; `convert` does it otherwise when it is first called.
 
         Raises:
-          ConversionError: TFLiteConverter refuses the architecture.
+          ConversionError: TFLiteConverter refuses the architecture, or the recipe can't have it.
         """
         if self._is_prepared:
             return
+        if self._architecture.is_categorical and (self._recipe.widths is not None or self._recipe.io == "int8"):
+            raise errors.ConversionError(
+                f"recipe '{self._recipe.name}' with {self._recipe.io} input and output: a categorical policy ends with a softmax in"
+                " float32; use a recipe of 8 or 16 bits with float32 input and output, or train with num_atoms = 1"
+            )
         if self._recipe.widths is not None:
             self._low_bit_template = self._make_low_bit_template(self._recipe.widths)
         elif self._recipe.io == "int8" and scaling_ops.has_action_scaling(self._architecture):

@@ -1,7 +1,8 @@
-"""The float ends of a policy around its converted core: observation scaling in front, action scaling behind.
+"""The float ends of a policy around its converted core: observation scaling in front, action scaling or mean values behind.
 
 One scale for all features is where integer policies lose most, so that observations are scaled per feature in float before they are
-quantized; and tanh's output, fixed at 1/128 per step, is mapped to the action bounds in float.
+quantized; and tanh's output, fixed at 1/128 per step, is mapped to the action bounds in float. The int8 softmax has steps of 1/256, where each of 51 atoms has a probability of about 1/51,
+so that a categorical policy's logits leave the integers too, and softmax and mean are float.
 """
 
 from collections.abc import Mapping
@@ -72,7 +73,21 @@ def add_scaling(
             editor.tensor(editor.output).name = "unit_action"
             editor.append("MUL", half_range, "action_scaling/half_range", "half_action")
             editor.append("ADD", middle, "action_scaling/middle", architecture.head)
+        if architecture.is_categorical:
+            _append_expected_values(editor, architecture)
     return editor.pack()
+
+
+def _append_expected_values(
+    editor: model_editor.ModelEditor, architecture: architecture_lib.PolicyArchitecture
+) -> None:
+    """q_values [1, num_actions] of logits [1, num_actions * num_atoms]: one row per action, softmax, times atoms, sum."""
+    editor.tensor(editor.output).name = "logits"
+    editor.append_reshape(architecture.num_atoms, "logits/by_action")
+    editor.append_softmax("probabilities")
+    editor.append("MUL", architecture.atoms(), "atoms", "weighted_atoms")
+    editor.append_sum("expected_values")
+    editor.append_reshape(architecture.output_size, architecture.head)
 
 
 def _name_tensors(editor: model_editor.ModelEditor, architecture: architecture_lib.PolicyArchitecture) -> None:

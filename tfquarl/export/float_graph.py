@@ -44,6 +44,13 @@ class FloatGraph:
             x = {"ADD": np.add, "SUB": np.subtract, "MUL": np.multiply}[operator.name](x, constants[0])
         elif operator.name == "TANH":
             x = np.tanh(x)
+        elif operator.name == "RESHAPE":
+            x = x.reshape(constants[0].astype(int))
+        elif operator.name == "SOFTMAX":
+            masses = np.exp(x - x.max(axis=1, keepdims=True))
+            x = masses / masses.sum(axis=1, keepdims=True)
+        elif operator.name == "SUM":
+            x = x.sum(axis=1, keepdims=True)
         return np.maximum(x, 0) if operator.activation == "relu" else x
 
     def run(self, x: np.ndarray, start: int = 0) -> list[np.ndarray]:

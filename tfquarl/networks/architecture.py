@@ -4,6 +4,7 @@ x = (observation - observation_scaling/offset) * observation_scaling/scale
 x = activation(x @ dense_i/kernel + dense_i/bias)          for i in 0 .. len(hidden_sizes) - 1
 y = x @ head/kernel + head/bias
 q_values = y                                               where head is 'q_values'
+q_values_a = sum_i atoms_i * softmax(y_a)_i                where it has num_atoms > 1, y_a being the num_atoms logits of action a
 action = middle + half_range * tanh(y)                     where head is 'action'
 """
 
@@ -31,6 +32,9 @@ class PolicyArchitecture:
       activation: of the hidden layers, 'relu' or 'tanh'.
       action_low: lower bounds [A] for head 'action', else None.
       action_high: upper bounds [A] for head 'action', else None.
+      num_atoms: of each action's value distribution (arXiv 1707.06887), of which 'q_values' are the means; 1: plain q_values.
+      v_min: value of the first atom.
+      v_max: value of the last atom; those between are evenly spaced.
     """
 
     observation_size: int
@@ -40,6 +44,9 @@ class PolicyArchitecture:
     activation: str = "relu"
     action_low: tuple[float, ...] | None = None
     action_high: tuple[float, ...] | None = None
+    num_atoms: int = 1
+    v_min: float = 0.0
+    v_max: float = 0.0
 
     def __post_init__(self) -> None:
         if self.activation not in ACTIVATIONS:
@@ -57,6 +64,21 @@ class PolicyArchitecture:
             )
         if self.head == "q_values" and bounds != (None, None):
             raise ValueError(f"head 'q_values' has no action bounds, got {bounds}")
+        if self.num_atoms < 1 or (self.is_categorical and not (self.head == "q_values" and self.v_min < self.v_max)):
+            raise ValueError(
+                f"num_atoms > 1 needs head 'q_values' and v_min < v_max, got {self.num_atoms} atoms on"
+                f" [{self.v_min}, {self.v_max}] for head '{self.head}'"
+            )
+
+    @property
+    def is_categorical(self) -> bool:
+        """Whether q_values are the means of value distributions over atoms."""
+        return self.num_atoms > 1
+
+    @property
+    def head_size(self) -> int:
+        """Units of the last dense layer: num_atoms for each output, those of one action side by side."""
+        return self.output_size * self.num_atoms
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -70,7 +92,7 @@ class PolicyArchitecture:
             "observation_scaling/offset": (size,),
             "observation_scaling/scale": (size,),
         }
-        for name, units in zip(self.layer_names, (*self.hidden_sizes, self.output_size)):
+        for name, units in zip(self.layer_names, (*self.hidden_sizes, self.head_size)):
             shapes[f"{name}/kernel"], shapes[f"{name}/bias"] = (size, units), (units,)
             size = units
         return shapes
@@ -79,6 +101,10 @@ class PolicyArchitecture:
         """Middle and half range of the action bounds, float32 [A] each; head 'action' only."""
         low, high = np.asarray(self.action_low, np.float64), np.asarray(self.action_high, np.float64)
         return ((high + low) / 2).astype(np.float32), ((high - low) / 2).astype(np.float32)
+
+    def atoms(self) -> np.ndarray:
+        """Values of the atoms, float32 [num_atoms]; categorical q_values only."""
+        return np.linspace(self.v_min, self.v_max, self.num_atoms, dtype=np.float32)
 
     def check_variables(self, variables: Mapping[str, np.ndarray], source: str) -> None:
         """Checks that `variables` are just the ones that this architecture has.
@@ -117,12 +143,14 @@ class PolicyArchitecture:
 
 
 def q_architecture(
-    spec: environment_spec.EnvironmentSpec, hidden_sizes: tuple[int, ...], activation: str = "relu"
+    spec: environment_spec.EnvironmentSpec, hidden_sizes: tuple[int, ...], activation: str = "relu", **atoms: Any
 ) -> PolicyArchitecture:
-    """The Q network for an environment with discrete actions."""
+    """The Q network for an environment with discrete actions; `atoms` are num_atoms, v_min and v_max where it is categorical."""
     if spec.num_actions is None:
         raise ValueError(f"{spec.name}: a Q network needs discrete actions, this task has continuous ones")
-    return PolicyArchitecture(spec.observation_size, tuple(hidden_sizes), spec.num_actions, "q_values", activation)
+    return PolicyArchitecture(
+        spec.observation_size, tuple(hidden_sizes), spec.num_actions, "q_values", activation, **atoms
+    )
 
 
 def action_architecture(

@@ -42,6 +42,8 @@ class PolicyNetwork(network.Network):
           quantization: of a network that is trained quantized, whose matrix products are float32 for exactness; None computes in float.
           train_step: gives the train steps made so far, for the delay of the quantization.
         """
+        if quantization is not None and architecture.is_categorical:
+            raise ValueError("a categorical policy is trained in float, got a quantization")
         if compute_dtype not in COMPUTE_DTYPES:
             raise ValueError(f"compute_dtype is '{compute_dtype}', needs one of {', '.join(COMPUTE_DTYPES)}")
         super().__init__(tf.TensorSpec([architecture.observation_size], tf.float32, "observation"), (), name)
@@ -100,11 +102,18 @@ class PolicyNetwork(network.Network):
         """What the first layer gets of observations [B, D]: float32 [B, D]."""
         return (observation - self._named["observation_scaling/offset"]) * self._named["observation_scaling/scale"]
 
+    def logits(self, observation: tf.Tensor) -> tf.Tensor:
+        """Logits [B, num_actions, num_atoms] of the value distributions for observations [B, D]; categorical policies only."""
+        self.create_variables()
+        return self._logits(observation)
+
     def call(
         self, observation: tf.Tensor, step_type: Any = None, network_state: Any = (), training: bool = False
     ) -> tuple[tf.Tensor, Any]:
         """q_values [B, num_actions] or actions [B, A], float32, of observations [B, D]."""
         del step_type
+        if self._architecture.is_categorical:
+            return tf.linalg.matvec(tf.nn.softmax(self._logits(observation)), self._architecture.atoms()), network_state
         x = self.scale_observation(observation)
         if self._quantized_layers is not None:
             x = self._quantized(x, training)
@@ -115,6 +124,10 @@ class PolicyNetwork(network.Network):
             middle, half_range = self._architecture.action_scaling()
             x = middle + half_range * x
         return x, network_state
+
+    def _logits(self, observation: tf.Tensor) -> tf.Tensor:
+        x = layers(self._architecture, self._named, self.scale_observation(observation), self._compute_dtype_name)
+        return tf.reshape(x, [-1, self._architecture.output_size, self._architecture.num_atoms])
 
     def activation_ranges(self) -> dict[str, tuple[float, float]]:
         """Least and largest value of each activation where the network now computes with quantized values; empty where in float."""
@@ -160,7 +173,7 @@ def layers(
       dtype: of the matrix products and of what passes between the hidden layers.
 
     Returns:
-      float32 [B, output_size].
+      float32 [B, head_size].
     """
     x = tf.cast(x, dtype)
     for name in architecture.layer_names:

@@ -18,9 +18,12 @@ OPERATORS = {
     6: "DEQUANTIZE",
     9: "FULLY_CONNECTED",
     18: "MUL",
+    22: "RESHAPE",
+    25: "SOFTMAX",
     28: "TANH",
     41: "SUB",
     55: "MAXIMUM",
+    74: "SUM",
     114: "QUANTIZE",
 }
 TYPES = {0: "float32", 1: "float16", 2: "int32", 4: "int64", 7: "int16", 9: "int8"}
@@ -28,7 +31,21 @@ ACTIVATIONS = {0: "none", 1: "relu"}
 MAX_TENSOR_BYTES = 1 << 30
 
 # Type code of an operator's options in the schema's union, and their number of fields.
-_OPTIONS = {0: (11, 2), 6: (38, 0), 9: (8, 6), 18: (21, 1), 28: (0, 0), 41: (28, 2), 55: (39, 0), 114: (89, 0)}
+_OPTIONS = {
+    0: (11, 2),
+    6: (38, 0),
+    9: (8, 6),
+    18: (21, 1),
+    22: (0, 0),
+    25: (9, 1),
+    28: (0, 0),
+    41: (28, 2),
+    55: (39, 0),
+    74: (27, 1),
+    114: (89, 0),
+}
+# Operators without a fused activation, whose one option has one right value: a softmax's beta, and whether a sum keeps its dimension.
+_NEEDED_OPTIONS = {25: ("f", 1.0), 74: ("?", True)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,6 +247,12 @@ def _read_activation(table: table_reader.TableReader, code: int) -> str:
     options = table.table(4, num_fields, what)
     if table.scalar(3, "B", 0) != (kind if options else 0):
         raise errors.ArtifactError(f"model: {what} are of another type")
+    if code in _NEEDED_OPTIONS:
+        kind, needed = _NEEDED_OPTIONS[code]
+        got = None if options is None else options.scalar(0, kind, type(needed)())
+        if got != needed:
+            raise errors.ArtifactError(f"model: {what} are {got}, need {needed}")
+        return ACTIVATIONS[0]
     if options is None or num_fields == 0:
         return ACTIVATIONS[0]
     activation = options.scalar(0, "b", 0)

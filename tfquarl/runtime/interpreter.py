@@ -118,4 +118,8 @@ def make_interpreter(
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise errors.ArtifactError(f"model: the runtime refuses it: {error}; was it altered?") from error
+    # Operators that reshape do so by constants, which tell a batch's shape only now.
+    shape = tuple(map(int, interpreter.get_output_details()[0]["shape"]))
+    if shape != (batch_size, layout.tensors[layout.output].shape[1]):
+        raise errors.ArtifactError(f"model: it gives {shape} for {batch_size} observations; the bytes were altered")
     return interpreter

@@ -124,12 +124,33 @@ class ModelEditor:
 
     def append(self, name: str, constant: np.ndarray, constant_name: str, output_name: str) -> None:
         """Puts `output OP constant` behind; a new tensor is the output. Arguments as of `prepend`."""
-        old = self.output
-        new = self.add_tensor(output_name, self.tensor(old).shape, "float32")
+        new = self.add_tensor(output_name, self.tensor(self.output).shape, "float32")
         operand = self.add_tensor(constant_name, constant.shape, "float32", constant)
-        self._graph.operators.append(self._elementwise(name, old, operand, new))
-        self._graph.outputs = [new]
-        self._model.signatureDefs[0].outputs[0].tensorIndex = new
+        self._append(self._elementwise(name, self.output, operand, new))
+
+    def append_reshape(self, num_columns: int, output_name: str) -> None:
+        """Puts a change to rows of `num_columns` behind, for any batch."""
+        shape = np.array([-1, num_columns], np.int32)
+        size = int(np.prod(self.tensor(self.output).shape))
+        new = self.add_tensor(output_name, [size // num_columns, num_columns], "float32")
+        operand = self.add_tensor(f"{output_name}/shape", shape.shape, "int32", shape)
+        self._append(self._operator("RESHAPE", 1, [self.output, operand], new, None))
+
+    def append_softmax(self, output_name: str) -> None:
+        """Puts a softmax of each row behind."""
+        options: Any = schema.SoftmaxOptionsT()
+        options.beta = 1.0
+        new = self.add_tensor(output_name, self.tensor(self.output).shape, "float32")
+        self._append(self._operator("SOFTMAX", 1, [self.output], new, options))
+
+    def append_sum(self, output_name: str) -> None:
+        """Puts the sum of each row behind, of shape [rows, 1]."""
+        options: Any = schema.ReducerOptionsT()
+        options.keepDims = True
+        axis = np.array([1], np.int32)
+        new = self.add_tensor(output_name, [int(self.tensor(self.output).shape[0]), 1], "float32")
+        operand = self.add_tensor(f"{output_name}/axis", axis.shape, "int32", axis)
+        self._append(self._operator("SUM", 1, [self.output, operand], new, options))
 
     def pack(self) -> bytes:
         """The flatbuffer, with operators, tensors, operator codes and buffers numbered by the order of their use."""
@@ -142,6 +163,11 @@ class ModelEditor:
         )
         builder.Finish(self._model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+    def _append(self, operator: Any) -> None:
+        self._graph.operators.append(operator)
+        self._graph.outputs = [operator.outputs[0]]
+        self._model.signatureDefs[0].outputs[0].tensorIndex = operator.outputs[0]
 
     def _code(self, operator: Any) -> int:
         code = self._model.operatorCodes[operator.opcodeIndex]
@@ -160,7 +186,7 @@ class ModelEditor:
         operator.opcodeIndex = len(self._model.operatorCodes) - 1
         operator.inputs, operator.outputs = inputs, [output]
         if options is not None:
-            operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{name.capitalize()}Options")
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
             operator.builtinOptions = options
         return operator
 

@@ -1,6 +1,7 @@
 """Which types and shapes the operators of a policy may have, so that no kernel meets a combination it wasn't written for."""
 
 from collections.abc import Sequence
+import math
 
 from tfquarl.core import errors
 from tfquarl.runtime import flatbuffer
@@ -20,6 +21,9 @@ _TYPES = {
     "SUB": {("float32", "float32", "float32")},
     "MUL": {("float32", "float32", "float32"), ("int8", "int8", "int8")},
     "MAXIMUM": {("float32", "float32", "float32")},
+    "RESHAPE": {("float32", "int32", "float32")},
+    "SOFTMAX": {("float32", "float32")},
+    "SUM": {("float32", "int32", "float32")},
 }
 
 
@@ -62,6 +66,11 @@ def _check_shapes(what: str, name: str, tensors: Sequence[flatbuffer.Tensor]) ->
         )
     elif name in ("ADD", "SUB", "MUL", "MAXIMUM"):
         fits = shapes[0] == shapes[2] and shapes[1] in (shapes[0], shapes[0][-1:])
+    elif name == "RESHAPE":
+        is_matrix = shapes[1] == (len(shapes[2]),) == (2,) and tensors[1].is_constant
+        fits = is_matrix and math.prod(shapes[0]) == math.prod(shapes[2])
+    elif name == "SUM":
+        fits = shapes[1] == (1,) and tensors[1].is_constant and shapes[2] == (shapes[0][0], 1)
     else:
         fits = shapes[0] == shapes[1]
     if not fits:

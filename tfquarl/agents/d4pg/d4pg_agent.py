@@ -12,7 +12,7 @@ from tf_agents.policies import gaussian_policy
 from tf_agents.trajectories import time_step as time_step_lib
 from tf_agents.utils import common
 
-from tfquarl.agents.d4pg import losses
+from tfquarl.agents import distributional
 from tfquarl.networks import critic_network as critic_network_lib
 from tfquarl.networks import policy_network as policy_network_lib
 
@@ -92,7 +92,7 @@ class D4pgAgent(tf_agent.TFAgent):
         self._actor_optimizer = actor_optimizer
         self._critic_optimizer = critic_optimizer
         self._settings = settings
-        self._atoms = losses.atoms(settings.v_min, settings.v_max, critic_network.num_atoms)
+        self._atoms = distributional.atoms(settings.v_min, settings.v_max, critic_network.num_atoms)
         self._update_targets = common.Periodically(
             self._move_targets, settings.target_update_period, "update_target_networks"
         )
@@ -165,13 +165,13 @@ class D4pgAgent(tf_agent.TFAgent):
         target_probabilities = tf.stop_gradient(self._target(next_time_step))
         scaled = self._policy_network.scale_observation(time_step.observation)
         logits, _ = self._critic_network((scaled, policy_step.action))
-        cross_entropy = losses.critic_loss(logits, target_probabilities)
+        cross_entropy = distributional.critic_loss(logits, target_probabilities)
         # A boundary between two episodes, which only a Trajectory can hold, teaches nothing.
         cross_entropy *= tf.cast(tf.logical_not(time_step.is_last()), tf.float32)
         weighted = cross_entropy if weights is None else weights * cross_entropy
         return (
             tf.reduce_mean(weighted),
-            losses.divergence(tf.stop_gradient(cross_entropy), target_probabilities),
+            distributional.divergence(tf.stop_gradient(cross_entropy), target_probabilities),
             time_step.observation,
         )
 
@@ -182,12 +182,12 @@ class D4pgAgent(tf_agent.TFAgent):
         scaled = self._target_policy_network.scale_observation(observation)
         logits, _ = self._target_critic_network((scaled, action))
         discount = self._settings.discount * next_time_step.discount
-        return losses.project(tf.nn.softmax(logits), next_time_step.reward, discount, self._atoms)
+        return distributional.project(tf.nn.softmax(logits), next_time_step.reward, discount, self._atoms)
 
     def _actor_loss(self, observation: tf.Tensor, training: bool = False) -> tf.Tensor:
         action, _ = self._policy_network(observation, training=training)
         logits, _ = self._critic_network((self._policy_network.scale_observation(observation), action))
-        return tf.reduce_mean(losses.actor_loss(logits, self._atoms))
+        return tf.reduce_mean(distributional.actor_loss(logits, self._atoms))
 
     def _apply(self, optimizer: Any, gradients: list[tf.Tensor], variables: list[tf.Variable]) -> None:
         if self._settings.gradient_clip_norm is not None:

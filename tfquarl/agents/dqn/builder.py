@@ -1,4 +1,4 @@
-"""Builder of deep Q-learning agents (arXiv 1312.5602): TF-Agents' `DqnAgent` and `DdqnAgent`, configured."""
+"""Builder of deep Q-learning agents (arXiv 1312.5602): TF-Agents' `DqnAgent` and `DdqnAgent`, configured, and the categorical one."""
 
 import dataclasses
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ _MIN_PRIORITY = 1e-3
 
 @dataclasses.dataclass(frozen=True)
 class DqnBuilder:
-    """Deep Q-learning with n-step returns, double Q-learning and prioritised replay as switches.
+    """Deep Q-learning with n-step returns, double Q-learning, prioritised replay and value distributions as switches.
 
     Attributes:
       hidden_sizes: units of the Q network's hidden layers.
@@ -40,6 +40,10 @@ class DqnBuilder:
       initial_value: of every action in every state before training. Where each step pays until something fails, the largest return
         (reward / (1 - discount)) is far better than 0: failures are learned at once, instead of waiting for the value of success to
         grow by n_step rewards per update of the target network (optimistic initial values: Sutton and Barto 2018, section 2.6).
+        A categorical network starts with even distributions, whose mean is halfway between `v_min` and `v_max`, whatever this says.
+      num_atoms: of each action's value distribution (C51, arXiv 1707.06887), usually 51; 1 learns plain values.
+      v_min: least return that a distribution can tell; with `num_atoms` > 1 only.
+      v_max: largest return that it can tell: about reward per step / (1 - discount). Both are of rewards after `reward_scale`.
       epsilon_start: share of random actions at each collector's first step.
       epsilon_end: share of random actions of collector 0 after the decay.
       epsilon_decay_steps: environment steps of all collectors together over which it decays.
@@ -61,6 +65,9 @@ class DqnBuilder:
     target_update_tau: float = 1.0
     reward_scale: float = 1.0
     initial_value: float = 0.0
+    num_atoms: int = 1
+    v_min: float = 0.0
+    v_max: float = 100.0
     epsilon_start: float = 1.0
     epsilon_end: float = 0.1
     epsilon_decay_steps: int = 5000
@@ -71,13 +78,22 @@ class DqnBuilder:
         """The Q network.
 
         Raises:
-          ConfigError: the environment's actions are continuous.
+          ConfigError: the environment's actions are continuous, or there is no place for the atoms.
         """
         if not spec.is_discrete:
             raise errors.ConfigError(
                 f"{spec.name}: deep Q-learning needs discrete actions, this task has continuous ones; use an agent for those"
             )
-        return architecture_lib.q_architecture(spec, self.hidden_sizes, self.activation)
+        if self.num_atoms == 1:
+            return architecture_lib.q_architecture(spec, self.hidden_sizes, self.activation)
+        if self.num_atoms < 1 or not self.v_min < self.v_max:
+            raise errors.ConfigError(
+                f"DqnBuilder: {self.num_atoms} atoms on [{self.v_min}, {self.v_max}];"
+                " needs num_atoms >= 1, and v_min < v_max around the task's discounted returns"
+            )
+        return architecture_lib.q_architecture(
+            spec, self.hidden_sizes, self.activation, num_atoms=self.num_atoms, v_min=self.v_min, v_max=self.v_max
+        )
 
     def make_agent(
         self,
@@ -85,23 +101,30 @@ class DqnBuilder:
         seed: int,
         quantization: quantization_aware.QuantizationAware | None = None,
     ) -> "dqn_agent.DqnAgent":
-        """An initialized agent; n-step rewards arrive summed, so that the agent itself looks one transition ahead."""
+        """An initialized agent; n-step rewards arrive summed, so that the agent itself looks one transition ahead.
+
+        Raises:
+          ConfigError: the algorithm can't act in this environment, or can't be trained quantized.
+        """
         import tensorflow as tf
-        from tf_agents.agents.dqn import dqn_agent
 
         from tfquarl.agents import experience
         from tfquarl.networks import policy_network
 
-        agent_class = dqn_agent.DdqnAgent if self.is_double else dqn_agent.DqnAgent
+        if self.num_atoms > 1 and quantization is not None:
+            raise errors.ConfigError(
+                f"DqnBuilder.num_atoms = {self.num_atoms}: value distributions are not trained quantized;"
+                " use num_atoms = 1, or a recipe without 'qat_'"
+            )
         train_step = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="train_step")
         q_network = policy_network.PolicyNetwork(
             self.architecture(spec),
             seed,
-            self.initial_value,
+            self.initial_value if self.num_atoms == 1 else 0.0,
             quantization=quantization,
             train_step=lambda: train_step,
         )
-        agent = agent_class(
+        agent = self._agent_class()(
             experience.time_step_spec(spec),
             experience.action_spec(spec),
             q_network=q_network,
@@ -128,7 +151,10 @@ class DqnBuilder:
         return network
 
     def priorities(self, loss_info: Any) -> "tf.Tensor":
-        """Absolute temporal-difference errors [B] (arXiv 1511.05952, section 3.3), never quite zero."""
+        """Absolute temporal-difference errors [B] (arXiv 1511.05952, section 3.3), never quite zero.
+
+        Those of a categorical agent are divergences of the distributions from their targets (arXiv 1710.02298).
+        """
         return abs(loss_info.extra.td_error) + _MIN_PRIORITY
 
     def make_exploration(self, index: int, num_collectors: int, seed: int) -> exploration_config.ExplorationConfig:
@@ -144,6 +170,15 @@ class DqnBuilder:
             seed,
             self.epsilon_hold_exponent,
         )
+
+    def _agent_class(self) -> "type[dqn_agent.DqnAgent]":
+        from tf_agents.agents.dqn import dqn_agent
+
+        if self.num_atoms > 1:
+            from tfquarl.agents.dqn import categorical_agent
+
+            return categorical_agent.CategoricalDdqnAgent if self.is_double else categorical_agent.CategoricalDqnAgent
+        return dqn_agent.DdqnAgent if self.is_double else dqn_agent.DqnAgent
 
     def _optimizer(self) -> Any:
         import tensorflow as tf

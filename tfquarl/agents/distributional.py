@@ -1,4 +1,4 @@
-"""The equations of D4PG (arXiv 1804.08617) over categorical value distributions (C51, arXiv 1707.06887).
+"""The equations of agents that learn categorical value distributions: C51 (arXiv 1707.06887) and D4PG (arXiv 1804.08617).
 
 Names tell the time: x_tm1 belongs to the state that was acted in, x_t to the state n steps later. B is the batch size, N the
 number of atoms.
