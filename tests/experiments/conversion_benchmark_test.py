@@ -10,7 +10,10 @@ from tfquarl.experiments import conversion_benchmark
 def test_rows_by_hand():
     compared = [(0.001, 0.3, True), (0.003, 0.4, True), (0.002, 0.2, True), (0.002, 0.3, False)]
     rows = conversion_benchmark.make_rows(
-        "case", 2.5, 0.5, [conversion_arm.Comparison(a, b, a / 2, b / 4, equal) for a, b, equal in compared]
+        "case",
+        2.5,
+        0.5,
+        [conversion_arm.Comparison(a, b, a / 2, b / 4, equal, 2 * b, b, not equal) for a, b, equal in compared],
     )
     figures = {row.metric: (row.value, row.unit) for row in rows}
     assert figures == {
@@ -19,7 +22,12 @@ def test_rows_by_hand():
         "times faster than TFLiteConverter": (pytest.approx(150.0), "x"),
         "processor time": (pytest.approx(1.0), "ms"),
         "processor time of TFLiteConverter": (pytest.approx(75.0), "ms"),
-        "times less processor time": (pytest.approx(75.0), "x"),
+        "times less processor time than TFLiteConverter": (pytest.approx(75.0), "x"),
+        "snapshot to model by from_keras_model": (pytest.approx(600.0), "ms"),
+        "times faster than from_keras_model": (pytest.approx(300.0), "x"),
+        "processor time of from_keras_model": (pytest.approx(300.0), "ms"),
+        "times less processor time than from_keras_model": (pytest.approx(300.0), "x"),
+        "dense layers equal from_keras_model's": (25.0, "%"),
         "models equal byte for byte": (75.0, "%"),
         "extra memory, float model is 1": (0.5, "x"),
         "template, once": (2.5, "s"),
@@ -31,6 +39,7 @@ def test_smallest_benchmark():
     config = conversion_benchmark.ConversionConfig((task,), ("static_wi8_ai8",), num_observations=4, num_snapshots=2)
     figures = {row.metric: row.value for row in conversion_benchmark.run(config)}
     assert figures["models equal byte for byte"] == 100.0
+    assert figures["dense layers equal from_keras_model's"] == 100.0
     assert all(value > 0 for value in figures.values())
 
 

@@ -34,7 +34,7 @@ def convert(
         observations = (observations - variables[scaling_ops.OFFSET]) * variables[scaling_ops.SCALE]
     function = _core_function(architecture, recipe, core)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], tf.Module())
-    _configure(converter, recipe, observations)
+    configure(converter, recipe, observations)
     return scaling_ops.add_scaling(converter.convert(), architecture, recipe, variables, scale_observations)
 
 
@@ -59,7 +59,14 @@ def _core_function(
     return policy
 
 
-def _configure(converter: Any, recipe: recipe_lib.Recipe, observations: np.ndarray | None) -> None:
+def configure(converter: Any, recipe: recipe_lib.Recipe, observations: np.ndarray | None) -> None:
+    """Tells a `tf.lite.TFLiteConverter` the recipe.
+
+    Args:
+      converter: that is told.
+      recipe: in force.
+      observations: for calibration, float32 [N, D] as the core takes them; None where the recipe needs none.
+    """
     if recipe.weight_type != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if recipe.weight_type == "float16":

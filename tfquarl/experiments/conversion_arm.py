@@ -1,9 +1,10 @@
-"""One architecture and recipe, converted by both paths in one process."""
+"""One architecture and recipe, converted by both paths and as TensorFlow's guide has it, in one process."""
 
 import dataclasses
 import os
 import time
 import tracemalloc
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +14,13 @@ from tfquarl.core import records
 from tfquarl.experiments import benchmark_task
 from tfquarl.quantization import recipe as recipe_lib
 
+if TYPE_CHECKING:
+    from tfquarl.experiments import keras_conversion
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """One snapshot by both paths.
+    """One snapshot by each way.
 
     Attributes:
       fast_sec: wall time of the fast path.
@@ -24,6 +28,9 @@ class Comparison:
       fast_cpu_sec: processor time of the fast path, which other work on the machine hardly touches.
       reference_cpu_sec: processor time of the reference path.
       is_equal: whether both gave the same bytes.
+      keras_sec: wall time of TFLiteConverter.from_keras_model.
+      keras_cpu_sec: processor time of it.
+      is_keras_equal: whether its dense layers hold the fast path's numbers.
     """
 
     fast_sec: float
@@ -31,6 +38,9 @@ class Comparison:
     fast_cpu_sec: float
     reference_cpu_sec: float
     is_equal: bool
+    keras_sec: float
+    keras_cpu_sec: float
+    is_keras_equal: bool
 
 
 class ConversionArm:
@@ -49,6 +59,7 @@ class ConversionArm:
         self._observations = benchmark_task.collect_observations(task.name, num_observations)
         self._reference = reference_process.ReferenceProcess()
         self._converter = policy_converter.PolicyConverter(self._architecture, self._recipe, True, self._reference)
+        self._keras: keras_conversion.KerasConversion | None = None
 
     def prepare(self) -> float:
         """Compiles the template, from nothing; seconds."""
@@ -58,18 +69,24 @@ class ConversionArm:
         return time.perf_counter() - start
 
     def warm_up(self) -> None:
-        """Lets both paths do once what they do only once."""
-        self.convert_by_both(0)
+        """Lets each way do once what it does only once."""
+        from tfquarl.experiments import keras_conversion  # TensorFlow
 
-    def convert_by_both(self, seed: int) -> Comparison:
-        """Converts one snapshot by the fast path, then by the reference path.
+        self._keras = keras_conversion.KerasConversion(self._architecture, self._recipe, self._observations)
+        self.convert_by_all(0)
+
+    def convert_by_all(self, seed: int) -> Comparison:
+        """Converts one snapshot by the fast path, by the reference path, then by TFLiteConverter.from_keras_model; after `warm_up`.
 
         Args:
           seed: of the snapshot's weights.
         """
         from tfquarl.converter import reference_path  # TensorFlow; in this process, so that no transport counts
+        from tfquarl.experiments import keras_conversion
 
+        assert self._keras is not None, "warm_up comes first"
         snapshot = self._snapshot(seed)
+        self._keras.load(snapshot)
         times = [_clocks()]
         model = self._converter.convert(snapshot, self._observations)
         times.append(_clocks())
@@ -77,8 +94,13 @@ class ConversionArm:
             self._architecture, self._recipe, snapshot.variables, self._observations, True
         )
         times.append(_clocks())
-        (fast_sec, fast_cpu_sec), (reference_sec, reference_cpu_sec) = np.diff(times, axis=0).tolist()
-        return Comparison(fast_sec, reference_sec, fast_cpu_sec, reference_cpu_sec, model == expected)
+        by_keras = self._keras.convert()
+        times.append(_clocks())
+        fast, reference, keras = np.diff(times, axis=0).tolist()
+        is_keras_equal = keras_conversion.has_same_constants(model, by_keras)
+        return Comparison(
+            fast[0], reference[0], fast[1], reference[1], model == expected, keras[0], keras[1], is_keras_equal
+        )
 
     def extra_memory(self) -> float:
         """Most memory that a conversion holds besides its arguments, as a multiple of the float model; before TensorFlow is here."""

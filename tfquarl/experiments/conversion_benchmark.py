@@ -1,4 +1,8 @@
-"""Conversion: a snapshot to a TFLite model by the template's way and by TFLiteConverter, one after the other on one core."""
+"""Conversion: a snapshot to a TFLite model by the template's way and by TFLiteConverter, one after the other on one core.
+
+TFLiteConverter is called in two ways: in the leanest that there is, with a function of constants, and with a Keras model, as its guide
+has it.
+"""
 
 from collections.abc import Sequence
 import dataclasses
@@ -20,7 +24,7 @@ class ConversionConfig:
       tasks: with their policies' sizes.
       recipes: names.
       num_observations: of the calibration.
-      num_snapshots: that each case converts by both paths.
+      num_snapshots: that each case converts by each way.
     """
 
     tasks: tuple[benchmark_task.BenchmarkTask, ...] = (
@@ -61,7 +65,7 @@ def _measure(
     with worker_lib.Worker(context, cores, conversion_arm.ConversionArm, *arguments) as arm:
         prepare_sec, memory = arm.call("prepare"), arm.call("extra_memory")
         arm.call("warm_up")
-        results = [arm.call("convert_by_both", 1 + i) for i in range(config.num_snapshots)]
+        results = [arm.call("convert_by_all", 1 + i) for i in range(config.num_snapshots)]
     return make_rows(f"{task.label} {recipe}", prepare_sec, memory, results)
 
 
@@ -74,25 +78,42 @@ def make_rows(
       case: its name.
       prepare_sec: of the template.
       memory: that a conversion takes, as a multiple of the float model.
-      results: of `ConversionArm.convert_by_both`.
+      results: of `ConversionArm.convert_by_all`.
     """
-    fast, reference = [row.fast_sec for row in results], [row.reference_sec for row in results]
-    fast_cpu, reference_cpu = [row.fast_cpu_sec for row in results], [row.reference_cpu_sec for row in results]
-    ratio = statistics.ratio_and_interval(reference, fast)
-    cpu_ratio = statistics.ratio_and_interval(reference_cpu, fast_cpu)
-    equal = sum(row.is_equal for row in results) / len(results)
+    fast, fast_cpu = [row.fast_sec for row in results], [row.fast_cpu_sec for row in results]
+    reference, reference_cpu = [row.reference_sec for row in results], [row.reference_cpu_sec for row in results]
+    keras, keras_cpu = [row.keras_sec for row in results], [row.keras_cpu_sec for row in results]
     return [
-        alternation.median_row(case, "snapshot to model", [1e3 * value for value in fast], "ms"),
-        alternation.median_row(
-            case, "snapshot to model by TFLiteConverter", [1e3 * value for value in reference], "ms"
-        ),
-        table.BenchmarkRow(case, "times faster than TFLiteConverter", ratio.ratio, "x", ratio.low, ratio.high),
-        alternation.median_row(case, "processor time", [1e3 * value for value in fast_cpu], "ms"),
-        alternation.median_row(
-            case, "processor time of TFLiteConverter", [1e3 * value for value in reference_cpu], "ms"
-        ),
-        table.BenchmarkRow(case, "times less processor time", cpu_ratio.ratio, "x", cpu_ratio.low, cpu_ratio.high),
-        table.BenchmarkRow(case, "models equal byte for byte", 100 * equal, "%"),
+        _median_ms(case, "snapshot to model", fast),
+        _median_ms(case, "processor time", fast_cpu),
+        *_against(case, "TFLiteConverter", (reference, reference_cpu), (fast, fast_cpu)),
+        _share(case, "models equal byte for byte", [row.is_equal for row in results]),
+        *_against(case, "from_keras_model", (keras, keras_cpu), (fast, fast_cpu)),
+        _share(case, "dense layers equal from_keras_model's", [row.is_keras_equal for row in results]),
         table.BenchmarkRow(case, "extra memory, float model is 1", memory, "x"),
         table.BenchmarkRow(case, "template, once", prepare_sec, "s"),
     ]
+
+
+def _against(
+    case: str, name: str, theirs: tuple[Sequence[float], Sequence[float]], ours: tuple[Sequence[float], Sequence[float]]
+) -> list[table.BenchmarkRow]:
+    """Rows of another way, by wall time and processor time of both."""
+    ratio = statistics.ratio_and_interval(theirs[0], ours[0])
+    cpu_ratio = statistics.ratio_and_interval(theirs[1], ours[1])
+    return [
+        _median_ms(case, f"snapshot to model by {name}", theirs[0]),
+        _median_ms(case, f"processor time of {name}", theirs[1]),
+        table.BenchmarkRow(case, f"times faster than {name}", ratio.ratio, "x", ratio.low, ratio.high),
+        table.BenchmarkRow(
+            case, f"times less processor time than {name}", cpu_ratio.ratio, "x", cpu_ratio.low, cpu_ratio.high
+        ),
+    ]
+
+
+def _median_ms(case: str, metric: str, seconds: Sequence[float]) -> table.BenchmarkRow:
+    return alternation.median_row(case, metric, [1e3 * value for value in seconds], "ms")
+
+
+def _share(case: str, metric: str, values: Sequence[bool]) -> table.BenchmarkRow:
+    return table.BenchmarkRow(case, metric, 100 * sum(values) / len(values), "%")
