@@ -63,6 +63,24 @@ def test_steps_of_all_collectors_are_added_and_give_rate_and_eta():
     assert (view.train_steps, view.train_steps_per_sec) == (90, 50.0)
 
 
+@pytest.mark.parametrize(
+    ("max_wall_time_sec", "eta_sec"),
+    [
+        pytest.param(None, 14.0, id="none"),
+        pytest.param(60.0, 14.0, id="longer than the budget lasts"),
+        pytest.param(9.0, 5.0, id="shorter"),
+        pytest.param(3.0, 0.0, id="over"),
+    ],
+)
+def test_a_limit_of_time_shortens_the_eta(max_wall_time_sec: float | None, eta_sec: float):
+    clock = _Clock()
+    state = progress_state.ProgressState(900, clock, max_wall_time_sec)
+    state.update("collect/0", 0, {})
+    clock.now += 4.0
+    state.update("collect/0", 200, {})
+    assert state.view().eta_sec == eta_sec  # 700 at 50/s, after 4 s
+
+
 def test_a_budget_that_is_exceeded_is_full():
     clock = _Clock()
     state = progress_state.ProgressState(100, clock)

@@ -34,6 +34,7 @@ class ProgressDisplay:
         num_env_steps: int,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        max_wall_time_sec: float | None = None,
     ) -> None:
         """Prepares the display; nothing is drawn before it is entered.
 
@@ -42,10 +43,11 @@ class ProgressDisplay:
           num_env_steps: the budget, >= 1.
           stream: where to draw; stdout if None.
           clock: seconds, never going back.
+          max_wall_time_sec: after which the run ends in any case; None never.
         """
         self._title = title
         self._clock = clock
-        self._state = progress_state.ProgressState(num_env_steps, clock)
+        self._state = progress_state.ProgressState(num_env_steps, clock, max_wall_time_sec)
         self._stream = sys.stdout if stream is None else stream
         console = rich_console.Console(file=self._stream, highlight=False)
         is_live = self._stream.isatty() and not console.is_dumb_terminal  # not rich's FORCE_COLOR: a file stays plain

@@ -31,7 +31,7 @@ class ProgressView:
       learner_waiting: the same of the learner.
       policy_version: the oldest version that a collector acts by.
       policy_age_sec: age of the oldest policy that a collector acts by.
-      eta_sec: until the budget is used, at the speed of the last minute.
+      eta_sec: until the budget is used, at the speed of the last minute, or the run's time is.
       processes: what each process does, by its name.
     """
 
@@ -83,17 +83,24 @@ class RateMeter:
 class ProgressState:
     """Gathers the rows of a run into a `ProgressView`."""
 
-    def __init__(self, num_env_steps: int, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        num_env_steps: int,
+        clock: Callable[[], float] = time.perf_counter,
+        max_wall_time_sec: float | None = None,
+    ) -> None:
         """Begins a run.
 
         Args:
           num_env_steps: the budget, >= 1.
           clock: seconds, never going back.
+          max_wall_time_sec: after which the run ends in any case; None never.
         """
         if num_env_steps < 1:
             raise ValueError(f"num_env_steps is {num_env_steps}, needs to be at least 1")
         self._num_env_steps = num_env_steps
         self._clock, self._start_sec = clock, clock()
+        self._max_wall_time_sec = math.inf if max_wall_time_sec is None else max_wall_time_sec
         self._env_steps: dict[str, int] = {}
         self._train_steps = 0
         self._env_rate, self._train_rate = RateMeter(_RATE_WINDOW_SEC), RateMeter(_RATE_WINDOW_SEC)
@@ -125,6 +132,7 @@ class ProgressState:
         eta_rate = self._eta_rate.rate(now_sec)
         waiting = [share for group, share in self._waiting.items() if group != names.TRAIN]
         remaining = max(0, self._num_env_steps - env_steps)
+        time_left_sec = max(0.0, self._start_sec + self._max_wall_time_sec - now_sec)
         return ProgressView(
             elapsed_sec=now_sec - self._start_sec,
             env_steps=env_steps,
@@ -139,7 +147,7 @@ class ProgressState:
             learner_waiting=self._waiting.get(names.TRAIN),
             policy_version=int(min(self._versions.values())) if self._versions else None,
             policy_age_sec=max(self._ages.values(), default=None),
-            eta_sec=remaining / eta_rate if eta_rate else None,
+            eta_sec=min(time_left_sec, remaining / eta_rate) if eta_rate else None,
             processes=dict(self._processes),
         )
 
