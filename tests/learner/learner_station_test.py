@@ -26,6 +26,7 @@ class Station:
         rounds: int | None = None,
         observation_size: int = 2,
         rewards=((8.0,),),
+        priorities: learner_fakes.TapeSink | None = None,
         **config: Any,
     ):
         # No period ends within a test, however slow the machine is.
@@ -35,7 +36,7 @@ class Station:
         self.trainer = learner_fakes.FakeTrainer(observation_size)
         self.sink = learner_fakes.TapeSink()
         self.learner = policy_learner.PolicyLearner(
-            self.trainer, learner_fakes.fake_dataset(list(rewards), rounds), self.config
+            self.trainer, learner_fakes.fake_dataset(list(rewards), rounds), self.config, priorities
         )
         self.trigger = snapshot_trigger.SnapshotTrigger(self.trainer.policy_variables, self.sink, self.config)
         self.checkpoints = checkpointing.Checkpointing(
@@ -61,6 +62,14 @@ def test_the_whole_story_of_a_run(tmp_path: pathlib.Path) -> None:
     assert (group, step, values["Policy/snapshot_version"]) == ("train", 5, 4)
     assert values["Losses/loss"] == pytest.approx((8 + 4 + 2 + 1 + 0.5) / 5)
     assert values["RunTime/train_steps_per_sec"] > 0 and 0 <= values["RunTime/rate_limiter_blocked_share"] <= 1
+
+
+def test_new_priorities_are_counted_where_the_replay_is_prioritised(tmp_path: pathlib.Path) -> None:
+    for name, priorities, counts in (("uniform", None, []), ("prioritised", learner_fakes.TapeSink(), [3])):
+        parts = Station(tmp_path / name, max_train_steps=3, priorities=priorities)
+        parts.station.run(threading.Event())
+        ((_, _, values),) = parts.sink.named("write")
+        assert [value for key, value in values.items() if key == "Replay/num_updated_priorities"] == counts
 
 
 def test_goes_on_after_a_restart(tmp_path: pathlib.Path) -> None:

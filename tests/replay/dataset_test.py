@@ -93,7 +93,7 @@ def test_new_priorities_decide_what_is_sampled(serve: Serve):
     batch = next(dataset.make_dataset(client.server_address, LAYOUT, 64).as_numpy_iterator())
     updater = dataset.PriorityUpdater(client)
     updater.update(batch.keys, np.where(batch.reward == 3, 4.0, 0.0))
-    assert updater.flush(10) and updater.num_dropped == 0
+    assert updater.flush(10) and (updater.num_updated, updater.num_dropped) == (64, 0)
     batch = next(dataset.make_dataset(client.server_address, LAYOUT, 64).as_numpy_iterator())
     assert set(batch.reward.tolist()) == {3.0}
     assert {item.priority for item in server_calls.sample(client, tables.EXPERIENCE, 5)} == {4.0}

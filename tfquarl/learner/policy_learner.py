@@ -80,6 +80,11 @@ class PolicyLearner:
         """Train steps made so far."""
         return int(self._trainer.train_step.numpy())
 
+    @property
+    def num_updated_priorities(self) -> int | None:
+        """New priorities that the replay has taken so far; None where it samples uniformly."""
+        return None if self._priorities is None else self._priorities.num_updated
+
     def cancel_if_starved(self, wait_sec: float) -> bool:
         """Ends the call of `train` that goes on in another thread, if no batch came for `wait_sec` of calls to this; whether it did.
 

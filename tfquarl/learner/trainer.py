@@ -34,6 +34,11 @@ class Trainer(Protocol):
 class PrioritySink(Protocol):
     """Where new priorities go."""
 
+    @property
+    def num_updated(self) -> int:
+        """New priorities that the replay has taken so far; those on their way there don't count."""
+        ...
+
     def update(self, keys: np.ndarray, priorities: np.ndarray) -> None:
         """Items `keys` uint64 [N] get `priorities` float [N]; items that are gone are passed over."""
         ...

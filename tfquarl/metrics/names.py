@@ -40,6 +40,9 @@ LOSS = "Losses/loss"
 TRAIN_STEPS_PER_SEC = "RunTime/train_steps_per_sec"
 SNAPSHOT_VERSION = "Policy/snapshot_version"
 
+# Group 'train', where the replay is prioritised: new priorities that it has taken from this learner so far.
+NUM_UPDATED_PRIORITIES = "Replay/num_updated_priorities"
+
 # Groups 'collect/<i>', 'eval' and 'convert': version of the policy (0: none yet), and seconds since a newer one was found.
 POLICY_VERSION = "Policy/version"
 POLICY_AGE_SEC = "Policy/age_sec"

@@ -77,8 +77,13 @@ class PriorityUpdater:
         """
         self._client = client
         self._updates: queue.Queue[tuple[np.ndarray, np.ndarray]] = queue.Queue(max_waiting)
-        self._num_dropped = 0
+        self._num_dropped = self._num_updated = 0
         threading.Thread(target=self._serve, name="priorities", daemon=True).start()
+
+    @property
+    def num_updated(self) -> int:
+        """Priorities that the server has confirmed."""
+        return self._num_updated
 
     @property
     def num_dropped(self) -> int:
@@ -112,6 +117,7 @@ class PriorityUpdater:
             keys, priorities = self._updates.get()
             try:
                 self._client.mutate_priorities(tables.EXPERIENCE, dict(zip(keys.tolist(), priorities.tolist())))
+                self._num_updated += len(keys)
             except RuntimeError as error:
                 self._num_dropped += 1
                 logging.log_first_n(logging.WARNING, "New priorities were refused: %s", 3, error)

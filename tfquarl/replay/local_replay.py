@@ -36,6 +36,7 @@ class LocalReplay:
         self._layout, self._config, self._discount, self._n_step = layout, config, discount, n_step
         self._rows = np.zeros((config.max_size, layout.row_size), np.float32)
         self._priorities = np.zeros(config.max_size)
+        self._num_updated = 0
         self._keys = np.zeros(config.max_size, np.uint64)
         self._num_inserted = 0
         self._seed = seed
@@ -106,11 +107,17 @@ class LocalReplay:
             probability = np.diff(cumulative, prepend=0.0)[indices] / cumulative[-1]
         return self._layout.unpack(self._rows[indices], self._keys[indices], probability)
 
+    @property
+    def num_updated(self) -> int:
+        """Priorities that were given to `update`."""
+        return self._num_updated
+
     def update(self, keys: np.ndarray, priorities: np.ndarray) -> None:
         """Items `keys` uint64 [N] get `priorities` float [N]; items that are gone are passed over."""
         indices = (keys % np.uint64(len(self._rows))).astype(np.int64)
         is_there = self._keys[indices] == keys
         self._priorities[indices[is_there]] = priorities[is_there]
+        self._num_updated += len(keys)
 
 
 class LocalObservations:

@@ -93,6 +93,11 @@ class TapeSink:
         """As a `PrioritySink`: ('update', keys, priorities)."""
         self.tape.append(("update", keys.tolist(), priorities.tolist()))
 
+    @property
+    def num_updated(self) -> int:
+        """As of a `PrioritySink`."""
+        return sum(len(keys) for keys, _ in self.named("update"))
+
     def named(self, kind: str) -> Iterator[tuple[Any, ...]]:
         """The entries of one kind, without it."""
         return (entry[1:] for entry in self.tape if entry[0] == kind)
