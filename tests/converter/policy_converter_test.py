@@ -167,6 +167,58 @@ def test_converter_needs_no_tensorflow():
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60, env={"PYTHONPATH": ":".join(sys.path)})
 
 
+# What a station's process does, in a fresh one. It prints one line for each thing that must hold and doesn't.
+_WITHOUT_TENSORFLOW = """
+import os, pathlib, sys
+import numpy as np
+from tests.converter import policies
+from tfquarl.converter import policy_converter
+from tfquarl.converter import reference_process
+from tfquarl.core import records
+from tfquarl.quantization import recipe
+
+architecture = policies.architecture()
+converter = policy_converter.PolicyConverter(architecture, recipe.static_wi8_ai8(), True, reference_process.ReferenceProcess())
+me = pathlib.Path(f"/proc/{os.getpid()}")
+children = lambda: (me / "task" / str(os.getpid()) / "children").read_text().split()
+converter.prepare()
+child, = children()
+if "tensorflow" not in pathlib.Path(f"/proc/{child}/maps").read_text():
+    print("the child has no TensorFlow: this test looks for the wrong thing")
+converter.release()
+variables = policies.variables(architecture, np.random.default_rng(1))
+model = converter.convert(records.PolicySnapshot(1, 1, variables), np.ones((4, 5), np.float32))
+if children() or pathlib.Path(f"/proc/{child}").exists():
+    print("a child is left")
+if "tensorflow" in sys.modules or "tensorflow" in (me / "maps").read_text():
+    print("TensorFlow is in the converter's process")
+if len(model) < 1000:
+    print("no model")
+"""
+
+
+def test_after_the_template_no_process_holds_tensorflow():
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_TENSORFLOW],
+        check=True,
+        timeout=120,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": ":".join(sys.path)},
+    )
+    assert done.stdout == ""
+
+
+def test_released_process_is_started_again_where_it_is_needed(reference: reference_process.ReferenceProcess):
+    architecture = policies.architecture()
+    converter = policy_converter.PolicyConverter(architecture, recipe_lib.float32(), True, reference)
+    converter.prepare()
+    converter.release()
+    other = policy_converter.PolicyConverter(architecture, recipe_lib.float32(), True, reference)
+    snapshot = _snapshot(architecture)
+    assert other.convert(snapshot) == converter.convert(snapshot)
+
+
 def test_process_that_idled_out_is_started_again():
     process = reference_process.ReferenceProcess(idle_sec=0.0)
     architecture = policies.architecture(hidden_sizes=(4,))

@@ -127,8 +127,10 @@ class ConversionWorker:
 
     def run(self, stop: interfaces.StopSignal) -> None:
         """Converts until `stop` is set."""
-        self._converter.prepare()
-        self._float_converter.prepare()
+        for converter in (self._converter, self._float_converter):
+            converter.prepare()
+        for converter in (self._converter, self._float_converter):  # they may share what is released
+            converter.release()
         while not stop.is_set():
             if not self.step():
                 stop.wait(self._config.poll_interval_sec)
