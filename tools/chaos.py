@@ -4,15 +4,25 @@
 
 First one process after another through a whole training run, every kind in its turn: it still has to reach its target. Then whole runs at
 random moments, each gone on with. It prints what it found, and exits with 1 if anything is wrong.
+
+    ./bazelw run //tools:chaos -- --compare_seeds=1,2,3,4,5 --gin_bindings="Experiment.num_env_steps = 40_000" --root_dir=runs/resumed
+
+instead compares what runs come to that are interrupted, or killed, --num_interruptions times with what plain ones do in the same
+environment steps. The same command goes on with what is missing.
 """
 
 import pathlib
+import shlex
+import sys
 import tempfile
 
 from absl import flags
 
+from tfquarl.core import errors
 from tfquarl.experiments import chaos
 from tfquarl.experiments import chaos_text
+from tfquarl.experiments import resumed_report
+from tfquarl.experiments import resumed_runs
 from tfquarl.program import command_line
 
 _GIN_FILE = flags.DEFINE_multi_string(
@@ -28,11 +38,17 @@ _RUN_STEPS = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer("seed", 0, "Of what is random.")
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "Where the runs are kept; by default they are removed.")
 
+_COMPARE_SEEDS = flags.DEFINE_list("compare_seeds", [], "Compares plain and resumed runs of these seeds, instead.")
+_NUM_INTERRUPTIONS = flags.DEFINE_integer("num_interruptions", 2, "Of each resumed run.", lower_bound=1)
+_OUTPUT = flags.DEFINE_string("output", None, "Path of a page about the comparison, without suffix: .md and .json.")
+
 
 def main() -> int:
-    """Runs both and gives the exit code."""
+    """Runs what the flags say and gives the exit code."""
     with tempfile.TemporaryDirectory(prefix="chaos_") as temporary:
         root = pathlib.Path(_ROOT_DIR.value or temporary)
+        if _COMPARE_SEEDS.value:
+            return _compare(root)
         reports = {}
         files, bindings = tuple(_GIN_FILE.value), tuple(_GIN_BINDINGS.value)
         if _NUM_KILLS.value:
@@ -44,6 +60,23 @@ def main() -> int:
             reports["runs"] = chaos.kill_runs(config, root / "runs")
     print("\n\n".join(chaos_text.describe(name, report) for name, report in reports.items()))
     return 1 if any(report.faults for report in reports.values()) else 0
+
+
+def _compare(root: pathlib.Path) -> int:
+    try:
+        seeds = tuple(int(seed) for seed in _COMPARE_SEEDS.value)
+    except ValueError as error:
+        raise errors.ConfigError(f"--compare_seeds={','.join(_COMPARE_SEEDS.value)} needs whole numbers") from error
+    files, bindings = tuple(_GIN_FILE.value), tuple(_GIN_BINDINGS.value)
+    config = resumed_runs.ResumedRunsConfig(files, bindings, seeds, _NUM_INTERRUPTIONS.value)
+    outcomes = resumed_runs.make(config, root, lambda line: print(line, flush=True))
+    print(resumed_report.describe(outcomes))
+    if _OUTPUT.value:
+        kept = [argument for argument in sys.argv[1:] if not argument.startswith(("--root_dir", "--output"))]
+        command = shlex.join(["./bazelw", "run", "//tools:chaos", "--", *kept, "--root_dir=runs/resumed"])
+        resumed_report.write(outcomes, pathlib.Path(_OUTPUT.value), command)
+        print(f"{_OUTPUT.value}.md")
+    return 0
 
 
 if __name__ == "__main__":

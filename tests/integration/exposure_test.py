@@ -1,6 +1,7 @@
 """A run whose server is open to every interface: at the port that the user chose, also after its server has died."""
 
 import contextlib
+import pathlib
 import socket
 
 import psutil
@@ -14,6 +15,11 @@ def _unused_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def _memory_score(pid):
+    """Whom the kernel ends first when memory runs out: the highest."""
+    return int(pathlib.Path(f"/proc/{pid}/oom_score_adj").read_text())
 
 
 def _pid(run):
@@ -30,6 +36,8 @@ def test_the_server_keeps_the_port_that_the_user_chose(tmp_path):
         run.wait_until(lambda: run.rows("train"))
         socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_SEC).close()
         first = run.node("server")
+        scores = {pid: _memory_score(pid) for pid in (first.pid, run.pid, run.node("learner").pid)}
+        assert scores.pop(first.pid) == 1000 > max(scores.values())  # who fills its memory harms it alone
         first.kill()
         run.wait_until(lambda: _pid(run) not in (None, first.pid))
         num_rows = len(run.rows("train"))

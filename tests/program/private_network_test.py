@@ -104,6 +104,18 @@ def test_where_the_system_refuses_nothing_changes(monkeypatch):
     assert asked == [0x40000000, 0x50000000]
 
 
+def test_only_a_process_that_others_reach_gives_its_memory_first():
+    script = "import os, sys; from tfquarl.program import private_network as p; " + (
+        "sys.argv[1] == 'own' and p.enter(); print(p.yield_memory_if_shared(os.getppid()),"
+        " open('/proc/self/oom_score_adj').read().strip() == '1000')"
+    )
+    told = {
+        network: subprocess.check_output([sys.executable, "-c", script, network], env=_environment(), text=True).split()
+        for network in ("shared", "own")
+    }
+    assert told == {"shared": ["True", "True"], "own": ["False", "False"]}
+
+
 @pytest.mark.parametrize(
     ("address", "loopback"),
     [("localhost", True), ("127.0.0.1", True), ("::1", True), ("0.0.0.0", False), ("::", False)],

@@ -4,6 +4,7 @@ Reverb brings TensorFlow, so it is imported inside the functions: the launcher n
 """
 
 from collections.abc import Sequence
+import multiprocessing
 import pathlib
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import Any
 
 from tfquarl.core import deadline
 from tfquarl.program import node_process
+from tfquarl.program import private_network
 from tfquarl.program import run_directory
 from tfquarl.program import scheduling
 from tfquarl.program import server_port
@@ -46,6 +48,9 @@ def serve(context: node_process.NodeContext, more_tables: Sequence[Any] = ()) ->
         *publication_tables.make_publication_tables(),
         *more_tables,
     ]
+    launcher = multiprocessing.parent_process()
+    if launcher is not None and launcher.pid is not None:
+        private_network.yield_memory_if_shared(launcher.pid)
     server_port.check_free(context.start.port)
     server = reverb.Server(all_tables, context.start.port or None, checkpoints.checkpointer())
     context.sender.send("running")

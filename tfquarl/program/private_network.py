@@ -19,6 +19,7 @@ _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
 _FLAGS_REQUEST = struct.Struct("16sH14x")  # struct ifreq: a name and its flags
+_FIRST_TO_END = "1000"  # of the range of Linux's out-of-memory killer, which takes the highest first
 _REFUSALS = (errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EINVAL, errno.ENOSPC)
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -66,6 +67,20 @@ def is_shared_with(pid: int) -> bool:
         return os.readlink(f"/proc/{pid}/ns/net") == os.readlink("/proc/self/ns/net")
     except PermissionError:
         return True
+
+
+def yield_memory_if_shared(pid: int) -> bool:
+    """Has the kernel end this process first when memory runs out, if the process `pid` sees the same network; whether it does.
+
+    For a server that others can reach: nothing bounds what they send to it, and the machine and the rest of the run shall not pay.
+    """
+    try:
+        if not is_shared_with(pid):
+            return False
+        pathlib.Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END)
+    except OSError:
+        return False  # the process has gone, or the system doesn't allow it
+    return True
 
 
 def _unshare(kinds: int) -> bool:

@@ -1,0 +1,89 @@
+"""What runs that were stopped and gone on with came to, as a page and as JSON."""
+
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+
+from tfquarl.core import files
+from tfquarl.experiments import resumed_runs
+from tfquarl.metrics import machine
+from tfquarl.metrics import statistics
+from tfquarl.metrics import table
+
+_HEADER = (
+    "seed",
+    "run",
+    "gone on with",
+    "env steps",
+    "train steps",
+    "int8 return",
+    "95% interval",
+    "wall time (s)",
+)
+
+
+def describe(outcomes: Sequence[resumed_runs.Outcome]) -> str:
+    """A table of the runs, and a line for each kind of stop: how far its returns lie from those of plain runs."""
+    return "\n".join([table.format_table(_HEADER, map(_row, outcomes)), *_difference_lines(outcomes)])
+
+
+def write(outcomes: Sequence[resumed_runs.Outcome], output: pathlib.Path, command: str) -> None:
+    """Writes `output`.md and .json.
+
+    Args:
+      outcomes: of all runs.
+      output: path without suffix.
+      command: that made them, as it is typed.
+
+    Raises:
+      StorageError: a file can't be written.
+    """
+    here, commit = machine.describe_machine(), machine.git_commit()
+    lines = [
+        "# Runs that were stopped and gone on with",
+        "",
+        "A plain run, one that was interrupted (Ctrl-C) and one that was killed (SIGKILL of all its processes at once), each gone on with",
+        "by the same command until its environment steps, over all of its parts, were used. Returns are of the last int8 policy, over fresh",
+        "episodes. A killed run goes on from its last checkpoints: it loses train steps and experience since then, and no environment step",
+        "of its count.",
+        "",
+        table.format_markdown(_HEADER, map(_row, outcomes)).rstrip(),
+        "",
+        *_difference_lines(outcomes),
+        "",
+        f"On {here['cores']} cores ({here['cpu']}), at commit {commit or 'unknown'}, by:",
+        "",
+        f"    {command}",
+        "",
+        f"Data: {output.name}.json.",
+        "",
+    ]
+    with files.storage_errors(f"making {output.parent}"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    files.write_atomically(output.with_name(output.name + ".md"), "\n".join(lines))
+    data = {
+        "machine": here,
+        "versions": machine.package_versions() | {"commit": commit},
+        "command": command,
+        "runs": [dataclasses.asdict(outcome) for outcome in outcomes],
+        "less_plain": {arm: value.to_json() for arm, value in resumed_runs.differences(outcomes).items()},
+    }
+    files.write_json(output.with_name(output.name + ".json"), data)
+
+
+def _row(outcome: resumed_runs.Outcome) -> list[str | float | None]:
+    interval = f"{outcome.low:.1f} .. {outcome.high:.1f}"
+    counts = [outcome.num_resumes, outcome.env_steps, outcome.train_steps]
+    earned = round(outcome.mean_return, 1)
+    return [outcome.seed, outcome.arm, *counts, earned, interval, round(outcome.wall_time_sec, 1)]
+
+
+def _difference_lines(outcomes: Sequence[resumed_runs.Outcome]) -> list[str]:
+    plain = [outcome.mean_return for outcome in outcomes if outcome.arm == resumed_runs.PLAIN]
+    spread = f"Plain runs of different seeds: {min(plain):.1f} to {max(plain):.1f}."
+    return [spread, *(_line(arm, value) for arm, value in resumed_runs.differences(outcomes).items())]
+
+
+def _line(arm: str, value: statistics.MeanInterval) -> str:
+    interval = "--" if value.low != value.low else f"{value.low:+.1f} .. {value.high:+.1f}"
+    return f"{arm} less plain, mean over {value.count} seeds: {value.mean:+.1f} ({interval})"
