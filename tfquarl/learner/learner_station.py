@@ -57,6 +57,7 @@ class LearnerStation:
           ArtifactError: there are checkpoints, and none can be read.
         """
         path = self._checkpoints.restore()
+        self._learner.notice_restored()
         if path:
             logging.info("Restored %s: train step %d, snapshot %d", path, self.train_step, self._trigger.version)
         self._trigger.push(self.train_step)
@@ -131,6 +132,7 @@ class LearnerStation:
                 f"{error}; it came again {self._times_back} times after the same checkpoint"
             ) from error
         path = self._checkpoints.restore()
+        self._learner.notice_restored()
         if path is None:
             raise errors.NumericalError(f"{error}; there is no checkpoint yet to go back to") from error
         self._times_back += 1

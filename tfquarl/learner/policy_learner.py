@@ -1,11 +1,15 @@
-"""Train steps, many per call into TensorFlow: batches in, updated variables out."""
+"""Train steps, many per call into TensorFlow: batches in, updated variables out.
+
+TensorFlow 2.15 loses a few bytes with every eager tensor under Python 3.11. What is done again and again makes one tensor, not one for
+each number.
+"""
 
 from collections.abc import Iterator
 import dataclasses
+import math
 import time
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import cancellation  # TensorFlow has no public name for it
 
@@ -13,6 +17,9 @@ from tfquarl.core import errors
 from tfquarl.learner import learner_config
 from tfquarl.learner import observation_statistics
 from tfquarl.learner import trainer as trainer_lib
+
+# A call of `train` that is younger is not looked into.
+_YOUNG_CALL_SEC = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +73,10 @@ class PolicyLearner:
             tf.autograph.experimental.do_not_convert(self._train_batch), jit_compile=config.jit_compile or None
         )
         self._train_many = tf.function(self._train_loop)
+        self._read_counters = tf.function(self._counters)
+        self._step_counts: dict[int, tf.Tensor] = {}
+        self._train_step: int | None = None
+        self._call_start_sec = 0.0
         self._seen_batch_time, self._seen_sec = -1.0, time.perf_counter()
         self._cancellation: cancellation.CancellationManager | None = None
         self._train_one.get_concrete_function(dataset.element_spec)
@@ -78,7 +89,13 @@ class PolicyLearner:
     @property
     def train_step(self) -> int:
         """Train steps made so far."""
-        return int(self._trainer.train_step.numpy())
+        if self._train_step is None:
+            self._train_step = int(self._trainer.train_step.numpy())
+        return self._train_step
+
+    def notice_restored(self) -> None:
+        """To be called when a checkpoint was restored: the train step is another one."""
+        self._train_step = None
 
     @property
     def num_updated_priorities(self) -> int | None:
@@ -90,12 +107,16 @@ class PolicyLearner:
 
         A replay whose server has died gives neither a batch nor an error. Between batches nothing is changed half.
         """
-        running, batch_time, now = self._cancellation, float(self._batch_time.numpy()), time.perf_counter()
+        running, now = self._cancellation, time.perf_counter()
+        if running is None or now - self._call_start_sec < _YOUNG_CALL_SEC:
+            self._seen_sec = now
+            return False
+        batch_time = float(self._batch_time.numpy())
         if (
             batch_time != self._seen_batch_time
         ):  # which tells batches apart; its distance to now would go by a clock that may jump
             self._seen_batch_time, self._seen_sec = batch_time, now
-        if running is None or now - self._seen_sec <= wait_sec:
+        if now - self._seen_sec <= wait_sec:
             return False
         running.start_cancel()
         return True
@@ -107,28 +128,31 @@ class PolicyLearner:
           NumericalError: a loss or a policy variable became NaN or infinite.
         """
         first_step, start, is_starved = self.train_step, time.perf_counter(), False
-        for variable in (self._loss_sum, self._wait_sec):
-            variable.assign(tf.zeros_like(variable))
-        self._batch_time.assign(np.asarray(time.time()))  # TensorFlow keeps a copy of every Python number for ever
         if self._iterator is None:
             self._iterator = iter(self._dataset)
+        if num_steps not in self._step_counts:
+            self._step_counts[num_steps] = tf.constant(num_steps)
+        self._call_start_sec = start
         try:
             # One for each call: the first error, such as the end of the dataset, uses it up.
             self._cancellation = cancellation.CancellationManager()
             with cancellation.CancellationManagerContext(self._cancellation):
-                keys, new_priorities = self._train_many(self._iterator, tf.constant(num_steps))
+                counters, *new_priorities = self._train_many(self._iterator, self._step_counts[num_steps])
             if self._priorities is not None:
-                self._priorities.update(keys.numpy(), new_priorities.numpy())
+                self._priorities.update(*(part.numpy() for part in new_priorities))
         except (tf.errors.OutOfRangeError, tf.errors.DeadlineExceededError, tf.errors.CancelledError):
             # A dataset that gave up waiting can't go on; a new iterator can.
-            self._iterator, is_starved = None, True
-            self._wait_sec.assign_add(max(0.0, time.time() - float(self._batch_time.numpy())))
+            self._iterator, is_starved, counters = None, True, self._read_counters()
         finally:
             self._cancellation = None
-        done = self.train_step - first_step
-        mean_loss = float(self._loss_sum.numpy()) / max(1, done)
+        train_step, loss_sum, wait_sec, batch_time = counters.numpy().tolist()
+        if is_starved:
+            wait_sec += max(0.0, time.time() - batch_time)
+        self._train_step = int(train_step)
+        done = self._train_step - first_step
+        mean_loss = loss_sum / max(1, done)
         self._check_finite(mean_loss, done)
-        return TrainReport(done, mean_loss, time.perf_counter() - start, float(self._wait_sec.numpy()), is_starved)
+        return TrainReport(done, mean_loss, time.perf_counter() - start, wait_sec, is_starved)
 
     def check_variables(self) -> None:
         """Looks at everything that a checkpoint would hold.
@@ -142,7 +166,11 @@ class PolicyLearner:
                 f"train step {self.train_step}: not finite: {', '.join(bad)}; no checkpoint was written"
             )
 
-    def _train_loop(self, iterator: Iterator[Any], num_steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _train_loop(self, iterator: Iterator[Any], num_steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The counters, and the keys and priorities of all batches where there are priorities."""
+        for variable in (self._loss_sum, self._wait_sec):
+            variable.assign(tf.zeros_like(variable))
+        self._batch_time.assign(tf.timestamp())
         keys = tf.TensorArray(tf.uint64, num_steps, infer_shape=False)
         new_priorities = tf.TensorArray(tf.float32, num_steps, infer_shape=False)
         for i in tf.range(num_steps):
@@ -163,8 +191,13 @@ class PolicyLearner:
                 keys = keys.write(i, batch.keys)
                 new_priorities = new_priorities.write(i, step_priorities)
         if self._priorities is None:
-            return tf.zeros([0], tf.uint64), tf.zeros([0])
-        return keys.concat(), new_priorities.concat()
+            return (self._counters(),)
+        return self._counters(), keys.concat(), new_priorities.concat()
+
+    def _counters(self) -> tf.Tensor:
+        """Train step, sum of losses, time waited and time of the last batch, float64 [4]."""
+        values = (self._trainer.train_step, self._loss_sum, self._wait_sec, self._batch_time)
+        return tf.stack([tf.cast(value, tf.float64) for value in values])
 
     def _train_batch(self, batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
         if self._config.scale_observations:
@@ -186,7 +219,7 @@ class PolicyLearner:
             tf.cond(self._trainer.train_step < last_step, lambda: (follow(), tf.no_op())[1], tf.no_op)
 
     def _check_finite(self, mean_loss: float, num_steps: int) -> None:
-        if not tf.math.is_finite(mean_loss):
+        if not math.isfinite(mean_loss):
             bad = [name for name, value in self._trainer.policy_variables.items() if not _is_finite(value)]
             raise errors.NumericalError(
                 f"one of the {num_steps} train steps up to {self.train_step}: the loss is {mean_loss}; policy variables that are not"

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import math
 import time
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -47,11 +49,17 @@ class SnapshotTrigger(tf.Module):
         self._last_step = 0
         self._last_time = -np.inf
         self.version_variable = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="snapshot_version")
+        self._version: int | None = None
+        # All variables by one tensor: see `policy_learner` on what each costs.
+        flat = tf.function(lambda: tf.concat([tf.reshape(variable, [-1]) for _, variable in self._variables], 0))
+        self._read_flat = lambda: (
+            flat().numpy()
+        )  # a function of Python: a tf.Module would take the other into its checkpoints
 
     @property
     def version(self) -> int:
         """Version of the last snapshot; 0 before the first."""
-        return int(self.version_variable.numpy())
+        return int(self.version_variable.numpy()) if self._version is None else self._version
 
     def __call__(self, train_step: int) -> bool:
         """Pushes a snapshot if one is due at `train_step`; whether it did."""
@@ -67,7 +75,7 @@ class SnapshotTrigger(tf.Module):
           NumericalError: a variable holds a NaN or an infinity; nothing is pushed.
         """
         version, created_sec = max(self.version, self._published) + 1, time.monotonic()
-        values = {name: np.array(variable.numpy(), np.float32) for name, variable in self._variables}
+        values = self._read()
         for name, value in values.items():
             if not np.isfinite(value).all():
                 raise errors.NumericalError(
@@ -76,9 +84,16 @@ class SnapshotTrigger(tf.Module):
         snapshot = records.PolicySnapshot(version, train_step, values, created_sec, self._ranges())
         self._sink.push(snapshot)
         self.version_variable.assign(np.asarray(version))  # TensorFlow keeps a copy of every Python number for ever
-        self._published = version  # which stays where a checkpoint takes the variable back
+        self._version = self._published = version  # which stays where a checkpoint takes the variable back
         self._last_step, self._last_time = train_step, self._clock()
         return snapshot
+
+    def _read(self) -> dict[str, np.ndarray]:
+        shapes: list[Any] = [variable.shape.as_list() for _, variable in self._variables]
+        parts = np.split(self._read_flat(), np.cumsum([math.prod(shape) for shape in shapes])[:-1])
+        return {
+            name: part.reshape(shape) for (name, _), part, shape in zip(self._variables, parts, shapes, strict=True)
+        }
 
     def _is_due(self, steps: int, seconds: float) -> bool:
         if self.version == 0:
