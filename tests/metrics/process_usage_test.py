@@ -21,7 +21,7 @@ Private_Dirty:       900 kB
 def test_memory_by_the_kernel_s_own_account(tmp_path: pathlib.Path):
     (tmp_path / "42").mkdir()
     (tmp_path / "42" / "smaps_rollup").write_text(_ROLLUP)
-    assert process_usage.memory(42, tmp_path) == process_usage.Memory(9000 * 1024, 5000 * 1024, 1000 * 1024)
+    assert process_usage.memory(42, tmp_path) == process_usage.Memory(9000 * 1024, 5000 * 1024, 900 * 1024)
 
 
 def test_what_has_ended_has_no_memory(tmp_path: pathlib.Path):

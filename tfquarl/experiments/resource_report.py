@@ -192,7 +192,7 @@ def _markdown(
         "",
         f"One run of {summary['wall_time_sec']:.0f} s on {machine['cores']} cores ({machine['cpu']}): {summary['status']} after"
         f" {summary['env_steps']:,} env steps",
-        f"and {summary['train_steps']:,} train steps. Memory is what each process has for itself alone; its growth is fitted from",
+        f"and {summary['train_steps']:,} train steps. Memory is what each process has written to for itself alone; its growth is fitted from",
         "10 % of the run on. 'With shared' adds its part of the pages that processes share, at the end.",
         "",
         table.format_markdown(_HEADER, rows).rstrip(),

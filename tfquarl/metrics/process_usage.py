@@ -16,7 +16,8 @@ class Memory:
     Attributes:
       resident_bytes: every page that it has in memory, also those that others share (RSS).
       proportional_bytes: its own pages, and its share of those that processes have in common (PSS).
-      private_bytes: its own pages alone.
+      private_bytes: its own pages alone that it has written to; a library's pages become a process's own when others that use the library
+        end.
     """
 
     resident_bytes: int
@@ -69,7 +70,7 @@ def memory(pid: int, proc: pathlib.Path = _PROC) -> Memory:
     for line in text.splitlines()[1:]:
         name, _, value = line.partition(":")
         kib[name] = int(value.split()[0])
-    return Memory(1024 * kib["Rss"], 1024 * kib["Pss"], 1024 * (kib["Private_Clean"] + kib["Private_Dirty"]))
+    return Memory(1024 * kib["Rss"], 1024 * kib["Pss"], 1024 * kib["Private_Dirty"])
 
 
 def proportional_bytes(pids: Iterable[int]) -> int:
