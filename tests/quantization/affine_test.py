@@ -113,17 +113,6 @@ def test_kernel_of_several_blocks_is_quantized_like_its_parts():
     np.testing.assert_array_equal(out, affine.round_away(values * (np.float32(127) / largest)).T)
 
 
-@hypothesis.given(strategies.lists(strategies.integers(-254, 254), min_size=1, max_size=40), strategies.integers(-1, 1))
-def test_halves_in_a_kernel_round_away_from_zero(halves: list[int], side: int):
-    """Exact halves and their neighbours on either side; 127 is the largest weight, so that a step is 1."""
-    values = np.float32([[127.0, *(np.nextafter(np.float32(value / 2), np.float32(128 * side)) for value in halves)]])
-    if side == 0:
-        values = np.float32([[127.0, *(value / 2 for value in halves)]])
-    out = np.empty(values.T.shape, np.int8)
-    affine.quantize_kernel(values, np.float32(127), 1.0, out)
-    np.testing.assert_array_equal(out, affine.round_away(values).T)
-
-
 def test_denormal_weights_are_left_to_the_reference():
     values = np.float32([[1e-38]])
     with pytest.raises(OverflowError):

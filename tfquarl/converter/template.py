@@ -13,7 +13,6 @@ from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import affine
 from tfquarl.quantization import calibration
 from tfquarl.quantization import recipe as recipe_lib
-from tfquarl.quantization import scratch as scratch_lib
 from tfquarl.runtime import flatbuffer
 
 _MIN_SCALE = 1e-30
@@ -96,7 +95,6 @@ class Template:
           recipe: of the policy.
         """
         self._model = bytearray(model)
-        self._scratch = scratch_lib.Scratch()
         self._architecture = architecture
         self._recipe = recipe
         layout = flatbuffer.read_layout(model)
@@ -168,9 +166,7 @@ class Template:
         for layer, output_range in zip(self._layers, ranges):
             largest = _largest(core[f"{layer.name}/kernel"])
             scales = self._layer_scales(layer, core, source.scale, max(-low, high), largest)
-            affine.quantize_kernel(
-                core[f"{layer.name}/kernel"], largest, scales.kernel, layer.kernel.values, self._scratch
-            )
+            affine.quantize_kernel(core[f"{layer.name}/kernel"], largest, scales.kernel, layer.kernel.values)
             layer.kernel.set_scale(scales.kernel)
             layer.bias.values[...] = affine.quantize_bias(core[f"{layer.name}/bias"], scales.bias, layer.bias.dtype)
             layer.bias.set_scale(scales.bias)
@@ -203,7 +199,7 @@ class Template:
             for layer, activation in zip(self._layers, activations)
         ]
         try:
-            return calibration.output_ranges(layers, observations, self._scratch)
+            return calibration.output_ranges(layers, observations)
         except OverflowError as error:
             name = self._layers[error.args[0]].name
             raise errors.NumericalError(f"layer '{name}' overflows on the calibration observations") from error

@@ -11,8 +11,6 @@ import math
 
 import numpy as np
 
-from tfquarl.quantization import scratch as scratch_lib
-
 WEIGHT_LIMIT = 127
 BIAS_LIMIT = (1 << 31) - 1
 TANH_SCALES = {"int8": np.float32(1 / 128), "int16": np.float32(1 / 32768)}
@@ -26,8 +24,9 @@ _BIAS_HALF = BIAS_LIMIT // 2
 # The quantizer measures a kernel's scale again, and takes its own where both are this close.
 _SCALE_TOLERANCE = 1e-3
 _BLOCK_ELEMENTS = 1 << 15
+_SIGN_BIT = np.uint32(1 << 31)
 _BELOW_HALF = np.nextafter(np.float32(0.5), np.float32(0))
-_LOWEST_BIT = np.uint32(1)
+_BELOW_HALF_BITS = _BELOW_HALF.view(np.uint32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,9 +124,7 @@ def int16_bias_fits(largest_input: float, largest_weight: float, largest_bias: f
     return largest_bias / BIAS_LIMIT < 0.25 * input_scale * kernel  # from 0.5 on it would surely change it
 
 
-def quantize_kernel(
-    kernel: np.ndarray, largest: np.float32, scale: float, out: np.ndarray, scratch: scratch_lib.Scratch | None = None
-) -> None:
+def quantize_kernel(kernel: np.ndarray, largest: np.float32, scale: float, out: np.ndarray) -> None:
     """Writes the int8 kernel.
 
     Args:
@@ -135,7 +132,6 @@ def quantize_kernel(
       largest: its largest absolute value.
       scale: of the recipe.
       out: int8 [units, inputs].
-      scratch: that the caller keeps; None for none.
 
     Raises:
       OverflowError: weights so small that the quantizer's own arithmetic overflows.
@@ -150,18 +146,13 @@ def quantize_kernel(
     if largest < _LEAST_WEIGHT:
         raise OverflowError(f"a largest weight of {largest}")
     inverse = np.float32(WEIGHT_LIMIT) / largest
-    scratch = scratch or scratch_lib.Scratch()
     for block in _row_blocks(kernel):
-        part = kernel[block]
-        steps, integers = scratch.array("steps", part.shape), scratch.array("integers", part.shape, np.int8)
-        np.multiply(part, inverse, out=steps)
-        # A half's lowest bit is 0, and that of the number below it 1. With the bit set, halves lie a trifle farther from zero, nothing
-        # has crossed one, and rounding to the nearest takes halves away from zero, several times faster than `round_away`.
-        bits = steps.view(np.uint32)
-        np.bitwise_or(bits, _LOWEST_BIT, out=bits)
-        np.rint(steps, out=steps)
-        np.copyto(integers, steps, casting="unsafe")
-        out[:, block] = integers.T
+        steps = kernel[block] * inverse
+        # copysign of the largest number below one half, by its bits, which is several times faster.
+        halves = steps.view(np.uint32) & _SIGN_BIT
+        halves |= _BELOW_HALF_BITS
+        steps += halves.view(np.float32)
+        out[:, block] = steps.astype(np.int8).T
 
 
 def quantize_dynamic_kernel(kernel: np.ndarray, scale: float, out: np.ndarray) -> None:

@@ -11,13 +11,10 @@ import math
 import numpy as np
 
 from tfquarl.quantization import calibration_kernels
-from tfquarl.quantization import scratch as scratch_lib
 
 # The calibrator starts its maxima with the smallest normal number instead of the smallest one.
 _FIRST_MAXIMUM = float(np.finfo(np.float32).tiny)
 _EPSILON = float(np.finfo(np.float32).eps)
-# Values that are surely below this don't overflow.
-_LARGE = 1e37
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,28 +37,24 @@ def observation_range(observations: np.ndarray) -> tuple[float, float]:
     return float(observations.min()), max(float(observations.max()), _FIRST_MAXIMUM)
 
 
-def output_ranges(
-    layers: Sequence[DenseLayer], observations: np.ndarray, scratch: scratch_lib.Scratch | None = None
-) -> list[tuple[float, float]]:
+def output_ranges(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[tuple[float, float]]:
     """Minimum and maximum of each layer's output, after a relu and before a tanh.
 
     Args:
       layers: of the network.
       observations: float32 [N, D] as they enter the network.
-      scratch: that the caller keeps; None for none.
 
     Raises:
       OverflowError: with the index of the layer whose output is not finite.
     """
-    scratch = scratch or scratch_lib.Scratch()
-    candidates = _candidates(layers, observations, scratch)
+    candidates = _candidates(layers, observations)
     needed = _needed(candidates)
     x, ranges = observations[needed[0]], []
     for layer, candidate, rows, following in zip(layers, candidates, needed, [*needed[1:], []]):
-        x = calibration_kernels.dense(x, layer.kernel, layer.bias, scratch)
+        x = calibration_kernels.dense(x, layer.kernel, layer.bias)
         if layer.activation == "relu":
             x = np.maximum(x, np.float32(0))
-        values = x[_positions(candidate.rows, rows)]
+        values = x[_positions(candidate.indices, rows)]
         low = 0.0 if candidate.is_cut_off else float(values.min())
         high = float(values.max()) if values.size else 0.0
         ranges.append((low, max(high, _FIRST_MAXIMUM)))
@@ -76,11 +69,11 @@ class _Candidates:
     """Which observations can hold the extremes of one layer's output.
 
     Attributes:
-      rows: indices of the observations, ascending.
+      indices: of the observations.
       is_cut_off: whether a relu surely cuts some output off at 0, the minimum.
     """
 
-    rows: Sequence[int]
+    indices: Sequence[int]
     is_cut_off: bool
 
 
@@ -89,7 +82,7 @@ def _needed(candidates: Sequence[_Candidates]) -> list[list[int]]:
     needed: list[list[int]] = []
     wanted: set[int] = set()
     for candidate in reversed(candidates):
-        wanted |= set(candidate.rows)
+        wanted |= set(candidate.indices)
         needed.insert(0, sorted(wanted))
     return needed
 
@@ -100,24 +93,23 @@ def _positions(wanted: Sequence[int], rows: Sequence[int]) -> list[int]:
     return [position[row] for row in wanted]
 
 
-def _candidates(
-    layers: Sequence[DenseLayer], observations: np.ndarray, scratch: scratch_lib.Scratch
-) -> list[_Candidates]:
+def _candidates(layers: Sequence[DenseLayer], observations: np.ndarray) -> list[_Candidates]:
     """The candidates of each layer."""
     x, error = observations, 0.0
     candidates = []
     for number, layer in enumerate(layers):
-        inputs, units = layer.kernel.shape
+        size = math.sqrt(len(layer.kernel))
         norm, kernel_norm = _largest_norm(x, "ij,ij->i"), _largest_norm(layer.kernel, "ij,ij->j")
-        bound = norm * kernel_norm + float(np.abs(layer.bias).max())
         # Both results are float sums of the same terms in another order: each is off by a few epsilon times the root of their
         # number, relative to the norms; and what the layers before are off adds up like independent errors. Both are taken wide.
-        error = 4 * _EPSILON * (math.sqrt(inputs) * norm * kernel_norm + bound) + 2 * error * kernel_norm
-        x = np.matmul(x, layer.kernel, out=scratch.array(f"outputs {number % 2}", (len(x), units)))
+        error = 4 * _EPSILON * size * norm * kernel_norm + 2 * error * kernel_norm
+        x = x @ layer.kernel
         x += layer.bias
-        if not bound < _LARGE and not (math.isfinite(x.min()) and math.isfinite(x.max())):
+        lowest, highest = float(x.min()), float(x.max())
+        if not (math.isfinite(lowest) and math.isfinite(highest)):
             raise OverflowError(number)
-        candidates.append(_extremes(x, error, layer.activation, scratch))
+        error += 4 * _EPSILON * max(highest, -lowest)
+        candidates.append(_extremes(x, lowest, highest, error, layer.activation))
         if layer.activation == "relu":
             np.maximum(x, np.zeros_like(layer.bias), out=x)  # a row of zeros is four times faster than one zero
         elif layer.activation == "tanh":
@@ -133,23 +125,21 @@ def _largest_norm(values: np.ndarray, axes: str) -> float:
     return math.sqrt(largest)
 
 
-def _extremes(x: np.ndarray, error: float, activation: str, scratch: scratch_lib.Scratch) -> _Candidates:
-    """The candidates by outputs [N, units] before a relu, known up to `error`."""
+def _extremes(x: np.ndarray, lowest: float, highest: float, error: float, activation: str) -> _Candidates:
+    """The candidates by outputs [N, units] before a relu, known up to `error`, and their extremes."""
     is_relu = activation == "relu"
-    is_cut_off = is_relu and bool(x[0].min() < -error or x.min() < -error)
-    least_high = max(float(x.max()) - 2 * error, -error if is_relu else -math.inf)
-    chosen = np.greater_equal(x, _at_most(least_high), out=scratch.array("chosen", x.shape, np.bool_))
+    is_cut_off = is_relu and lowest < -error
+    least_high = max(highest - 2 * error, -error if is_relu else -math.inf)
+    chosen = _rows_of(x >= _at_most(least_high))
     if not is_cut_off:
-        np.logical_or(chosen, x <= -_at_most(-float(x.min()) - 2 * error), out=chosen)
-    return _Candidates(_rows_of(chosen), is_cut_off)
+        chosen |= _rows_of(x <= -_at_most(-lowest - 2 * error))
+    return _Candidates(sorted(chosen), is_cut_off)
 
 
-def _rows_of(chosen: np.ndarray) -> list[int]:
-    """Rows that have a chosen element, ascending; fast where one or few are chosen."""
+def _rows_of(chosen: np.ndarray) -> set[int]:
+    """Rows that have a chosen element; fast where few are chosen."""
     units = chosen.shape[1]
-    if np.count_nonzero(chosen) == 1:
-        return [int(chosen.argmax()) // units]
-    return sorted({index // units for index in chosen.ravel().nonzero()[0].tolist()})
+    return {index // units for index in chosen.ravel().nonzero()[0].tolist()}
 
 
 def _at_most(value: float) -> np.float32:

@@ -7,8 +7,6 @@ reference: Core/products/GeneralMatrixVector.h, Core/Redux.h, and generic_fast_t
 
 import numpy as np
 
-from tfquarl.quantization import scratch as scratch_lib
-
 _LANES = 8
 _BUFFER_ELEMENTS = 1 << 17
 _LEAST_STEPS = 4
@@ -31,16 +29,13 @@ _TANH_DENOMINATOR = np.array(
 )
 
 
-def dense(
-    x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, scratch: scratch_lib.Scratch | None = None
-) -> np.ndarray:
+def dense(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """x @ kernel + bias as the calibrator rounds it.
 
     Args:
       x: float32 [B, inputs].
       kernel: float32 [inputs, units].
       bias: float32 [units].
-      scratch: that the caller keeps; None for none.
 
     Returns:
       float32 [B, units].
@@ -48,7 +43,7 @@ def dense(
     if kernel.shape[1] == 1:
         return _dot(x, kernel[:, 0])[:, np.newaxis] + bias
     full = x.shape[1] // _LANES * _LANES
-    result = _reduce(_partial_sums(x, kernel, full, scratch or scratch_lib.Scratch()))
+    result = _reduce(_partial_sums(x, kernel, full))
     if kernel.shape[1] % 2 and x.shape[1] - full >= 4:
         # Eigen takes units by 8, 4 and 2, and what is left alone, with a half step over four of the inputs that are left.
         last = result[:, -1] + _reduce(x[:, full : full + 4] * kernel[full : full + 4, -1])
@@ -71,20 +66,19 @@ def tanh(x: np.ndarray) -> np.ndarray:
     return np.where(np.abs(x) < _TANH_TINY, clamped, ratio)
 
 
-def _partial_sums(x: np.ndarray, kernel: np.ndarray, stop: int, scratch: scratch_lib.Scratch) -> np.ndarray:
+def _partial_sums(x: np.ndarray, kernel: np.ndarray, stop: int) -> np.ndarray:
     """Sums [B, 8, units] over every eighth input up to `stop`, a multiple of eight, one after the other."""
     batch, units = x.shape[0], kernel.shape[1]
-    sums = scratch.array("sums", (batch, _LANES, units))
-    sums[...] = 0
-    steps = min(max(1, _BUFFER_ELEMENTS // max(1, sums.size)), stop // _LANES)
+    sums = np.zeros((batch, _LANES, units), np.float32)
+    steps = max(1, _BUFFER_ELEMENTS // max(1, sums.size))
     if steps < _LEAST_STEPS:
-        products = scratch.array("terms", sums.shape)
+        products = np.empty_like(sums)
         for i in range(0, stop, _LANES):
             np.multiply(x[:, i : i + _LANES, np.newaxis], kernel[i : i + _LANES], out=products)
             sums += products
         return sums
     # Small layers spend their time between such calls: here many steps are made at once, added up in the same order.
-    terms = scratch.array("terms", (steps + 1, *sums.shape))
+    terms = np.empty((steps + 1, *sums.shape), np.float32)
     for i in range(0, stop, _LANES * steps):
         count = min(steps, (stop - i) // _LANES)
         inputs = slice(i, i + _LANES * count)
