@@ -1,8 +1,8 @@
 """The float ends of a policy around its converted core: observation scaling in front, action scaling or mean values behind.
 
 One scale for all features is where integer policies lose most, so that observations are scaled per feature in float before they are
-quantized; and tanh's output, fixed at 1/128 per step, is mapped to the action bounds in float. The int8 softmax has steps of 1/256, where each of 51 atoms has a probability of about 1/51,
-so that a categorical policy's logits leave the integers too, and softmax and mean are float.
+quantized; and tanh's output, fixed at 1/128 per step, is mapped to the action bounds in float. The int8 softmax has steps of 1/256,
+where each of 51 atoms has a probability of about 1/51, so that a categorical policy's softmax and mean are float too.
 """
 
 from collections.abc import Mapping
