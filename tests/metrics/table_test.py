@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import math
 
 import pytest
@@ -83,3 +84,9 @@ def test_benchmark_report_prints_to_stdout(capsys):
 def test_an_output_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(errors.StorageError, match=r"missing/out.json"):
         table.benchmark_report("inference", _ROWS, tmp_path / "missing" / "out.json", stream=io.StringIO())
+
+
+def test_a_report_names_the_program_and_not_the_place_where_it_lies(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/somewhere/tools/benchmark.py", "--suite=inference"])
+    table.benchmark_report("inference", _ROWS, tmp_path / "out.json", stream=io.StringIO())
+    assert json.loads((tmp_path / "out.json").read_text())["command"] == ["//tools:benchmark", "--suite=inference"]

@@ -99,10 +99,15 @@ def benchmark_report(
         "suite": suite,
         "machine": machine.describe_machine(),
         "versions": machine.package_versions() | {"commit": machine.git_commit()},
-        "command": list(sys.argv if command is None else command),
+        "command": _present_command() if command is None else list(command),
         "rows": [dataclasses.asdict(row) for row in rows],
     }
     files.write_json(pathlib.Path(output), report)
+
+
+def _present_command() -> list[str]:
+    """The program by its label and its flags: where it lies on this machine concerns nobody."""
+    return [f"//tools:{pathlib.Path(sys.argv[0]).stem}", *sys.argv[1:]]
 
 
 def _cells(header: Sequence[str], rows: Iterable[Sequence[str | float | None]]) -> list[list[tuple[str, bool]]]:
