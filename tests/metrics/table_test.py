@@ -2,8 +2,8 @@
 
 import io
 import json
-import sys
 import math
+import sys
 
 import pytest
 
