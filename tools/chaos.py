@@ -2,7 +2,8 @@
 
     ./bazelw run //tools:chaos
 
-First one process after another through a whole training run, every kind in its turn: it still has to reach its target. Then whole runs at
+First one process after another through a training run, every kind in its turn: it goes on until all kills are done, and still has to
+reach its target. Then whole runs at
 random moments, each gone on with. It prints what it found, and exits with 1 if anything is wrong.
 
     ./bazelw run //tools:chaos -- --compare_seeds=1,2,3,4,5 --gin_bindings="Experiment.num_env_steps = 40_000" --root_dir=runs/resumed

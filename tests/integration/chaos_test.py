@@ -5,13 +5,10 @@ from tfquarl.experiments import resumed_runs
 from tfquarl.testing import train_process
 
 _FILES = ("configs/gin/experiments/dqn_cartpole_int8.gin",)
-_ENDLESS = "Experiment.num_env_steps = 1_000_000_000"
 
 
 def test_a_run_survives_the_death_of_its_processes(tmp_path):
-    config = chaos.ChaosConfig(
-        _FILES, (*train_process.SMALL, _ENDLESS), num_kills=3, period_sec=1.5, timeout_sec=240.0, is_stopped=True
-    )
+    config = chaos.ChaosConfig(_FILES, train_process.SMALL, num_kills=3, period_sec=1.5, timeout_sec=240.0)
     report = chaos.kill_processes(config, tmp_path / "run")
     assert report.faults == []
     assert sum(report.kills.values()) == 3

@@ -11,6 +11,7 @@ import time
 from absl import logging
 import numpy as np
 
+from tfquarl.core import errors
 from tfquarl.environments import registry
 from tfquarl.experiments import run_process
 from tfquarl.metrics import jsonl
@@ -33,6 +34,8 @@ _BINDINGS = (
     "ReplayConfig.checkpoint_period_sec = 3.0",
 )
 
+_ENDLESS = ("Experiment.num_env_steps = 1_000_000_000", "Experiment.stop_at_return = None")
+
 
 @dataclasses.dataclass(frozen=True)
 class ChaosConfig:
@@ -46,7 +49,6 @@ class ChaosConfig:
       num_run_kills: times that a whole run is killed, and gone on with.
       max_life_sec: longest time that a whole run lives before it is killed.
       timeout_sec: seconds that a run may take.
-      is_stopped: whether the run is interrupted when all kills are done and a newer policy has been judged; else it ends by itself.
       seed: of what is random.
     """
 
@@ -57,7 +59,6 @@ class ChaosConfig:
     num_run_kills: int = 10
     max_life_sec: float = 30.0
     timeout_sec: float = 1800.0
-    is_stopped: bool = False
     seed: int = 0
 
 
@@ -77,10 +78,14 @@ class ChaosReport:
 
 
 def kill_processes(config: ChaosConfig, run_dir: pathlib.Path) -> ChaosReport:
-    """Kills one process after another through a whole run; its end, and what it left, is checked."""
+    """Kills one process after another through a whole run; its end, and what it left, is checked.
+
+    Neither target nor budget ends the run before all kills are done: then it is interrupted, when a newer policy has been judged and
+    the experiment's target, if it has one, was reached.
+    """
     report, chance = ChaosReport(), random.Random(config.seed)
-    victims = _victims(chance)
-    process = _start(config, run_dir)
+    victims, target = _victims(chance), _load(config).experiment.stop_at_return
+    process = _start(_endless(config), run_dir)
     try:
         end = time.perf_counter() + config.timeout_sec
         _wait_for_policy(process, run_dir, 0, end)
@@ -92,9 +97,10 @@ def kill_processes(config: ChaosConfig, run_dir: pathlib.Path) -> ChaosReport:
             if pids:  # none where the run has ended
                 run_process.kill_one(chance.choice(pids))
                 report.kills[victim] += 1
-        if config.is_stopped:
-            _wait_for_policy(process, run_dir, _judged(run_dir) + 1, end)  # made and judged after the last kill
-            process.interrupt()
+        _wait_for_policy(process, run_dir, _judged(run_dir) + 1, end)  # made and judged after the last kill
+        if target is not None:
+            _wait_for_return(process, run_dir, target, end)
+        process.interrupt()
         process.wait(max(0.0, end - time.perf_counter()))
         _check_end(process, config, report)
     finally:
@@ -109,7 +115,7 @@ def kill_runs(config: ChaosConfig, run_dir: pathlib.Path) -> ChaosReport:
     At last it goes on for its `num_env_steps`, to its end.
     """
     report, chance = ChaosReport(), random.Random(config.seed)
-    endless = dataclasses.replace(config, bindings=(*config.bindings, "Experiment.num_env_steps = 1_000_000_000"))
+    endless = _endless(config)
     for _ in range(config.num_run_kills):
         process = _start(endless, run_dir)
         try:
@@ -138,6 +144,11 @@ def _start(config: ChaosConfig, run_dir: pathlib.Path) -> run_process.RunProcess
     return run_process.RunProcess(list(config.gin_files), [*_BINDINGS, *config.bindings], run_dir, log)
 
 
+def _endless(config: ChaosConfig) -> ChaosConfig:
+    """The same, of a run that ends by nothing that it reaches."""
+    return dataclasses.replace(config, bindings=(*config.bindings, *_ENDLESS))
+
+
 def _victims(chance: random.Random) -> Iterator[str]:
     """Kinds of processes for ever: all of them in random order, again and again."""
     while True:
@@ -158,6 +169,21 @@ def _wait_for_policy(process: run_process.RunProcess, run_dir: pathlib.Path, new
             return
 
 
+def _wait_for_return(process: run_process.RunProcess, run_dir: pathlib.Path, target: float, end: float) -> None:
+    """Waits until a policy has earned `target` on fresh episodes, or the run has ended."""
+    while time.perf_counter() < end and not _has_earned(run_dir, target):
+        if process.wait(_TICK_SEC):
+            return
+
+
+def _has_earned(run_dir: pathlib.Path, target: float) -> bool:
+    try:
+        verdicts = archive.PolicyArchive(run_dir).evaluations()
+    except errors.ArtifactError:  # the run removed an old one meanwhile
+        return False
+    return any(verdict["confirmed"] and verdict["quantized"]["mean_return"] >= target for verdict in verdicts)
+
+
 def _judged(run_dir: pathlib.Path) -> int:
     """The newest version that has been judged; 0 before the first."""
     return max(archive.PolicyArchive(run_dir).versions(), default=0)
@@ -169,10 +195,10 @@ def _check_end(
     wanted, killed = config.num_kills if num_kills is None else num_kills, sum(report.kills.values())
     if process.exit_code is None:
         report.faults.append(f"the run did not end within {config.timeout_sec:g} s")
-    elif process.exit_code != (run_process.INTERRUPTED if config.is_stopped and wanted else 0):
+    elif process.exit_code != (run_process.INTERRUPTED if wanted else 0):
         report.faults.append(f"the run ended with exit code {process.exit_code}")
     if killed < wanted:
-        report.faults.append(f"the run ended after {killed} of {wanted} kills; give a shorter period")
+        report.faults.append(f"the run ended after {killed} of {wanted} kills")
     if process.exit_code is not None and process.pids():
         report.faults.append(f"processes were left behind: {process.pids()}")
 
