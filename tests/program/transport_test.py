@@ -23,7 +23,7 @@ def local():
 
 def _write(local, value):
     """One transition whose next observation is all `value`."""
-    sink = local.transition_writer().sink()
+    sink = local.transition_writer().sinks(1)[0]
     sink.start(_START)
     sink.add(1, 1.0, np.full(4, value, np.float32), True, False)
 

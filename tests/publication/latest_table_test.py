@@ -46,6 +46,24 @@ def test_nothing_newer_is_told_without_fetching(table: latest_table.LatestTable,
     assert read(table.poll(2)) == (3, b"three")
 
 
+@pytest.mark.parametrize(("look_anyway_sec", "num_looks"), [(1000.0, 1), (0.0, 3)], ids=["unchanged", "after a while"])
+def test_polls_of_an_unchanged_table_read_its_version_once(
+    table: latest_table.LatestTable,
+    client: reverb.Client,
+    monkeypatch: pytest.MonkeyPatch,
+    look_anyway_sec: float,
+    num_looks: int,
+):
+    monkeypatch.setattr(latest_table, "_LOOK_ANYWAY_SEC", look_anyway_sec)
+    table.push(3, b"three")
+    assert [table.poll(3), table.poll(3), read(table.poll(2))] == [None, None, (3, b"three")]
+    info = server_calls.server_info(client, 5)[f"{NAME}_version"]
+    # Pushing asked for the version before there was one.
+    assert info.rate_limiter_info.sample_stats.completed == num_looks
+    table.push(4, b"four")
+    assert read(table.poll(3)) == (4, b"four")
+
+
 def test_same_version_may_be_pushed_again(table: latest_table.LatestTable, client: reverb.Client):
     table.push(3, b"three")
     again = latest_table.LatestTable(client, NAME)

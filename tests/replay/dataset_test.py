@@ -25,7 +25,7 @@ def filled(serve: Serve, num_steps: int, **settings: Any) -> reverb.Client:
     config = replay_config.ReplayConfig(**{"min_size_to_sample": 4, **settings})
     client = serve(config)
     writer = transition_writer.TransitionWriter(client, LAYOUT, config, 1.0)
-    sink = writer.sink()
+    sink = writer.sinks(1)[0]
     sink.start(np.float32([0, 0]))
     for i in range(num_steps):
         sink.add(2 * i, float(i), np.float32([3 * i + 3, 1]), False, False)

@@ -19,7 +19,7 @@ def make(seed: int = 0, n_step: int = 1, **settings: Any) -> local_replay.LocalR
 
 def write(replay: local_replay.LocalReplay, num_steps: int) -> None:
     """Rewards 0, 1, 2, ..."""
-    sink = replay.sink()
+    sink = replay.sinks(1)[0]
     sink.start(np.float32([0]))
     for t in range(num_steps):
         sink.add(0, float(t), np.float32([t + 1]), False, False)

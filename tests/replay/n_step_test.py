@@ -84,8 +84,39 @@ def test_story(story: Story):
     assert play(n_step.NStepAccumulator(LAYOUT, story.n, GAMMA), story.episodes) == story.rows
 
 
+BLOCKS = {
+    "a block of full windows": Story(
+        2, [([4, 8, 16, 32], "-")], [[], [], [(0, 0, 8, 0.5, 2), (1, 10, 16, 0.5, 3)], []]
+    ),
+    "an episode's end gives what has gathered": Story(
+        2, [([4, 8], "l"), ([16], "t")], [[], [(0, 0, 8, 0.5, 2), (1, 10, 8, 1, 2)], [(0, 0, 16, 0, 1)]]
+    ),
+}
+
+
+@pytest.mark.parametrize("story", BLOCKS.values(), ids=BLOCKS)
+def test_blocks_of_two(story: Story):
+    assert play(n_step.NStepAccumulator(LAYOUT, story.n, GAMMA, steps_per_block=2), story.episodes) == story.rows
+
+
+def test_an_episode_that_is_broken_off_leaves_its_full_windows_to_the_next_start():
+    accumulator = n_step.NStepAccumulator(LAYOUT, 2, GAMMA, steps_per_block=10)
+    assert play(accumulator, [([4, 8, 16], "-")]) == [[], [], []]
+    assert accumulator.start(np.float32([0])).tolist() == [[0, 0, 8, 0.5, 2], [1, 10, 16, 0.5, 3]]
+
+
+def test_full_windows_are_taken_once_and_open_ones_go_on():
+    accumulator = n_step.NStepAccumulator(LAYOUT, 2, GAMMA, steps_per_block=10)
+    play(accumulator, [([4, 8], "-")])
+    assert accumulator.take().tolist() == [[0, 0, 8, 0.5, 2]]
+    assert accumulator.take().tolist() == []
+    rows = accumulator.add(20, 16.0, np.float32([3]), True, False)
+    assert rows.tolist() == [[1, 10, 16, 0, 3], [2, 20, 16, 0, 3]]
+
+
 @hypothesis.settings(max_examples=200, deadline=None)
 @hypothesis.given(
+    steps_per_block=strategies.integers(1, 9),
     n=strategies.integers(1, 7),
     gamma=strategies.sampled_from([0.0, 0.5, 0.99, 1.0]),
     episodes=strategies.lists(
@@ -96,8 +127,11 @@ def test_story(story: Story):
         max_size=4,
     ),
 )
-def test_every_step_of_every_episode_gives_one_window(n: int, gamma: float, episodes: list[tuple[list[float], str]]):
-    given = [row for rows in play(n_step.NStepAccumulator(LAYOUT, n, gamma), episodes) for row in rows]
+def test_every_step_of_every_episode_gives_one_window(
+    steps_per_block: int, n: int, gamma: float, episodes: list[tuple[list[float], str]]
+):
+    accumulator = n_step.NStepAccumulator(LAYOUT, n, gamma, steps_per_block)
+    given = [row for rows in play(accumulator, episodes) for row in rows]
     expected = []
     for rewards, end in episodes:
         for t in range(len(rewards)):

@@ -27,6 +27,21 @@ def test_error_buffer(settings: dict[str, Any], buffer: float):
 
 
 @pytest.mark.parametrize(
+    ("settings", "items"),
+    [
+        pytest.param({"rows_per_item": 8, "max_in_flight": 128}, 16, id="whole items"),
+        pytest.param({"rows_per_item": 8, "max_in_flight": 7}, 1, id="at least one"),
+        pytest.param({"max_in_flight": 128}, 48, id="no more than Reverb takes without a warning"),
+        pytest.param(
+            {"rows_per_item": 8, "max_in_flight": 32, "priority_exponent": 0.6}, 32, id="with priorities, single rows"
+        ),
+    ],
+)
+def test_items_in_flight(settings: dict[str, Any], items: int):
+    assert replay_config.ReplayConfig(**settings).items_in_flight == items
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         pytest.param({"max_size": 0}, "max_size is 0, needs 1 or more", id="no room"),

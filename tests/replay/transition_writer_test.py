@@ -40,7 +40,7 @@ def test_rows_arrive_as_they_are(serve: Serve):
     config = replay_config.ReplayConfig(min_size_to_sample=1, initial_priority=3.0)
     client = serve(config)
     writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=0.5, n_step=2)
-    sink = writer.sink()
+    sink = writer.sinks(1)[0]
     sink.start(OBSERVATION)
     sink.add(1, 4.0, np.float32([3, 4]), False, False)
     sink.add(0, 8.0, np.float32([5, 6]), True, False)
@@ -57,7 +57,7 @@ def test_environments_keep_their_windows_apart(serve: Serve):
     config = replay_config.ReplayConfig(min_size_to_sample=1)
     client = serve(config)
     writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=1.0, n_step=2)
-    sinks = [writer.sink(), writer.sink()]
+    sinks = writer.sinks(2)
     for sink in sinks:
         sink.start(OBSERVATION)
     for reward in (1.0, 2.0):
@@ -72,7 +72,7 @@ def test_more_rows_than_may_be_in_flight(serve: Serve):
     config = replay_config.ReplayConfig(max_in_flight=4)
     client = serve(config)
     writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=1.0)
-    sink = writer.sink()
+    sink = writer.sinks(1)[0]
     sink.start(OBSERVATION)
     add(sink, 101)
     assert writer.flush() and size(client) == 101
@@ -91,7 +91,7 @@ def test_rows_travel_together(serve: Serve, num_steps: int, items: set[tuple[flo
     config = replay_config.ReplayConfig(min_size_to_sample=1, rows_per_item=3, max_in_flight=6)
     client = serve(config)
     writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=1.0)
-    sink = writer.sink()
+    sink = writer.sinks(1)[0]
     sink.start(OBSERVATION)
     add(sink, num_steps)
     assert writer.flush() and size(client) == len(items) and writer.num_rows == num_steps
@@ -120,7 +120,7 @@ def start_blocked_writer(
 
     def collect() -> None:
         try:
-            sink = writer.sink()
+            sink = writer.sinks(1)[0]
             sink.start(OBSERVATION)
             for i in range(100):
                 if stop.is_set():
@@ -170,7 +170,7 @@ def test_refuses_the_tables_of_another_environment(serve: Serve, layout: transit
 def test_no_row_is_lost_when_the_server_dies_and_comes_back(server_process: Any):
     config = replay_config.ReplayConfig(max_in_flight=40)
     writer = transition_writer.TransitionWriter(reverb.Client(server_process.address), LAYOUT, config, 1.0)
-    sink = writer.sink()
+    sink = writer.sinks(1)[0]
     sink.start(OBSERVATION)
     add(sink, 10)
     assert writer.flush()
@@ -190,7 +190,7 @@ def test_dead_server_is_an_error_after_the_deadline(server_process: Any):
     config = replay_config.ReplayConfig(max_in_flight=4)
     client = reverb.Client(server_process.address)
     writer = transition_writer.TransitionWriter(client, LAYOUT, config, 1.0, deadline_sec=1.0)
-    sink = writer.sink()
+    sink = writer.sinks(1)[0]
     sink.start(OBSERVATION)
     server_process.kill()
     with pytest.raises(errors.RemoteTimeoutError, match="no answer within 1 s"):
@@ -203,7 +203,7 @@ def test_server_that_only_pauses_loses_nothing(server_process: Any):
     config = replay_config.ReplayConfig(max_in_flight=4)
     client = reverb.Client(server_process.address)
     writer = transition_writer.TransitionWriter(client, LAYOUT, config, 1.0)
-    sink = writer.sink()
+    sink = writer.sinks(1)[0]
     sink.start(OBSERVATION)
     add(sink, 2)
     server_process.freeze()

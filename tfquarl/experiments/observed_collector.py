@@ -71,7 +71,7 @@ def make(
         slot,
         wrap("exploration", exploration.make(exploration_config, spec)),
         exploration.UniformRandom(spec, experiment.seed),
-        [_wrapped(wrap, "write", sink, "start", "add") for sink in [writer.sink() for _ in environments]],
+        [_wrapped(wrap, "write", sink, "start", "add") for sink in writer.sinks(count)],
         _wrapped(wrap, "observation tap", transport.observation_sink(), "add"),
         NoMetrics(),
         config,

@@ -106,7 +106,7 @@ def make_loop(
     return stock_loop.StockLoop(
         environment,
         (random, policy),
-        stock_loop.StepObserver(writer.sink(), transport.observation_sink()),
+        stock_loop.StepObserver(writer.sinks(1)[0], transport.observation_sink()),
         VariablePuller(container, list(network.policy_variables.values())),
         explore,
         stock_loop.LoopConfig(

@@ -162,7 +162,7 @@ def make_collector(
         slot,
         exploration.make(exploration_config, spec, max(0, start.env_steps - config.initial_collect_steps)),
         exploration.UniformRandom(spec, seed),
-        [writer.sink() for _ in environments],
+        writer.sinks(num_environments),
         transport.observation_sink(),
         metrics,
         config,

@@ -1,5 +1,6 @@
 """A value that only its newest version counts of, as bytes in two Reverb tables of size one: payload first, version last."""
 
+import time
 from typing import Any
 
 from absl import logging
@@ -14,6 +15,8 @@ from tfquarl.replay import server_calls
 from tfquarl.replay import tables
 
 _SERVER_INFO_SEC = 3
+# A server that came back may have as many inserts as the one before it had.
+_LOOK_ANYWAY_SEC = 1.0
 
 
 def make_latest_tables(name: str) -> list[reverb.Table]:
@@ -62,6 +65,8 @@ class LatestTable:
         self._stop, self._deadline_sec = stop, deadline_sec
         self._unconfirmed: bounded_writer.BoundedWriter | None = None
         self._pushed: int | None = None
+        self._version: int | None = None
+        self._seen_inserts, self._look_sec = -1, 0.0
 
     def newest_version(self) -> int | None:
         """The version that the server has; None if nothing was published.
@@ -118,18 +123,25 @@ class LatestTable:
         return self._caller.call(f"{what} '{self._name}' of {self._client.server_address}", function, *args)
 
     def _fetch(self, newer_than: int, refused: int | None) -> tuple[int, np.ndarray] | None:
-        version = self._read_version()
+        # A sample costs several times what the server's figures do, and most polls find nothing new.
+        info = server_calls.server_info(self._client, _SERVER_INFO_SEC)[_version_name(self._name)]
+        num_inserts, now = info.rate_limiter_info.insert_stats.completed, time.perf_counter()
+        if num_inserts != self._seen_inserts or now - self._look_sec > _LOOK_ANYWAY_SEC:
+            self._version = self._read_version(info)
+            self._seen_inserts, self._look_sec = num_inserts, now
+        version = self._version
         if version is None or version <= newer_than or version == refused:
             return None
         item = server_calls.sample(self._client, self._name)[0]
         return int(item.priority), item.value
 
-    def _read_version(self) -> int | None:
-        # Sampling an empty table would wait for ever.
+    def _read_version(self, info: Any = None) -> int | None:
+        """The version, by the server's figures of its table where they are at hand."""
         table = _version_name(self._name)
-        if server_calls.server_info(self._client, _SERVER_INFO_SEC)[table].current_size == 0:
-            return None
-        return int(server_calls.sample(self._client, table)[0].value)
+        if info is None:
+            info = server_calls.server_info(self._client, _SERVER_INFO_SEC)[table]
+        # Sampling an empty table would wait for ever.
+        return int(server_calls.sample(self._client, table)[0].value) if info.current_size else None
 
     def _write(self, value: np.ndarray | np.int64, table: str, priority: float) -> bool:
         # What an earlier call left unconfirmed is waited for first: it must not arrive after this value.

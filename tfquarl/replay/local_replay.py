@@ -74,10 +74,12 @@ class LocalReplay:
         """No time: nothing makes a writer wait here."""
         return 0.0
 
-    def sink(self) -> transition_sink.TransitionSink:
-        """A new sink, for one environment."""
-        accumulator = n_step_lib.NStepAccumulator(self._layout, self._n_step, self._discount)
-        return transition_sink.TransitionSink(accumulator, self.write)
+    def sinks(self, num_environments: int) -> list[transition_sink.TransitionSink]:
+        """New sinks, one for each of a collector's environments."""
+        accumulators = [
+            n_step_lib.NStepAccumulator(self._layout, self._n_step, self._discount) for _ in range(num_environments)
+        ]
+        return [transition_sink.TransitionSink(accumulator, self.write) for accumulator in accumulators]
 
     def write(self, rows: np.ndarray) -> None:
         """Writes rows [M, row_size]."""

@@ -7,6 +7,8 @@ An episode of three steps with n = 2, written o0 -(a0, r0)-> o1 -(a1, r1)-> o2 -
     o2 a2  r2             1 or 0           o3     at the end
 
 in the units of `transition`: discount is gamma^(k-1) for a window of k steps.
+
+Windows are made a block at a time: the sums of a hundred windows by numpy cost about as much as those of two by Python.
 """
 
 from typing import Any
@@ -17,38 +19,46 @@ from tfquarl.replay import transition
 
 
 class NStepAccumulator:
-    """The open windows of one environment. Rows are views of a buffer and hold until the next call."""
+    """The steps of one environment whose windows are not made yet. Rows are views of a buffer and hold until the next call."""
 
-    def __init__(self, layout: transition.TransitionLayout, n_step: int, discount: float) -> None:
+    def __init__(
+        self, layout: transition.TransitionLayout, n_step: int, discount: float, steps_per_block: int = 1
+    ) -> None:
         """Makes the buffers.
 
         Args:
           layout: of the rows.
           n_step: steps of a full window.
           discount: gamma, in [0, 1].
+          steps_per_block: full windows that gather before `add` gives them, amid an episode; 1 gives each at once.
         """
         if n_step < 1 or not 0 <= discount <= 1:
             raise ValueError(f"n_step is {n_step} and discount {discount}; needs 1 or more, and a value in [0, 1]")
-        self._n_step = n_step
-        self._powers = [discount**i for i in range(n_step)]
-        self._reward, self._discount = layout.reward, layout.discount
-        # One slot more than open windows: the row last given away is not yet written to by the next window.
-        self._num_slots = n_step + 1
-        self._rows = np.zeros((self._num_slots, layout.row_size), np.float32)
-        self._observations = [row[layout.observation] for row in self._rows]
-        self._actions = [row[layout.action] for row in self._rows]
-        self._next_observations = [row[layout.next_observation] for row in self._rows]
-        self._single = [self._rows[i : i + 1] for i in range(self._num_slots)]
-        self._none = self._rows[:0]
+        if steps_per_block < 1:
+            raise ValueError(f"steps_per_block is {steps_per_block}, needs 1 or more")
+        self._layout, self._n_step = layout, n_step
+        self._powers = discount ** np.arange(n_step, dtype=np.float64)
+        self._capacity = steps_per_block + n_step - 1
+        self._steps = np.arange(self._capacity)
+        self._rows = np.zeros((self._capacity, layout.row_size), np.float32)
+        # Step t leads from observation t to observation t + 1.
+        self._observations = np.zeros((self._capacity + 1, layout.observation_size), np.float32)
+        self._actions = np.zeros((self._capacity, layout.action_size), np.float32)
+        self._observation_views, self._action_views = list(self._observations), list(self._actions)
         self._rewards: list[float] = []
-        self._slot = 0
         self._is_open = False
 
-    def start(self, observation: np.ndarray) -> None:
-        """An episode begins with `observation` [D]; windows of an episode that was broken off are dropped."""
+    def start(self, observation: np.ndarray) -> np.ndarray:
+        """An episode begins with `observation` [D].
+
+        Returns:
+          The full windows [M, row_size] of an episode that was broken off before; those that were still open are dropped.
+        """
+        rows = self.take()
         self._rewards.clear()
-        self._observations[self._slot][:] = observation
+        self._observations[0] = observation
         self._is_open = True
+        return rows
 
     def add(self, action: Any, reward: float, observation: np.ndarray, terminated: bool, truncated: bool) -> np.ndarray:
         """One step, from the observation last given to `observation` [D].
@@ -61,43 +71,57 @@ class NStepAccumulator:
           truncated: whether it was broken off in a state that has one.
 
         Returns:
-          The rows that this step completes, float32 [M, row_size], oldest first: M is 0 or 1, and up to n at an episode's end.
+          Rows float32 [M, row_size], oldest first: a block of full windows where one is complete, and at an episode's end all windows
+          that are left.
 
         Raises:
           ValueError: the episode has ended, and `start` wasn't called.
         """
         if not self._is_open:
             raise ValueError("a step was added before the episode's first observation; call start() first")
-        slot = self._slot
-        self._actions[slot][:] = action
         rewards = self._rewards
-        rewards.append(float(reward))
-        self._slot = following = slot + 1 if slot < self._n_step else 0
+        step = len(rewards)
+        self._action_views[step][:] = action
+        self._observation_views[step + 1][:] = observation
+        rewards.append(reward)
         if terminated or truncated:
             self._is_open = False
-            return self._close(following, observation, 0.0 if terminated else 1.0)
-        self._observations[following][:] = observation
-        if len(rewards) < self._n_step:
-            return self._none
-        first = (following - self._n_step) % self._num_slots
-        self._complete(first, rewards, 1.0, observation)
-        del rewards[0]
-        return self._single[first]
+            return self._close(0.0 if terminated else 1.0)
+        return self.take() if step + 1 == self._capacity else self._rows[:0]
 
-    def _close(self, following: int, observation: np.ndarray, bootstrap: float) -> np.ndarray:
-        num_open = len(self._rewards)
-        slots = [(following - num_open + i) % self._num_slots for i in range(num_open)]
-        for i, slot in enumerate(slots):
-            self._complete(slot, self._rewards[i:], bootstrap, observation)
+    def take(self) -> np.ndarray:
+        """The full windows [M, row_size] that were not given yet, however few."""
+        num_steps = len(self._rewards)
+        num_full = num_steps - self._n_step + 1
+        if num_full <= 0:
+            return self._rows[:0]
+        rows = self._make(num_full)
+        self._observations[: self._n_step] = self._observations[num_full : num_steps + 1]
+        self._actions[: self._n_step - 1] = self._actions[num_full:num_steps]
+        del self._rewards[:num_full]
+        return rows
+
+    def _close(self, bootstrap: float) -> np.ndarray:
+        num_steps = len(self._rewards)
+        rows = self._make(num_steps)
+        rows[max(0, num_steps - self._n_step) :, self._layout.discount] *= bootstrap
         self._rewards.clear()
-        return self._rows[slots]
+        return rows
 
-    def _complete(self, slot: int, rewards: list[float], bootstrap: float, observation: np.ndarray) -> None:
-        row = self._rows[slot]
-        powers = self._powers
-        total = rewards[0]
-        for i in range(1, len(rewards)):
-            total += powers[i] * rewards[i]
-        row[self._reward] = total
-        row[self._discount] = powers[len(rewards) - 1] * bootstrap
-        self._next_observations[slot][:] = observation
+    def _make(self, num_rows: int) -> np.ndarray:
+        """The windows of the first steps; those that reach beyond the last step end there."""
+        num_steps, powers = len(self._rewards), self._powers
+        rewards = np.zeros(num_rows + self._n_step - 1)
+        rewards[:num_steps] = self._rewards
+        total = rewards[:num_rows].copy()
+        for i in range(1, self._n_step):
+            total += powers[i] * rewards[i : i + num_rows]
+        first = self._steps[:num_rows]
+        end = np.minimum(first + self._n_step, num_steps)
+        rows, layout = self._rows[:num_rows], self._layout
+        rows[:, layout.observation] = self._observations[:num_rows]
+        rows[:, layout.action] = self._actions[:num_rows]
+        rows[:, layout.reward] = total
+        rows[:, layout.discount] = powers[end - first - 1]
+        rows[:, layout.next_observation] = self._observations[end]
+        return rows

@@ -5,6 +5,8 @@ import math
 
 from tfquarl.core import errors
 
+_MAX_ITEMS_IN_FLIGHT = 48
+
 
 @dataclasses.dataclass(frozen=True)
 class ReplayConfig:
@@ -23,7 +25,7 @@ class ReplayConfig:
         than a row; a batch still holds transitions of as many different items as it has rows. With priorities it is 1 whatever this
         says: each transition has its own.
       max_in_flight: transitions that a collector may have written and the replay not yet taken; more is faster, fewer keep
-        `samples_per_insert` more exactly; above 50 Reverb fills the log with warnings.
+        `samples_per_insert` more exactly.
       observation_every: steps of a collector between two observations that it gives for calibration and parity.
       observation_block: observations that are sent together, half of them for calibration, half for parity.
       observation_blocks: newest blocks kept.
@@ -73,6 +75,11 @@ class ReplayConfig:
     def rows_in_item(self) -> int:
         """Transitions that an item of this replay has."""
         return self.rows_per_item if self.priority_exponent is None else 1
+
+    @property
+    def items_in_flight(self) -> int:
+        """Items that hold up to `max_in_flight` transitions; at least one, and no more than Reverb takes without a warning for each."""
+        return min(max(1, self.max_in_flight // self.rows_in_item), _MAX_ITEMS_IN_FLIGHT)
 
     @property
     def ratio_error_buffer(self) -> float:

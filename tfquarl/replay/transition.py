@@ -16,7 +16,7 @@ import numpy as np
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 
-_LARGEST_REWARD = 1e30  # the sum of a hundred million of these is below float32's largest number
+LARGEST_REWARD = 1e30  # the sum of a hundred million of these is below float32's largest number
 
 
 class TransitionBatch(NamedTuple):
@@ -123,9 +123,9 @@ def check_reward(reward: float) -> None:
     Raises:
       NumericalError: it is NaN, infinite, or beyond +-1e30, so that a sum could be infinite.
     """
-    if not -_LARGEST_REWARD <= reward <= _LARGEST_REWARD:
+    if not -LARGEST_REWARD <= reward <= LARGEST_REWARD:
         raise errors.NumericalError(
-            f"reward is {reward}, needs a number within +-{_LARGEST_REWARD:g}; the step was kept out of the replay: is the "
+            f"reward is {reward}, needs a number within +-{LARGEST_REWARD:g}; the step was kept out of the replay: is the "
             "environment sound?"
         )
 

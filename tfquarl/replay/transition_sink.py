@@ -1,6 +1,7 @@
 """Where the steps of one environment enter the replay: bad numbers are refused, the rest becomes n-step windows."""
 
 from collections.abc import Callable
+import math
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,10 @@ class TransitionSink:
 
         Raises:
           NumericalError: a NaN or an infinity in it.
+          RemoteTimeoutError: the replay's server was silent for too long.
         """
         transition.check_finite("the first observation", observation)
-        self._accumulator.start(observation)
+        self._write(self._accumulator.start(observation))
 
     def add(self, action: Any, reward: float, observation: np.ndarray, terminated: bool, truncated: bool) -> None:
         """One step, as `interfaces.TransitionSink` has it.
@@ -34,9 +36,23 @@ class TransitionSink:
           RemoteTimeoutError: the replay's server was silent for too long.
           ValueError: the episode has ended, and `start` wasn't called.
         """
-        transition.check_finite("observation", observation)
-        transition.check_reward(reward)
-        transition.check_finite("action", action)
+        # Sums of squares are finite where all numbers are; where they overflow, the slow check decides.
+        if not (
+            math.isfinite(observation.dot(observation))
+            and math.isfinite(np.dot(action, action))
+            and -transition.LARGEST_REWARD <= reward <= transition.LARGEST_REWARD
+        ):
+            transition.check_finite("observation", observation)
+            transition.check_reward(reward)
+            transition.check_finite("action", action)
         rows = self._accumulator.add(action, reward, observation, terminated, truncated)
         if len(rows):
             self._write(rows)
+
+    def flush(self) -> None:
+        """Writes the full windows that are gathered here; those still open stay.
+
+        Raises:
+          RemoteTimeoutError: the replay's server was silent for too long.
+        """
+        self._write(self._accumulator.take())

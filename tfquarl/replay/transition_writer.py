@@ -55,10 +55,12 @@ class TransitionWriter:
         writer = bounded_writer.make_item_writer(client, tables.EXPERIENCE, config.initial_priority)
         self._append = writer.append
         self._bounded = bounded_writer.BoundedWriter(client, writer, deadline_sec, stop)
-        # Half of the rows in flight travel while the other half gathers here.
-        rows = self._rows_in_item = config.rows_in_item
-        self._burst = np.empty((max(1, config.max_in_flight // 2 // rows) * rows, layout.row_size), np.float32)
-        self._max_items = max(1, (config.max_in_flight - len(self._burst)) // rows)
+        # Half of the items in flight travel while the other half gathers here.
+        items_in_burst = max(1, config.items_in_flight // 2)
+        self._rows_in_item = config.rows_in_item
+        self._burst = np.empty((items_in_burst * self._rows_in_item, layout.row_size), np.float32)
+        self._max_items = max(1, config.items_in_flight - items_in_burst)
+        self._sinks: list[transition_sink.TransitionSink] = []
         self._fill = 0
         self._num_rows = 0
         self._blocked_sec = 0.0
@@ -73,10 +75,15 @@ class TransitionWriter:
         """Transitions written so far."""
         return self._num_rows
 
-    def sink(self) -> transition_sink.TransitionSink:
-        """A new sink, for one environment."""
-        accumulator = n_step_lib.NStepAccumulator(self._layout, self._n_step, self._discount)
-        return transition_sink.TransitionSink(accumulator, self.write)
+    def sinks(self, num_environments: int) -> list[transition_sink.TransitionSink]:
+        """New sinks, one for each of a collector's environments; a burst's worth of steps gathers in all of them together."""
+        steps_per_block = max(1, len(self._burst) // num_environments)
+        made = []
+        for _ in range(num_environments):
+            accumulator = n_step_lib.NStepAccumulator(self._layout, self._n_step, self._discount, steps_per_block)
+            made.append(transition_sink.TransitionSink(accumulator, self.write))
+        self._sinks += made
+        return made
 
     def write(self, rows: np.ndarray) -> None:
         """Writes rows [M, row_size], which may be reused after the call. Returns early, without loss, if told to stop.
@@ -84,17 +91,16 @@ class TransitionWriter:
         Raises:
           RemoteTimeoutError: the server was silent for too long.
         """
-        burst, fill = self._burst, self._fill
-        for row in rows:
-            burst[fill] = row
-            fill += 1
-            if fill == len(burst):
-                self._fill = fill
+        burst, first = self._burst, 0
+        while first < len(rows):
+            part = rows[first : first + len(burst) - self._fill]
+            burst[self._fill : self._fill + len(part)] = part
+            self._fill += len(part)
+            first += len(part)
+            if self._fill == len(burst):
                 self._send()
                 os.sched_yield()  # to Reverb's thread, so that the burst travels during the next steps
                 self._wait(self._max_items)
-                fill = 0
-        self._fill = fill
         self._num_rows += len(rows)
 
     def flush(self) -> bool:
@@ -105,14 +111,20 @@ class TransitionWriter:
         Raises:
           RemoteTimeoutError: the server was silent for too long.
         """
+        self._gather()
         self._send()
         return self._wait(0)
 
     def close(self) -> None:
         """Gives the last rows one second to arrive, and says so where they did not."""
+        self._gather()
         self._send()
         if not self._bounded.close():
             logging.warning("The replay had not taken all of the last transitions when their writer was closed")
+
+    def _gather(self) -> None:
+        for sink in self._sinks:
+            sink.flush()
 
     def _send(self) -> None:
         fill, self._fill = self._fill, 0
