@@ -78,6 +78,27 @@ def test_the_summary_looks_once_more_and_tells_energy_per_step():
     assert run.monitor.summary(0)["joules_per_env_step"] is None
 
 
+def test_a_resumed_run_counts_what_it_used_before():
+    """Of 5 J in its last row, 4 CPU seconds of collectors and 1 of the learner, at 10 W; nothing is used after that."""
+    now_sec = 30.0
+    config, metrics = energy.EnergyConfig(powercap="/nowhere"), memory_metrics.MemoryMetrics()
+    meter = energy.EnergyMeter(config, cpu_time=lambda pid: 0.0, clock=lambda: 100.0)
+    monitor = energy_monitor.EnergyMonitor(config, metrics, lambda: now_sec, meter)
+    monitor.begin({"Energy/joules": 5.0, "Energy/cpu_sec_collector": 4.0, "Energy/cpu_sec_learner": 1.0})
+    summary = monitor.summary(100)
+    assert summary["joules"] == 50.0 and summary["joules_by_role"]["collector"] == 40.0
+    assert summary["wall_sec"] == 30.0
+    group, step, values = metrics.rows[-1]
+    assert (group, step, values["Energy/cpu_sec_learner"]) == (names.ENERGY, 30, 1.0)
+
+
+def test_a_new_run_begins_with_nothing():
+    meter = energy.EnergyMeter(energy.EnergyConfig(powercap="/nowhere"), cpu_time=lambda pid: 0.0, clock=lambda: 100.0)
+    monitor = energy_monitor.EnergyMonitor(energy.EnergyConfig(), memory_metrics.MemoryMetrics(), lambda: 0.0, meter)
+    monitor.begin({})
+    assert monitor.summary(1)["joules"] == 0.0
+
+
 # Kilograms that codecarbon 3.2.7 gives offline for one kWh: Emissions(DataSource()).get_country_emissions(Energy.from_energy(kWh=1.0), ...).
 _CODECARBON_KG = {
     "AUS": 0.548692,

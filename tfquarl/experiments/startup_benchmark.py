@@ -37,6 +37,7 @@ class StartupConfig:
       num_starts: collectors whose start is timed, each beside one that works already.
       num_collectors: numbers of collectors that work together, growing, from more than `num_starts` on.
       duration_sec: that each number is measured for.
+      growth_steps: environment steps of the largest number of collectors over which their memory is watched for growth.
     """
 
     task: benchmark_task.BenchmarkTask
@@ -44,6 +45,7 @@ class StartupConfig:
     num_starts: int = 3
     num_collectors: tuple[int, ...] = (8, 16, 32, 64)
     duration_sec: float = 4.0
+    growth_steps: int = 1_000_000
 
     def __post_init__(self) -> None:
         counts = [self.num_starts, *self.num_collectors]
@@ -133,8 +135,7 @@ def _measure(config: StartupConfig, group: node_group.NodeGroup, plot: str | Non
         while len(collectors) < count:
             _start(group, collectors)
         loads.append(measure_load(group, collectors, config.duration_sec))
-    first = collectors[0]
-    rows += load_rows(case, loads) + _growth_rows(case, config, group, first)
+    rows += load_rows(case, loads) + _growth_rows(case, config, group, collectors)
     if plot is not None:
         counts = [float(load.num_collectors) for load in loads]
         series = {"environment steps": (counts, [load.steps_per_sec for load in loads])}
@@ -214,13 +215,17 @@ def load_rows(case: str, loads: Sequence[Load]) -> list[table.BenchmarkRow]:
 
 
 def _growth_rows(
-    case: str, config: StartupConfig, group: node_group.NodeGroup, node: launcher_lib.RunningNode
+    case: str, config: StartupConfig, group: node_group.NodeGroup, collectors: Sequence[launcher_lib.RunningNode]
 ) -> list[table.BenchmarkRow]:
-    """How a collector's own memory grows with its steps."""
-    pid = node.process.pid
-    assert pid is not None
-    private, steps = process_usage.memory(pid).private_bytes, _num_steps(group, [node])
-    group.listen(config.duration_sec)
-    grown = (process_usage.memory(pid).private_bytes - private) / _MIB
-    made = _num_steps(group, [node]) - steps
-    return [table.BenchmarkRow(case, f"growth of a collector's own memory over {made:,} steps", grown, "MiB")]
+    """How the collectors' own memory grows with the steps that they make together."""
+    before, first_step = _private_bytes(collectors), _num_steps(group, collectors)
+    while (num_steps := _num_steps(group, collectors) - first_step) < config.growth_steps:
+        group.listen(config.duration_sec)
+    grown = (_private_bytes(collectors) - before) / _MIB / len(collectors)
+    case = f"{case}, {len(collectors)} collectors"
+    return [table.BenchmarkRow(case, f"growth of a collector's own memory, {num_steps:,} steps together", grown, "MiB")]
+
+
+def _private_bytes(collectors: Sequence[launcher_lib.RunningNode]) -> int:
+    pids = [node.process.pid for node in collectors]
+    return sum(process_usage.memory(pid).private_bytes for pid in pids if pid is not None)

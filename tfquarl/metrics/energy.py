@@ -24,6 +24,8 @@ RAPL = "rapl"
 ESTIMATED = "estimated"
 IDLE = "idle"
 
+_NO_PROCESS = -1
+
 WORLD = "WORLD"
 WORLD_G_PER_KWH = 480.0
 UNNAMED_SOURCE = "not named"
@@ -72,14 +74,15 @@ class EnergyConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EnergyReport:
-    """Energy since the meter was made.
+    """Energy since the meter was made, and what was added of earlier.
 
     Attributes:
       source: 'rapl' (measured, whole package) or 'estimated' (CPU time times watts per core).
       joules: of the run.
       kg_co2e: kilograms of CO2 equivalent.
       joules_by_role: split by CPU time over 'learner', 'collector' (all of them together), ...; with 'idle' where that is estimated.
-      cpu_sec_by_process: CPU time, user and system, with that of what the process has started.
+      cpu_sec_by_process: CPU time, user and system, with that of what the process has started; what was added of earlier is under
+        its role.
       wall_sec: how long it took.
       watts_per_core: what an estimate assumed; None for 'rapl'.
       idle_share: likewise.
@@ -142,6 +145,18 @@ class EnergyMeter:
         self._cpu_sec: dict[tuple[str, int], float] = {}
         self._counters = [counter for counter in _find_counters(pathlib.Path(config.powercap)) if counter.is_readable()]
         self._rapl_joules = 0.0
+
+    def add_earlier(self, cpu_sec: Mapping[str, float], joules: float, wall_sec: float) -> None:
+        """Counts what the run had used before it was resumed.
+
+        Args:
+          cpu_sec: CPU time by role.
+          joules: as they were measured; an estimate is made anew from the CPU time.
+          wall_sec: how long that took.
+        """
+        self._cpu_sec |= {(role, _NO_PROCESS): seconds for role, seconds in cpu_sec.items()}
+        self._rapl_joules += joules
+        self._start_sec -= wall_sec
 
     def sample(self, pids: Mapping[str, int]) -> None:
         """Reads all counters.

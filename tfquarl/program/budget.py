@@ -41,6 +41,7 @@ class Progress:
       newest_version: of the snapshots and policies that were told of.
       num_resumes: times that the run was gone on with.
       num_restarts: times that a node was started again, by its name.
+      energy: the newest row of metrics group 'energy'.
     """
 
     env_steps: dict[int, int] = dataclasses.field(default_factory=dict)
@@ -53,6 +54,7 @@ class Progress:
     newest_version: int = 0
     num_resumes: int = 0
     num_restarts: dict[str, int] = dataclasses.field(default_factory=dict)
+    energy: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def start_point(self, collector: int = 0, port: int = 0) -> node_process.StartPoint:
         """What a node goes on from: the collector of that index, or any other node of the run."""
@@ -71,6 +73,8 @@ class Progress:
             self.episodes[collector] = int(values.get(names.NUMBER_OF_EPISODES, self.episodes.get(collector, 0)))
         elif group == names.TRAIN:
             self.train_steps = step
+        elif group == names.ENERGY:
+            self.energy = dict(values)
         elif group == names.RUN:
             self.num_resumes = int(values.get(names.NUM_RESUMES, self.num_resumes))
             self.past_version = int(values.get(names.PAST_VERSION, self.past_version))

@@ -1,6 +1,7 @@
 """Follows the energy of a run's processes, for metrics and for the summary."""
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import os
 from typing import Any
 
@@ -36,6 +37,13 @@ class EnergyMonitor:
         self._next_sample_sec = 0.0
         self._next_report_sec = _REPORT_SEC
 
+    def begin(self, earlier: Mapping[str, float]) -> None:
+        """Goes on from the newest row that the run had before it was resumed; from nothing where `earlier` is empty."""
+        prefix = f"{names.ROLE_CPU_SEC}_"
+        cpu_sec = {name.removeprefix(prefix): value for name, value in earlier.items() if name.startswith(prefix)}
+        if cpu_sec:
+            self._meter.add_earlier(cpu_sec, earlier[names.ENERGY_JOULES], self._elapsed_sec())
+
     def sample_if_due(self, processes: process_monitor.Processes | None = None) -> None:
         """Takes in what the processes have used if the last look is old enough.
 
@@ -53,20 +61,21 @@ class EnergyMonitor:
             self._write()
 
     def summary(self, env_steps: int) -> dict[str, Any]:
-        """The energy of the whole run as plain JSON values, also per environment step; the last look is this one.
+        """The energy of the whole run as plain JSON values, also per environment step; the last look and row are these.
 
         Args:
           env_steps: of the run; 0 gives None per step.
         """
         self._next_sample_sec = 0.0
         self.sample_if_due()
-        report = self._meter.report()
+        report = self._write()
         per_step = report.joules / env_steps if env_steps else None
         return {**report.to_json(), "joules_per_env_step": per_step}
 
-    def _write(self) -> None:
+    def _write(self) -> energy.EnergyReport:
         report = self._meter.report()
         values = {names.ENERGY_JOULES: report.joules, names.CARBON_KG: report.kg_co2e}
         values.update({f"{names.ENERGY_JOULES}_{role}": joules for role, joules in report.joules_by_role.items()})
         values.update({f"{names.ROLE_CPU_SEC}_{role}": seconds for role, seconds in report.cpu_sec_by_role.items()})
         self._metrics.write(names.ENERGY, int(self._elapsed_sec()), values)
+        return report

@@ -138,6 +138,7 @@ class _Sinks:
 
     def begin(self, progress: budget_lib.Progress) -> None:
         """Shows what the run goes on from, if it does, and keeps how often it did."""
+        self.energy.begin(progress.energy)
         for collector, env_steps in progress.env_steps.items():
             self.display.update(names.collect_group(collector), env_steps, {})
         if progress.num_resumes:
