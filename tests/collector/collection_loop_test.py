@@ -282,10 +282,12 @@ def test_an_environments_error_passes_through() -> None:
         rig.loop.run(2, rig.stop)
 
 
-@pytest.mark.parametrize("num_environments, num_sinks", [(2, 1), (0, 0)])
-def test_each_environment_needs_a_sink(num_environments: int, num_sinks: int) -> None:
+@pytest.mark.parametrize(
+    ("num_environments", "num_sinks", "message"), [(2, 1, "2 environments and 1 sinks"), (0, 0, "got 0 environments")]
+)
+def test_each_environment_needs_a_sink(num_environments: int, num_sinks: int, message: str) -> None:
     rig = _Rig([_ENDLESS] * 2)
-    with pytest.raises(ValueError, match=f"{num_environments} environments and {num_sinks} sinks"):
+    with pytest.raises(ValueError, match=message):
         collection_loop.CollectionLoop(
             rig.environments[:num_environments],
             rig.slot,

@@ -1,128 +1,42 @@
 """The loop of a collector: K environments, one batched inference, exploration, a writer for each environment."""
 
-from collections.abc import Callable
 from collections.abc import Sequence
-import time
 from typing import Any
 
-from absl import logging
 import numpy as np
 
-from tfquarl.collector import collection_report
-from tfquarl.collector import config as config_lib
-from tfquarl.collector import policy_slot
+from tfquarl.collector import loop
 from tfquarl.core import errors
 from tfquarl.core import interfaces
 
-# Rounds between looks at the stop signal, the clock and the next policy, which cost as much as a cheap environment's step.
-_ROUNDS_PER_CHECK = 32
 
+class CollectionLoop(loop.Loop):
+    """Steps K environments one after the other, each round by one batched inference."""
 
-class CollectionLoop:
-    """Steps K environments, by uniform random actions first and then by the newest policy.
-
-    A newer policy is swapped in when an episode ends and every few steps, since long episodes would go on with an old one; the
-    other environments' episodes go on with it too. Transitions are the same whichever policy chose their actions.
-    """
-
-    def __init__(
-        self,
-        environments: Sequence[interfaces.Environment],
-        slot: policy_slot.PolicySlot,
-        exploration: interfaces.Exploration,
-        initial_exploration: interfaces.Exploration,
-        sinks: Sequence[interfaces.TransitionSink],
-        observations: interfaces.ObservationSink,
-        metrics: interfaces.MetricsSink,
-        config: config_lib.CollectorConfig,
-        index: int = 0,
-        blocked_sec: Callable[[], float] = float,
-        clock: Callable[[], float] = time.perf_counter,
-        *,
-        first_step: int = 0,
-        first_episode: int = 0,
-    ) -> None:
+    def __init__(self, environments: Sequence[interfaces.Environment], *args: Any, **kwargs: Any) -> None:
         """Stores its parts.
 
         Args:
           environments: K of them, with equal specs.
-          slot: the policy's place; its policies take batches of K.
-          exploration: for the policy's outputs.
-          initial_exploration: for the time before; it is given the observations instead of outputs.
-          sinks: K of them, one for each environment.
-          observations: for calibration and parity; it is given every observation that a step leads to.
-          metrics: where the reports go.
-          config: settings.
-          index: of this collector among the run's.
-          blocked_sec: seconds that the sinks have waited for the rate limiter so far.
-          clock: seconds, for tests.
-          first_step: environment steps that were made before, by a process in whose place this one is.
-          first_episode: episodes that had ended by then.
+          *args: of `Loop`, from its slot on.
+          **kwargs: of `Loop`.
         """
-        if len(environments) != len(sinks) or not environments:
-            raise ValueError(f"got {len(environments)} environments and {len(sinks)} sinks, needs one sink for each")
+        if not environments:
+            raise ValueError("got 0 environments and needs at least one")
         spec = environments[0].spec
         for other in environments[1:]:
             if other.spec != spec:
                 raise ValueError(f"environments of one collector must have equal specs, got {spec} and {other.spec}")
+        super().__init__(spec, len(environments), *args, **kwargs)
         self._environments = environments
-        self._slot = slot
-        self._exploration = exploration
-        self._initial_exploration = initial_exploration
-        self._sinks = sinks
-        self._observations = observations
-        self._config = config
-        self._is_discrete = spec.is_discrete
-        self._num_rounds = -(-first_step // len(environments))
-        self._report = collection_report.CollectionReport(
-            metrics, slot, config, index, blocked_sec, clock, self.num_steps, first_episode
-        )
-        self._policy: interfaces.Policy | None = None
         self._batch = np.zeros((len(environments), spec.observation_size), np.float32)
-        self._returns = [0.0] * len(environments)
-        self._first_rounds = [0] * len(environments)
-        self._has_begun = False
 
-    @property
-    def num_steps(self) -> int:
-        """Environment steps that all calls of `run` made together, and those before."""
-        return self._num_rounds * len(self._environments)
-
-    def run(self, num_steps: int, stop: interfaces.StopSignal) -> int:
-        """Collects; a further call goes on where this one ended, amid the episodes.
-
-        Args:
-          num_steps: environment steps to make, rounded up to a multiple of K.
-          stop: ends the call early; it is looked at every few steps.
-
-        Returns:
-          The environment steps made.
-
-        Raises:
-          StalePolicyError: no newer policy came for too long.
-          TaskError: an environment broke.
-          NumericalError: a NaN or an infinity came, and the config says to stop there, or it came too often, or right at an
-            episode's start.
-        """
-        if not self._has_begun:
-            self._has_begun = True
-            for k in range(len(self._environments)):
-                self._begin_episode(k, self._num_rounds)
-        num_environments = len(self._environments)
-        end = self._num_rounds + -(-num_steps // num_environments)
-        start = self._num_rounds
-        while self._num_rounds < end and not stop.is_set():
-            self._collect(min(_ROUNDS_PER_CHECK, end - self._num_rounds))
-            self._swap(self._num_rounds)
-            self._report.write_if_due(self.num_steps)
-        return (self._num_rounds - start) * num_environments
-
-    def report(self) -> None:
-        """Reports now; for the end of a run."""
-        self._report.write(self.num_steps)
+    def _begin(self) -> None:
+        for k in range(len(self._environments)):
+            self._begin_episode(k, self._num_rounds)
 
     def _collect(self, num_rounds: int) -> None:
-        """The hot path: what it uses at each step is bound before."""
+        """What it uses at each step is bound before."""
         batch, returns = self._batch, self._returns
         steps = [environment.step for environment in self._environments]
         adds = [sink.add for sink in self._sinks]
@@ -146,38 +60,18 @@ class CollectionLoop:
                 observe(observation)
                 returns[k] += reward
                 if terminated or truncated:
-                    self._end_episode(k, number + 1)
+                    self._note_end(k, number + 1)
+                    self._begin_episode(k, number + 1)
                     policy = self._policy
             self._num_rounds = number + 1
 
     def _break_off_episode(self, k: int, num_rounds: int, error: errors.NumericalError) -> None:
-        """Begins a new episode in place of one that met a bad number, unless that is to be an error.
-
-        The sink drops the windows that were still open: they led to that number.
-        """
-        where = f"environment {k}, step {num_rounds + 1 - self._first_rounds[k]} of its episode: {error}"
-        num_bad = self._report.add_bad_episode()
-        if self._config.stop_at_bad_numbers:
-            raise errors.NumericalError(where) from error
-        if num_bad >= self._config.max_bad_episodes:
-            raise errors.NumericalError(
-                f"{num_bad} episodes in a row were broken off, the last one in {where}"
-            ) from error
-        logging.error("an episode was broken off and is left, in %s", where)
+        step = num_rounds + 1 - self._first_rounds[k]
+        self._note_bad_number(f"environment {k}, step {step} of its episode", error)
         self._begin_episode(k, num_rounds + 1)
-
-    def _end_episode(self, k: int, num_rounds: int) -> None:
-        self._report.add_episode(self._returns[k], num_rounds - self._first_rounds[k])
-        self._begin_episode(k, num_rounds)
 
     def _begin_episode(self, k: int, num_rounds: int) -> None:
         observation = self._environments[k].reset()
-        self._sinks[k].start(observation)
+        self._note_start(k, observation, num_rounds)
         self._batch[k] = observation
-        self._returns[k], self._first_rounds[k] = 0.0, num_rounds
         self._swap(num_rounds)
-
-    def _swap(self, num_rounds: int) -> None:
-        self._slot.swap()
-        if num_rounds * len(self._environments) >= self._config.initial_collect_steps:
-            self._policy = self._slot.policy

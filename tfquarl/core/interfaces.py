@@ -6,6 +6,7 @@ action size, K the number of environments that a collector steps together.
 
 from collections.abc import Mapping
 from typing import Any
+from typing import NamedTuple
 from typing import Protocol
 
 import numpy as np
@@ -49,6 +50,50 @@ class SeedableEnvironment(Environment, Protocol):
 
     def seed(self, seed: int) -> None:
         """Makes the next episode, and those after it, depend on `seed` and the actions alone."""
+        ...
+
+
+class VectorStep(NamedTuple):
+    """One step of K environments at once.
+
+    Attributes:
+      observations: that the step led to, float32 [K, D], a new array.
+      rewards: float [K].
+      terminated: bool [K].
+      truncated: bool [K].
+      begins: bool [K]: where an episode ended in the step before, the observation is the next one's first, and nothing else counts.
+    """
+
+    observations: np.ndarray
+    rewards: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+    begins: np.ndarray
+
+
+class VectorEnvironment(Protocol):
+    """K copies of one task that their suite steps by one call."""
+
+    @property
+    def spec(self) -> environment_spec.EnvironmentSpec:
+        """Of each of them."""
+        ...
+
+    @property
+    def num_environments(self) -> int:
+        """K."""
+        ...
+
+    def reset(self) -> np.ndarray:
+        """Starts an episode in all of them; the first observations, float32 [K, D], a new array."""
+        ...
+
+    def step(self, actions: np.ndarray) -> VectorStep:
+        """One step by actions int64 [K] or float32 [K, A]."""
+        ...
+
+    def close(self) -> None:
+        """Frees what it holds."""
         ...
 
 

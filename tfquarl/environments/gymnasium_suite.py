@@ -17,6 +17,9 @@ from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.environments import border
 from tfquarl.environments import gym_spaces
+from tfquarl.environments import gymnasium_vector
+
+make_vector_task = gymnasium_vector.make_vector_task
 
 _OWN_WRAPPERS = (wrappers.TimeLimit, wrappers.OrderEnforcing)
 

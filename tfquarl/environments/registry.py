@@ -33,10 +33,23 @@ class TaskFactory(Protocol):
         ...
 
 
+class VectorTaskFactory(Protocol):
+    """Makes K copies of one task of a suite that steps them by one call."""
+
+    def __call__(self, task: str, num_environments: int, seed: int) -> interfaces.VectorEnvironment:
+        """K of the task named `task` (without the suite), their episodes decided by `seed`.
+
+        Raises:
+          TaskError: the suite can't step this task so, or can't make it.
+        """
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class _Suite:
     make: TaskFactory
     task_names: Callable[[], Iterable[str]]
+    make_vector: VectorTaskFactory | None = None
 
 
 _BUILT_IN = {
@@ -47,20 +60,26 @@ _BUILT_IN = {
 _registered: dict[str, _Suite] = {}
 
 
-def register_suite(prefix: str, make_task: TaskFactory, task_names: Callable[[], Iterable[str]] = tuple) -> None:
+def register_suite(
+    prefix: str,
+    make_task: TaskFactory,
+    task_names: Callable[[], Iterable[str]] = tuple,
+    make_vector_task: VectorTaskFactory | None = None,
+) -> None:
     """Adds a suite, in every process that makes its tasks.
 
     Args:
       prefix: what stands before the colon in its tasks' names.
       make_task: makes one of its tasks.
       task_names: its known tasks. Where they are given, others are refused with the closest known ones.
+      make_vector_task: makes K copies of a task that the suite steps by one call; None where it has no such code.
 
     Raises:
       ValueError: `prefix` is taken or has a colon.
     """
     if prefix in _BUILT_IN or prefix in _registered or ":" in prefix or not prefix:
         raise ValueError(f"suite prefix '{prefix}' is taken, empty or has a colon; known ones: {', '.join(suites())}")
-    _registered[prefix] = _Suite(make_task, task_names)
+    _registered[prefix] = _Suite(make_task, task_names, make_vector_task)
 
 
 def suites() -> list[str]:
@@ -90,15 +109,25 @@ def make(name: str, seed: int, action_repeat: int = 1, can_render: bool = False)
     if action_repeat < 1:
         raise ValueError(f"{name}: action_repeat is {action_repeat}, needs 1 or more")
     graphics.prepare(can_render)
-    prefix, suite, task = _find(name)
-    known = list(suite.task_names())
-    # A gym id with a module in front ('package:Task-v0') registers itself when it is made.
-    if known and task not in known and ":" not in task:
-        raise errors.ConfigError(
-            f"environment '{name}' is unknown; " + _closest(name, (f"{prefix}:{other}" for other in known))
-        )
+    suite, task = _find_task(name)
     environment = suite.make(task, seed, can_render)
     return environment if action_repeat == 1 else action_repeat_lib.ActionRepeat(environment, action_repeat)
+
+
+def make_vector(name: str, num_environments: int, seed: int) -> interfaces.VectorEnvironment:
+    """Makes K copies of the environment called `name` that their suite steps by one call.
+
+    Raises:
+      ConfigError: no such suite or task, or a suite that steps one environment at a time.
+      TaskError: the suite can't step this task so, or can't make it here.
+    """
+    graphics.prepare(False)
+    suite, task = _find_task(name)
+    if suite.make_vector is None:
+        raise errors.ConfigError(
+            f"environment '{name}': its suite steps one environment at a time; set ScaleConfig.is_vectorized = False"
+        )
+    return suite.make_vector(task, num_environments, seed)
 
 
 def spec(name: str, action_repeat: int = 1) -> environment_spec.EnvironmentSpec:
@@ -108,6 +137,18 @@ def spec(name: str, action_repeat: int = 1) -> environment_spec.EnvironmentSpec:
         return environment.spec
     finally:
         environment.close()
+
+
+def _find_task(name: str) -> tuple[_Suite, str]:
+    """The suite, and the task, which is a known one where the suite tells its tasks."""
+    prefix, suite, task = _find(name)
+    known = list(suite.task_names())
+    # A gym id with a module in front ('package:Task-v0') registers itself when it is made.
+    if known and task not in known and ":" not in task:
+        raise errors.ConfigError(
+            f"environment '{name}' is unknown; " + _closest(name, (f"{prefix}:{other}" for other in known))
+        )
+    return suite, task
 
 
 def _find(name: str) -> tuple[str, _Suite, str]:
@@ -128,7 +169,7 @@ def _load(prefix: str) -> _Suite:
         module = importlib.import_module(_BUILT_IN[prefix])
     except ImportError as error:
         raise errors.TaskError(f"suite '{prefix}' can't be loaded: {error}; is its package installed?") from error
-    return _Suite(module.make_task, module.task_names)
+    return _Suite(module.make_task, module.task_names, getattr(module, "make_vector_task", None))
 
 
 def _closest(name: str, known: Iterable[str]) -> str:

@@ -39,11 +39,13 @@ class ScaleConfig:
     Attributes:
       num_collectors: collector processes.
       environments_per_collector: environments that each steps together, with one batched inference.
+      is_vectorized: whether their suite steps them by one call, where it has code for that.
       in_process: all stations one after another in a single process: same seed, same result, steppable in a debugger.
     """
 
     num_collectors: int = 2
     environments_per_collector: int = 1
+    is_vectorized: bool = False
     in_process: bool = False
 
     def __post_init__(self) -> None:
@@ -101,6 +103,11 @@ class Experiment:
     supervision: restarts.SupervisionConfig = dataclasses.field(default_factory=restarts.SupervisionConfig)
 
     def __post_init__(self) -> None:
+        if self.scale.is_vectorized and self.environment.action_repeat != 1:
+            raise ValueError(
+                f"action_repeat is {self.environment.action_repeat} and is_vectorized True: suites that step many environments by one call"
+                " repeat no actions; give one of both"
+            )
         if self.num_env_steps < 1:
             raise ValueError(f"num_env_steps is {self.num_env_steps}, needs 1 or more")
         if self.max_wall_time_sec is not None and not self.max_wall_time_sec > 0:

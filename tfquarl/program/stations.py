@@ -1,5 +1,7 @@
 """Stations put together from an experiment and a transport. A process makes one of them; the single-process program makes all."""
 
+from collections.abc import Callable
+import functools
 import math
 import pathlib
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from tfquarl.program import experiment as experiment_lib
 from tfquarl.program import node_process
 
 if TYPE_CHECKING:
-    from tfquarl.collector import collection_loop
+    from tfquarl.collector import loop as loop_lib
     from tfquarl.collector import policy_slot
     from tfquarl.converter import conversion_worker
     from tfquarl.converter import reference_process
@@ -128,7 +130,7 @@ def make_collector(
     metrics: interfaces.MetricsSink,
     index: int,
     start: node_process.StartPoint = node_process.BEGINNING,
-) -> "tuple[collection_loop.CollectionLoop, policy_slot.PolicySlot]":
+) -> "tuple[loop_lib.Loop, policy_slot.PolicySlot]":
     """Collector `index`: its loop, and the slot of its policy, which looks for newer ones while it is open.
 
     Args:
@@ -139,16 +141,13 @@ def make_collector(
       index: of the collector.
       start: steps and episodes that earlier processes of the same index have made.
     """
-    from tfquarl.collector import collection_loop
     from tfquarl.collector import exploration
     from tfquarl.collector import policy_slot
-    from tfquarl.environments import registry
 
     config, scale = experiment.collector, experiment.scale
     num_environments = scale.environments_per_collector
     seed = _go_on(collector_seed(experiment, index), start.env_steps)
-    task = experiment.environment
-    environments = [registry.make(task.name, seed + k, task.action_repeat) for k in range(num_environments)]
+    make_loop = _loop_around(experiment, seed)
     exploration_config = experiment.agent.make_exploration(index, scale.num_collectors, seed)
     slot = policy_slot.PolicySlot(
         transport.policy_source(),
@@ -157,8 +156,7 @@ def make_collector(
         config.max_policy_age_sec,
     )
     writer = transport.transition_writer()
-    loop = collection_loop.CollectionLoop(
-        environments,
+    loop = make_loop(
         slot,
         exploration.make(exploration_config, spec, max(0, start.env_steps - config.initial_collect_steps)),
         exploration.UniformRandom(spec, seed),
@@ -172,6 +170,19 @@ def make_collector(
         first_episode=start.episodes,
     )
     return loop, slot
+
+
+def _loop_around(experiment: experiment_lib.Experiment, seed: int) -> "Callable[..., loop_lib.Loop]":
+    """The loop's class with its environments, still without the rest."""
+    from tfquarl.collector import collection_loop
+    from tfquarl.collector import vector_loop
+    from tfquarl.environments import registry
+
+    task, count = experiment.environment, experiment.scale.environments_per_collector
+    if experiment.scale.is_vectorized:
+        return functools.partial(vector_loop.VectorLoop, registry.make_vector(task.name, count, seed))
+    environments = [registry.make(task.name, seed + k, task.action_repeat) for k in range(count)]
+    return functools.partial(collection_loop.CollectionLoop, environments)
 
 
 def _go_on(seed: int, env_steps: int) -> int:

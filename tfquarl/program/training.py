@@ -111,6 +111,8 @@ def _environment_spec(loaded: gin_loading.LoadedExperiment) -> environment_spec.
     task, agent = loaded.experiment.environment, loaded.experiment.agent
     try:
         spec = registry.spec(task.name, task.action_repeat)
+        if loaded.experiment.scale.is_vectorized:
+            registry.make_vector(task.name, loaded.experiment.scale.environments_per_collector, seed=0).close()
     except (errors.ConfigError, errors.TaskError) as error:
         raise type(error)(f"{loaded.place('EnvironmentConfig', 'name')}: {error}") from error
     try:
