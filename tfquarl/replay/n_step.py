@@ -11,6 +11,7 @@ in the units of `transition`: discount is gamma^(k-1) for a window of k steps.
 Windows are made a block at a time: the sums of a hundred windows by numpy cost about as much as those of two by Python.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,13 @@ class NStepAccumulator:
         self._layout, self._n_step = layout, n_step
         self._powers = discount ** np.arange(n_step, dtype=np.float64)
         self._capacity = steps_per_block + n_step - 1
-        self._steps = np.arange(self._capacity)
+        self._numbers = np.arange(self._capacity)
         self._rows = np.zeros((self._capacity, layout.row_size), np.float32)
-        # Step t leads from observation t to observation t + 1.
-        self._observations = np.zeros((self._capacity + 1, layout.observation_size), np.float32)
-        self._actions = np.zeros((self._capacity, layout.action_size), np.float32)
-        self._observation_views, self._action_views = list(self._observations), list(self._actions)
+        # Step t leads by the action of row t + 1 from the observation of row t to that of row t + 1.
+        steps = np.zeros((self._capacity + 1, layout.action_size + layout.observation_size), np.float32)
+        self._actions, self._observations = np.split(steps, [layout.action_size], axis=1)
+        self._views = list(zip(steps, self._actions, self._observations))[1:]
+        self._no_rows = self._rows[:0]
         self._rewards: list[float] = []
         self._is_open = False
 
@@ -75,29 +77,34 @@ class NStepAccumulator:
           that are left.
 
         Raises:
+          NumericalError: a NaN or an infinity in the action or the observation, or a reward beyond +-1e30; the step is not taken.
           ValueError: the episode has ended, and `start` wasn't called.
         """
         if not self._is_open:
             raise ValueError("a step was added before the episode's first observation; call start() first")
         rewards = self._rewards
-        step = len(rewards)
-        self._action_views[step][:] = action
-        self._observation_views[step + 1][:] = observation
+        num_steps = len(rewards)
+        step, step_action, step_observation = self._views[num_steps]
+        step_action[:] = action
+        step_observation[:] = observation
+        # A sum of squares is finite where all numbers are; where it overflows, the slow check decides.
+        if not (math.isfinite(step.dot(step)) and abs(reward) <= transition.LARGEST_REWARD):
+            transition.check_step(action, reward, observation)
         rewards.append(reward)
         if terminated or truncated:
             self._is_open = False
             return self._close(0.0 if terminated else 1.0)
-        return self.take() if step + 1 == self._capacity else self._rows[:0]
+        return self.take() if num_steps + 1 == self._capacity else self._no_rows
 
     def take(self) -> np.ndarray:
         """The full windows [M, row_size] that were not given yet, however few."""
         num_steps = len(self._rewards)
         num_full = num_steps - self._n_step + 1
         if num_full <= 0:
-            return self._rows[:0]
+            return self._no_rows
         rows = self._make(num_full)
         self._observations[: self._n_step] = self._observations[num_full : num_steps + 1]
-        self._actions[: self._n_step - 1] = self._actions[num_full:num_steps]
+        self._actions[1 : self._n_step] = self._actions[num_full + 1 : num_steps + 1]
         del self._rewards[:num_full]
         return rows
 
@@ -116,11 +123,11 @@ class NStepAccumulator:
         total = rewards[:num_rows].copy()
         for i in range(1, self._n_step):
             total += powers[i] * rewards[i : i + num_rows]
-        first = self._steps[:num_rows]
+        first = self._numbers[:num_rows]
         end = np.minimum(first + self._n_step, num_steps)
         rows, layout = self._rows[:num_rows], self._layout
         rows[:, layout.observation] = self._observations[:num_rows]
-        rows[:, layout.action] = self._actions[:num_rows]
+        rows[:, layout.action] = self._actions[1 : num_rows + 1]
         rows[:, layout.reward] = total
         rows[:, layout.discount] = powers[end - first - 1]
         rows[:, layout.next_observation] = self._observations[end]

@@ -117,6 +117,17 @@ class TransitionLayout:
         return row
 
 
+def check_step(action: Any, reward: float, observation: np.ndarray) -> None:
+    """Checks a step on its way to the replay.
+
+    Raises:
+      NumericalError: the observation, the reward or the action, in this order, as `check_finite` and `check_reward`.
+    """
+    check_finite("observation", observation)
+    check_reward(reward)
+    check_finite("action", action)
+
+
 def check_reward(reward: float) -> None:
     """Checks a reward on its way to the replay, where sums of some of them are kept as float32.
 

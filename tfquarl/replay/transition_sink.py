@@ -1,7 +1,6 @@
 """Where the steps of one environment enter the replay: bad numbers are refused, the rest becomes n-step windows."""
 
 from collections.abc import Callable
-import math
 from typing import Any
 
 import numpy as np
@@ -36,15 +35,6 @@ class TransitionSink:
           RemoteTimeoutError: the replay's server was silent for too long.
           ValueError: the episode has ended, and `start` wasn't called.
         """
-        # Sums of squares are finite where all numbers are; where they overflow, the slow check decides.
-        if not (
-            math.isfinite(observation.dot(observation))
-            and math.isfinite(np.dot(action, action))
-            and -transition.LARGEST_REWARD <= reward <= transition.LARGEST_REWARD
-        ):
-            transition.check_finite("observation", observation)
-            transition.check_reward(reward)
-            transition.check_finite("action", action)
         rows = self._accumulator.add(action, reward, observation, terminated, truncated)
         if len(rows):
             self._write(rows)
