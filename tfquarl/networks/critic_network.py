@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tf_agents.networks import network
 
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import initial_variables
 from tfquarl.networks import policy_network
+
+_NORM, _NORM_EPSILON = "layer_norm", 1e-6
 
 
 class CriticNetwork(network.Network):
@@ -24,6 +27,9 @@ class CriticNetwork(network.Network):
         seed: int = 0,
         compute_dtype: str = "float32",
         name: str = "critic",
+        *,
+        layer_norm: bool = False,
+        head_bias: tuple[float, ...] | None = None,
     ) -> None:
         """Stores the arguments; `create_variables` makes the variables.
 
@@ -34,6 +40,8 @@ class CriticNetwork(network.Network):
           seed: of the first weights.
           compute_dtype: of the matrix products, 'float32' or 'bfloat16'; variables and logits stay float32.
           name: prefix of the variables' names.
+          layer_norm: whether the first layer's outputs are normalized (arXiv 1607.06450) and go through a tanh, as in Acme's D4PG.
+          head_bias: the first logits, [num_atoms]; None makes all atoms equally likely.
         """
         if policy.head != "action":
             raise ValueError(f"a critic judges continuous actions, the policy's head is '{policy.head}'")
@@ -46,6 +54,8 @@ class CriticNetwork(network.Network):
         )
         self._seed = seed
         self._compute_dtype_name = compute_dtype
+        self._layer_norm = layer_norm
+        self._head_bias = head_bias
         self._named: dict[str, tf.Variable] = {}
 
     @property
@@ -55,7 +65,13 @@ class CriticNetwork(network.Network):
 
     def build(self, input_shape: Any) -> None:
         """Makes the variables; called once, by `create_variables`."""
-        for name, value in initial_variables.initial_variables(self._architecture, self._seed).items():
+        values = initial_variables.initial_variables(self._architecture, self._seed)
+        if self._head_bias is not None:
+            values["head/bias"][:] = self._head_bias
+        if self._layer_norm:
+            units = self._architecture.hidden_sizes[0]
+            values |= {f"{_NORM}/scale": np.ones(units, np.float32), f"{_NORM}/offset": np.zeros(units, np.float32)}
+        for name, value in values.items():
             if not name.startswith("observation_scaling/"):
                 initializer = tf.constant_initializer(value)
                 self._named[name] = self.add_weight(name=name, shape=value.shape, initializer=initializer)
@@ -73,4 +89,15 @@ class CriticNetwork(network.Network):
         observation, action = inputs
         middle, half_range = self._policy.action_scaling()
         x = tf.concat([observation, (action - middle) / half_range], axis=-1)
-        return policy_network.layers(self._architecture, self._named, x, self._compute_dtype_name), network_state
+        if not self._layer_norm:
+            return policy_network.layers(self._architecture, self._named, x, self._compute_dtype_name), network_state
+        first, *others = self._architecture.layer_names
+        dtype = self._compute_dtype_name
+        x = policy_network.dense(self._named, first, tf.cast(x, dtype))
+        x = tf.cast(tf.tanh(self._normalize(tf.cast(x, tf.float32))), dtype)
+        return policy_network.layers(self._architecture, self._named, x, dtype, others), network_state
+
+    def _normalize(self, x: tf.Tensor) -> tf.Tensor:
+        mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
+        scale, offset = self._named[f"{_NORM}/scale"], self._named[f"{_NORM}/offset"]
+        return tf.nn.batch_normalization(x, mean, variance, offset, scale, _NORM_EPSILON)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -162,7 +163,11 @@ class PolicyNetwork(network.Network):
 
 
 def layers(
-    architecture: architecture_lib.PolicyArchitecture, variables: Mapping[str, tf.Variable], x: tf.Tensor, dtype: str
+    architecture: architecture_lib.PolicyArchitecture,
+    variables: Mapping[str, tf.Variable],
+    x: tf.Tensor,
+    dtype: str,
+    names: Sequence[str] | None = None,
 ) -> tf.Tensor:
     """The dense layers, from scaled inputs to the head before its tanh.
 
@@ -171,16 +176,22 @@ def layers(
       variables: kernels and biases by name.
       x: float32 [B, inputs].
       dtype: of the matrix products and of what passes between the hidden layers.
+      names: of the layers to go through; all of them if None.
 
     Returns:
       float32 [B, head_size].
     """
     x = tf.cast(x, dtype)
-    for name in architecture.layer_names:
-        x = tf.matmul(x, tf.cast(variables[f"{name}/kernel"], dtype)) + tf.cast(variables[f"{name}/bias"], dtype)
+    for name in architecture.layer_names if names is None else names:
+        x = dense(variables, name, x)
         if name != "head":
             x = tf.nn.relu(x) if architecture.activation == "relu" else tf.tanh(x)
     return tf.cast(x, tf.float32)
+
+
+def dense(variables: Mapping[str, tf.Variable], name: str, x: tf.Tensor) -> tf.Tensor:
+    """x @ kernel + bias [B, units] of the layer `name`, in the type of `x` [B, inputs]."""
+    return tf.matmul(x, tf.cast(variables[f"{name}/kernel"], x.dtype)) + tf.cast(variables[f"{name}/bias"], x.dtype)
 
 
 def policy_variables(policy_network: PolicyNetwork) -> dict[str, tf.Variable]:

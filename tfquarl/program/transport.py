@@ -1,6 +1,7 @@
 """The stations' ends of replay and publication: over Reverb between processes, or in memory within one."""
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -31,8 +32,8 @@ class TransitionWriter(Protocol):
         """Seconds for which the rate limiter has made the collector wait."""
         ...
 
-    def sink(self) -> interfaces.TransitionSink:
-        """A new sink, for one environment."""
+    def sinks(self, num_environments: int) -> Sequence[interfaces.TransitionSink]:
+        """New sinks, one for each of a collector's environments."""
         ...
 
 

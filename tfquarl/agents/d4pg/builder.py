@@ -4,6 +4,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 from typing import Any
 
+import numpy as np
+
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import exploration_config
@@ -31,6 +33,9 @@ class D4pgBuilder:
       num_atoms: of the critic's distribution.
       policy_hidden_sizes: units of the policy's hidden layers.
       critic_hidden_sizes: units of the critic's hidden layers.
+      critic_layer_norm: whether the critic's first layer is normalized, with a tanh (arXiv 1607.06450; as in Acme's D4PG).
+      initial_value: where the critic's distribution lies before training; None spreads it evenly, which begins with half of what can be
+        reached.
       activation: of the hidden layers, 'relu' or 'tanh'.
       compute_dtype: of the matrix products, 'float32' or 'bfloat16'.
       n_step: steps over which the replay's transitions sum rewards.
@@ -50,6 +55,8 @@ class D4pgBuilder:
     num_atoms: int = 51
     policy_hidden_sizes: tuple[int, ...] = (256, 256)
     critic_hidden_sizes: tuple[int, ...] = (256, 256)
+    critic_layer_norm: bool = False
+    initial_value: float | None = None
     activation: str = "relu"
     compute_dtype: str = "float32"
     n_step: int = 5
@@ -91,7 +98,13 @@ class D4pgBuilder:
 
         architecture = self.architecture(spec)
         critic = critic_network.CriticNetwork(
-            architecture, self.critic_hidden_sizes, self.num_atoms, seed + _CRITIC_SEED_OFFSET, self.compute_dtype
+            architecture,
+            self.critic_hidden_sizes,
+            self.num_atoms,
+            seed + _CRITIC_SEED_OFFSET,
+            self.compute_dtype,
+            layer_norm=self.critic_layer_norm,
+            head_bias=self._initial_logits(),
         )
         train_step = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="train_step")
         policy = policy_network.PolicyNetwork(
@@ -120,6 +133,13 @@ class D4pgBuilder:
         )
         agent.initialize()
         return agent
+
+    def _initial_logits(self) -> tuple[float, ...] | None:
+        """Logits [num_atoms] of a distribution that falls off by e^-20 over the critic's range, away from `initial_value`."""
+        if self.initial_value is None:
+            return None
+        atoms = np.linspace(self.v_min, self.v_max, self.num_atoms)
+        return tuple((-20 * np.abs(atoms - self.initial_value) / (self.v_max - self.v_min)).tolist())
 
     def policy_variables(self, agent: "d4pg_agent.D4pgAgent") -> "dict[str, tf.Variable]":
         """The policy's variables by name."""
