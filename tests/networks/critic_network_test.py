@@ -43,3 +43,32 @@ def test_size_and_names_of_its_variables() -> None:
 def test_a_critic_of_a_q_network_is_refused() -> None:
     with pytest.raises(ValueError, match="a critic judges continuous actions, the policy's head is 'q_values'"):
         critic_network.CriticNetwork(architecture_lib.PolicyArchitecture(2, (3,), 2, "q_values"), (3,), 11)
+
+
+def test_layer_norm_by_hand() -> None:
+    """Two hidden units get 1 and 5: mean 3, deviation 2, so -1 and 1; scale and offset make that 0 and 2, before the tanh."""
+    critic = critic_network.CriticNetwork(POLICY, (2,), 2, layer_norm=True)
+    critic.create_variables()
+    variables = {variable.name.removeprefix("critic/").removesuffix(":0"): variable for variable in critic.variables}
+    variables["dense_0/kernel"].assign([[1.0, 5.0], [0.0, 0.0], [0.0, 0.0]])
+    variables["layer_norm/scale"].assign([1.0, 1.0])
+    variables["layer_norm/offset"].assign([1.0, 1.0])
+    variables["head/kernel"].assign([[7.0, 0.0], [1.0, -1.0]])
+    logits, _ = critic((tf.constant([[1.0, 0.0]]), tf.constant([[1.0]])))
+    np.testing.assert_allclose(logits.numpy(), [[np.tanh(2.0), -np.tanh(2.0)]], atol=1e-5)
+
+
+def test_first_logits_as_given() -> None:
+    critic = critic_network.CriticNetwork(POLICY, (2,), 3, head_bias=(0.0, -1.0, -2.0))
+    critic.create_variables()
+    logits, _ = critic((tf.constant([[1.0, 2.0]]), tf.constant([[1.0]])))
+    np.testing.assert_allclose(logits.numpy(), [[0.0, -1.0, -2.0]], atol=0.1)
+
+
+def test_a_copy_is_built_alike() -> None:
+    """Target networks are copies."""
+    critic = critic_network.CriticNetwork(POLICY, (2,), 3, layer_norm=True, head_bias=(0.0, -1.0, -2.0))
+    copy = critic.copy(name="target_critic")
+    for network in (critic, copy):
+        network.create_variables()
+    assert [variable.shape for variable in copy.variables] == [variable.shape for variable in critic.variables]

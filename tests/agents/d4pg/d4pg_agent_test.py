@@ -255,3 +255,17 @@ def test_critic_and_policy_start_from_different_seeds() -> None:
     kernels = [network.trainable_variables[0].numpy() for network in (agent._policy_network, agent._critic_network)]
     assert [kernel.shape for kernel in kernels] == [(2, 8), (3, 8)]
     assert np.abs(kernels[0] / np.sqrt(3 / 2) - kernels[1][:2]).max() > 0.1  # What the same numbers would give.
+
+
+@pytest.mark.parametrize(
+    ("initial_value", "value"),
+    [
+        pytest.param(None, 50.0, id="all atoms alike"),
+        pytest.param(0.0, 5.0, id="low"),  # e^(-z / 5) on [0, 100] has the mean 5
+        pytest.param(100.0, 95.0, id="high"),
+    ],
+)
+def test_values_before_training(initial_value: float | None, value: float) -> None:
+    agent = _trainer(num_atoms=1001, v_max=100.0, initial_value=initial_value).agent
+    loss = agent.loss(_transition(_batch([1.0, 1.0]))).extra
+    assert -loss.actor_loss.numpy() == pytest.approx(value, abs=0.5)
