@@ -1,5 +1,6 @@
 """Runs of real processes whose nodes do next to nothing: how a run starts, ends and fails."""
 
+import functools
 import os
 
 import psutil
@@ -223,8 +224,13 @@ def test_a_collector_that_dies_is_started_again_and_counts_on(tmp_path, node, co
     assert run.processes_left() == []
 
 
+def _patient_collector(num_server_starts: int) -> node_process.NodeSpec:
+    return node_process.NodeSpec("collector_0", functools.partial(nodes.patient_collector, num_server_starts))
+
+
 def test_the_server_comes_back_at_its_address(tmp_path):
-    run = _Run(tmp_path, [node_process.NodeSpec("server", nodes.dying_server), _LEARNER, _COLLECTOR, _EVALUATOR], 200)
+    server = node_process.NodeSpec("server", nodes.dying_server)
+    run = _Run(tmp_path, [server, _LEARNER, _patient_collector(2), _EVALUATOR], 200)
     assert run.supervisor.run() is budget_lib.Status.COMPLETED
     assert run.supervisor.progress.num_restarts == {"server": 1}
 
@@ -239,7 +245,7 @@ def test_a_port_that_is_taken_ends_the_run_at_once(tmp_path):
 
 def test_a_server_that_is_started_again_waits_for_its_port(tmp_path):
     server = node_process.NodeSpec("server", nodes.displaced_server)
-    run = _Run(tmp_path, [server, _LEARNER, _COLLECTOR, _EVALUATOR], 200)
+    run = _Run(tmp_path, [server, _LEARNER, _patient_collector(3), _EVALUATOR], 200)
     assert run.supervisor.run() is budget_lib.Status.COMPLETED
     assert run.supervisor.progress.num_restarts == {"server": 2}
 

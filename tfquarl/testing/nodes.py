@@ -31,6 +31,14 @@ def collector(context: Any) -> None:
             return
 
 
+def patient_collector(num_server_starts: int, context: Any) -> None:
+    """Collects once the server has been started so often, so that the run can't end before."""
+    while _num_starts(context) < num_server_starts:
+        if context.stop.wait(0.005):
+            return
+    collector(context)
+
+
 def learner(context: Any) -> None:
     """Waits; at its end says that version 7 was its last."""
     context.sender.send("running")
@@ -81,6 +89,7 @@ def hanging_collector(context: Any) -> None:
 
 def dying_server(context: Any) -> None:
     """Dies when it has said its address; started again at that port, it serves."""
+    _note_start(context)
     context.sender.send("ready", address=f"localhost:{context.start.port or 7}")
     if context.start.port:
         context.stop.wait()
@@ -90,13 +99,11 @@ def dying_server(context: Any) -> None:
 
 def displaced_server(context: Any) -> None:
     """Dies when it has said its address; finds its port taken when it is started again, and has it at the third start."""
-    starts = pathlib.Path(context.run_dir) / "starts"
-    number = len(starts.read_text()) if starts.exists() else 0
-    starts.write_text("x" * (number + 1))
-    if number == 1:
+    number = _note_start(context)
+    if number == 2:
         portless_server(context)
     context.sender.send("ready", address="localhost:7")
-    if number == 0:
+    if number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     context.stop.wait()
 
@@ -161,3 +168,16 @@ def parent(context: Any) -> None:
 def crashing(context: Any) -> None:
     """Dies without a word."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _num_starts(context: Any) -> int:
+    """How often a server has noted a start."""
+    starts = pathlib.Path(context.run_dir) / "starts"
+    return len(starts.read_text()) if starts.exists() else 0
+
+
+def _note_start(context: Any) -> int:
+    """Notes a server's start; the number of it, from 1 on."""
+    number = _num_starts(context) + 1
+    (pathlib.Path(context.run_dir) / "starts").write_text("x" * number)
+    return number
