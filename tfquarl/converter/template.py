@@ -220,5 +220,8 @@ def _find_layers(
 
 
 def _largest(values: np.ndarray) -> np.float32:
-    """Largest absolute value, float32."""
-    return max(np.maximum.reduce(values, axis=None), -np.minimum.reduce(values, axis=None))
+    """Largest absolute value, float32, of a vector or a matrix: block by block, so that memory is read once."""
+    blocks = [values] if values.ndim == 1 else [values[rows] for rows in affine.row_blocks(values)]
+    highest = max(np.maximum.reduce(block, axis=None) for block in blocks)
+    lowest = min(np.minimum.reduce(block, axis=None) for block in blocks)
+    return max(highest, -lowest)

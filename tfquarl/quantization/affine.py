@@ -24,6 +24,8 @@ _BIAS_HALF = BIAS_LIMIT // 2
 # The quantizer measures a kernel's scale again, and takes its own where both are this close.
 _SCALE_TOLERANCE = 1e-3
 _BLOCK_ELEMENTS = 1 << 15
+# A block that is turned around writes whole cache lines of int8.
+_LEAST_BLOCK_ROWS = 64
 _SIGN_BIT = np.uint32(1 << 31)
 _BELOW_HALF = np.nextafter(np.float32(0.5), np.float32(0))
 _BELOW_HALF_BITS = _BELOW_HALF.view(np.uint32)
@@ -146,7 +148,7 @@ def quantize_kernel(kernel: np.ndarray, largest: np.float32, scale: float, out: 
     if largest < _LEAST_WEIGHT:
         raise OverflowError(f"a largest weight of {largest}")
     inverse = np.float32(WEIGHT_LIMIT) / largest
-    for block in _row_blocks(kernel):
+    for block in row_blocks(kernel):
         steps = kernel[block] * inverse
         # copysign of the largest number below one half, by its bits, which is several times faster.
         halves = steps.view(np.uint32) & _SIGN_BIT
@@ -157,14 +159,14 @@ def quantize_kernel(kernel: np.ndarray, largest: np.float32, scale: float, out: 
 
 def quantize_dynamic_kernel(kernel: np.ndarray, scale: float, out: np.ndarray) -> None:
     """Writes the int8 kernel [units, inputs] of a float32 kernel [inputs, units], in double."""
-    for block in _row_blocks(kernel):
+    for block in row_blocks(kernel):
         steps = round_away(kernel[block].astype(np.float64) / scale)
         out[:, block] = np.clip(steps, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8).T
 
 
-def _row_blocks(kernel: np.ndarray) -> Iterator[slice]:
+def row_blocks(kernel: np.ndarray) -> Iterator[slice]:
     """Slices of rows that stay in the cache between the steps of a computation."""
-    rows = max(1, _BLOCK_ELEMENTS // kernel.shape[1])
+    rows = max(_LEAST_BLOCK_ROWS, _BLOCK_ELEMENTS // kernel.shape[1])
     for start in range(0, len(kernel), rows):
         yield slice(start, start + rows)
 
