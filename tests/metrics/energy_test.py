@@ -96,6 +96,24 @@ def test_package_and_memory_counters_add_up_and_are_split_by_cpu_time(powercap):
     assert report.joules_by_role == {"learner": 6.0, "collector": 2.0}
 
 
+def test_what_was_counted_before_a_resumption_is_added(powercap):
+    now = [50.0]
+    meter = energy.EnergyMeter(_config(powercap), _times(learner=3.0, collector_1=1.0), lambda: now[0])
+    meter.add_earlier({"learner": 1.0, "collector": 3.0}, joules=16.0, wall_sec=20.0)
+    _count(powercap, "0", 7_000_000)
+    _count(powercap, "0:1", 3_000_000)
+    _count(powercap, "0:0", 5_000_000)
+    _count(powercap, "1", 49_000_000)
+    meter.sample(_PIDS)
+    now[0] = 60.0
+
+    report = meter.report()
+
+    # 8 J of these counters and 16 of before, over four CPU seconds of each.
+    assert (report.joules, report.wall_sec) == (24.0, 30.0)
+    assert report.joules_by_role == {"learner": 12.0, "collector": 12.0}
+
+
 def test_a_counter_that_begins_anew_is_followed(powercap):
     meter = energy.EnergyMeter(_config(powercap))
     for microjoules in (45_000_000, 2_000_000):  # 44 J, then 5 J to the end of the range and 2 J beyond

@@ -36,6 +36,7 @@ class _Slot:
         self._zero_point = np.frombuffer(model, "<i8", int(has_scale), tensor.zero_point_start)
 
     def set_scale(self, scale: float | np.float32, zero_point: int = 0) -> None:
+        """Writes the tensor's quantization; an `OverflowError` where the scale is beyond what kernels can take."""
         if not _MIN_SCALE < scale < 1 / _MIN_SCALE:
             raise OverflowError(f"tensor '{self._name}' has a scale of {scale:.3g}")
         self._scale[0] = scale

@@ -25,6 +25,7 @@ _MIB = 1 << 20
 _REPORT_SEC = 0.5
 _SETTLE_SEC = 1.0
 _MANY_STEPS = 1 << 40
+_GROWTH_LIMIT_SEC = 1800.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +220,12 @@ def _growth_rows(
 ) -> list[table.BenchmarkRow]:
     """How the collectors' own memory grows with the steps that they make together."""
     before, first_step = _private_bytes(collectors), _num_steps(group, collectors)
+    end = time.perf_counter() + _GROWTH_LIMIT_SEC
     while (num_steps := _num_steps(group, collectors) - first_step) < config.growth_steps:
+        if time.perf_counter() > end:
+            raise errors.NodeFailedError(
+                f"{case}: {num_steps:,} of {config.growth_steps:,} steps within {_GROWTH_LIMIT_SEC:g} s; look at what holds collectors up"
+            )
         group.listen(config.duration_sec)
     grown = (_private_bytes(collectors) - before) / _MIB / len(collectors)
     case = f"{case}, {len(collectors)} collectors"

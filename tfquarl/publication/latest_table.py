@@ -123,11 +123,11 @@ class LatestTable:
         return self._caller.call(f"{what} '{self._name}' of {self._client.server_address}", function, *args)
 
     def _fetch(self, newer_than: int, refused: int | None) -> tuple[int, np.ndarray] | None:
-        # A sample costs several times what the server's figures do, and most polls find nothing new.
-        info = server_calls.server_info(self._client, _SERVER_INFO_SEC)[_version_name(self._name)]
+        # A sample is a further call with a stream of its own, and most polls find nothing new.
+        info = self._version_info()
         num_inserts, now = info.rate_limiter_info.insert_stats.completed, time.perf_counter()
         if num_inserts != self._seen_inserts or now - self._look_sec > _LOOK_ANYWAY_SEC:
-            self._version = self._read_version(info)
+            self._version = self._sample_version(info)
             self._seen_inserts, self._look_sec = num_inserts, now
         version = self._version
         if version is None or version <= newer_than or version == refused:
@@ -135,13 +135,16 @@ class LatestTable:
         item = server_calls.sample(self._client, self._name)[0]
         return int(item.priority), item.value
 
-    def _read_version(self, info: Any = None) -> int | None:
-        """The version, by the server's figures of its table where they are at hand."""
-        table = _version_name(self._name)
-        if info is None:
-            info = server_calls.server_info(self._client, _SERVER_INFO_SEC)[table]
+    def _read_version(self) -> int | None:
+        return self._sample_version(self._version_info())
+
+    def _version_info(self) -> Any:
+        """The server's figures of the version's table."""
+        return server_calls.server_info(self._client, _SERVER_INFO_SEC)[_version_name(self._name)]
+
+    def _sample_version(self, info: Any) -> int | None:
         # Sampling an empty table would wait for ever.
-        return int(server_calls.sample(self._client, table)[0].value) if info.current_size else None
+        return int(server_calls.sample(self._client, _version_name(self._name))[0].value) if info.current_size else None
 
     def _write(self, value: np.ndarray | np.int64, table: str, priority: float) -> bool:
         # What an earlier call left unconfirmed is waited for first: it must not arrive after this value.

@@ -8,7 +8,7 @@ An episode of three steps with n = 2, written o0 -(a0, r0)-> o1 -(a1, r1)-> o2 -
 
 in the units of `transition`: discount is gamma^(k-1) for a window of k steps.
 
-Windows are made a block at a time: the sums of a hundred windows by numpy cost about as much as those of two by Python.
+Windows are made a block at a time, so that numpy's cost for each call is shared by many of them.
 """
 
 import math
