@@ -1,5 +1,6 @@
 """Tests of experiments.recipe_study: a small trained policy under several recipes."""
 
+import math
 import pathlib
 from typing import Any
 
@@ -59,3 +60,12 @@ def test_weight_spreads_by_hand(run_dir: pathlib.Path):
     assert (first["layer"], first["largest"]) == ("dense_0", 2)
     assert sum(first["counts"]) == 4 * 8
     assert first["largest_in_deviations"] == pytest.approx(2 / first["deviation"])
+
+
+def test_what_few_bits_leave_of_weights_by_hand(run_dir: pathlib.Path):
+    # Two units of 0.1, 0.3, 2 and 1, up to their signs. With 2 bits the step is 2 and only the 2 is left; with 3 it is 2 / 3, and 1 becomes
+    # 4 / 3 (1.5 steps, to the even number).
+    ratios = recipe_study.weight_spreads(run_dir)[0]["sqnr_db"]
+    assert list(ratios) == ["2", "3", "4", "5", "6", "7", "8"]
+    assert ratios["2"] == pytest.approx(10 * math.log10(5.1 / 1.1), abs=1e-4)
+    assert ratios["3"] == pytest.approx(10 * math.log10(5.1 / (0.01 + 0.09 + 1 / 9)), abs=1e-4)

@@ -1,24 +1,43 @@
 """Tests of experiments.sweep_table and of the series of its plot."""
 
+import pathlib
+import re
 from typing import Any
 
 import pytest
 
 from tfquarl.experiments import recipe_study
+from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_report
 from tfquarl.experiments import sweep_table
 
 
 def _row(kind: str, recipe: str, value: float) -> dict[str, Any]:
-    return {"kind": kind, "recipe": recipe, "mean_return": value, "low": value, "high": value, "episodes": 2}
+    returns = {"mean_return": value, "low": value, "high": value, "episodes": 2}
+    return {"kind": kind, "recipe": recipe, **returns, "q_error_mean_share": _ERRORS[recipe]}
 
 
 def _result(recipe: str, seed: int, rows: list[dict[str, Any]], *others: str) -> dict[str, Any]:
     bindings = [f"ConverterConfig.recipe = '{recipe}'", *others]
     summary = {"env_steps": 10, "train_steps": 5, "wall_time_sec": 1.0}
-    return {"recipe": recipe, "cell": {"bindings": bindings, "seed": seed}, "rows": rows, "summary": summary}
+    cell = {"bindings": bindings, "seed": seed}
+    origin = {"machine": {"cores": 2, "cpu": "a processor"}, "commit": "c0ffee"}
+    return {"recipe": recipe, "cell": cell, "rows": rows, "summary": summary, "weights": _weights(seed), **origin}
 
 
+def _weights(seed: int) -> list[dict[str, Any]]:
+    """A layer whose weights are as wide as the seed tells, and one of zeros, which has no noise."""
+    shape = {"counts": [1, 3], "edges": [-1.0, 0.0, 1.0]}
+    width = 2.0 + seed
+    return [
+        {"layer": "dense_0", "largest": 1.0, "deviation": 1 / width, "largest_in_deviations": width, **shape}
+        | {"sqnr_db": {str(bits): 6.0 * bits - width for bits in range(2, 9)}},
+        {"layer": "head", "largest": 0.0, "deviation": 0.0, "largest_in_deviations": None, **shape}
+        | {"sqnr_db": {str(bits): None for bits in range(2, 9)}},
+    ]
+
+
+_ERRORS = {"float32": 0.0, "ptq_wi2_ai2": 0.5, "qat_wi2_ai2": 0.25}
 _RESULTS = [
     _result(
         "float32",
@@ -85,3 +104,23 @@ def test_lines_of_the_plot():
         "after training": [(2.0, 75.0)],
         "trained for it": [(2.0, 150.0)],
     }
+
+
+def test_errors_are_a_series_too():
+    means = sweep_table.means_of(sweep_table.rows_of(_RESULTS))
+    series = sweep_report.bit_series(means, "q_error_mean_share")
+    assert series["after training"] == [(2.0, 0.5, 0.5, 0.5)]
+    assert series["trained for it"] == [(2.0, 0.25, 0.25, 0.25)]
+
+
+def test_the_page_tells_of_weights_and_shows_four_plots(tmp_path: pathlib.Path):
+    plan = sweep_plan.SweepPlan("bits", ("a.gin",), (), {}, (), (0, 1), ("ptq_wi2_ai2",), 2)
+    text = sweep_report.write(plan, _RESULTS, tmp_path / "pages" / "bits", "the command")
+    shown = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
+    assert shown == ["bits_bits.png", "bits_errors.png", "bits_weights.png", "bits_ranges.png"]
+    assert {path.name for path in (tmp_path / "pages").iterdir()} == {*shown, "bits.md", "bits.csv", "bits.json"}
+    # Seeds 0 and 1: largest, deviation, both as a ratio, then 8, 6, 4 and 3 bits.
+    assert re.findall(r"\| +dense_0 .*", text) == [
+        "| dense_0 | 1.000 | 0.5000 | 2.000 | 46.00 | 34.00 | 22.00 | 16.00 |",
+        "| dense_0 | 1.000 | 0.3333 | 3.000 | 45.00 | 33.00 | 21.00 | 15.00 |",
+    ]

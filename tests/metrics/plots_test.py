@@ -85,6 +85,18 @@ def test_bands_are_drawn_around_lines(tmp_path):
     assert {"#0072B2", "#E69F00"} <= _colours_in(tmp_path / "a.png")
 
 
+def test_points_are_drawn(tmp_path):
+    plots.points({"8 bits": ([3, 9], [40, 30]), "4 bits": ([3, 9], [16, 6])}, tmp_path / "a.png", "range", "dB", "a")
+    assert {"#0072B2", "#E69F00"} <= _colours_in(tmp_path / "a.png")
+
+
+def test_heights_of_bands_may_be_logarithmic(tmp_path):
+    series = {"after training": [(2, 1e-1, 5e-2, 2e-1), (8, 1e-4, 1e-4, 1e-4)]}
+    plots.bands(series, tmp_path / "log.png", "bits", "error", "CartPole", has_log_heights=True)
+    plots.bands(series, tmp_path / "even.png", "bits", "error", "CartPole")
+    assert (tmp_path / "log.png").read_bytes() != (tmp_path / "even.png").read_bytes()
+
+
 def test_histograms_are_drawn_as_steps(tmp_path):
     plots.histograms(
         {"head": ([-1, 0, 1], [0.25, 0.75]), "dense_0": ([-2, 0, 2], [0.5, 0.5])}, tmp_path / "a.png", "weight", "a"

@@ -24,6 +24,7 @@ from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import interpreter
 
 _SERIES = 0
+_WEIGHT_BITS = range(2, 9)
 
 
 def study(
@@ -80,9 +81,10 @@ def relative_error(float_return: float, quantized_return: float) -> float | None
 
 
 def weight_spreads(run_dir: pathlib.Path, num_bins: int = 41) -> list[dict[str, Any]]:
-    """Distribution of each layer's weights: 'layer', 'largest', 'deviation', 'largest_in_deviations', 'counts', 'edges'.
+    """Distribution of each layer's weights: 'layer', 'largest', 'deviation', 'largest_in_deviations', 'counts', 'edges', 'sqnr_db'.
 
-    A layer whose largest weight is many standard deviations away spends its steps on few weights.
+    A layer whose largest weight is many standard deviations away spends its steps on few weights: 'sqnr_db' tells by the number of
+    bits, '2' to '8', the signal to noise ratio of the weights with one scale for the layer.
     """
     kept = evaluation.open_policy(run_dir)
     reference = kept.reference or kept.artifact
@@ -101,9 +103,17 @@ def weight_spreads(run_dir: pathlib.Path, num_bins: int = 41) -> list[dict[str, 
                 "largest_in_deviations": largest / deviation if deviation else None,
                 "counts": counts.tolist(),
                 "edges": edges.tolist(),
+                "sqnr_db": {str(bits): _weight_sqnr_db(kernel, largest, bits) for bits in _WEIGHT_BITS},
             }
         )
     return rows
+
+
+def _weight_sqnr_db(kernel: np.ndarray, largest: float, bits: int) -> float | None:
+    """Of the weights rounded to `bits`; None where nothing is lost, as in a layer of zeros."""
+    scale = max(largest, float(low_bit.SMALLEST_WEIGHT)) / low_bit.weight_limit(bits)
+    ratio = parity.sqnr_db(low_bit.quantize_weights(kernel, np.float64(scale), bits) * scale, kernel)
+    return ratio if np.isfinite(ratio) else None
 
 
 def _convert(

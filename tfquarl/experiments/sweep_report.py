@@ -1,4 +1,4 @@
-"""A study of bit widths as a page: returns against bits with their bands, weight distributions, the table, and how it was made."""
+"""A study of bit widths as a page: returns and errors against bits with their bands, weights, the table, and how it was made."""
 
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -14,10 +14,17 @@ from tfquarl.metrics import table
 from tfquarl.quantization import recipe as recipe_lib
 
 _LABELS = {"post-training": "after training", "trained": "trained for it"}
+# What a policy of continuous actions is off by, or one of action values.
+_ERRORS = {
+    "action_error_mean_share": "mean action error, share of the range",
+    "q_error_mean_share": "mean error of Q, share of its spread",
+}
+# Widths whose weight errors the table tells and the plot draws.
+_SHOWN_BITS = ("8", "6", "4", "3")
 
 
 def write(plan: sweep_plan.SweepPlan, results: Sequence[Mapping[str, Any]], output: pathlib.Path, command: str) -> str:
-    """Writes `output`.md, .csv, .json, _bits.png and _weights.png; the Markdown text.
+    """Writes `output`.md, .csv, .json, _bits.png, _errors.png, _weights.png and _ranges.png; the Markdown text.
 
     Args:
       plan: of the sweep.
@@ -30,20 +37,36 @@ def write(plan: sweep_plan.SweepPlan, results: Sequence[Mapping[str, Any]], outp
     with files.storage_errors(f"making {output.parent}"):
         output.parent.mkdir(parents=True, exist_ok=True)
     plots.bands(bit_series(means), f"{output}_bits.png", "bits of a weight", "mean return", plan.name)
-    plots.histograms(_weights(results), f"{output}_weights.png", "weight", plan.name)
-    text = _markdown(plan, results, means, output.name, command)
+    error, label = _error_of(means)
+    errors = bit_series([mean for mean in means if mean["recipe"] != sweep_plan.BASELINE_RECIPE], error)
+    plots.bands(errors, f"{output}_errors.png", "bits of a weight", label, plan.name, has_log_heights=True)
+    floats = [result for result in results if result["recipe"] == sweep_plan.BASELINE_RECIPE] or list(results)
+    plots.histograms(_weights(floats[0]), f"{output}_weights.png", "weight", plan.name)
+    ranges = "largest weight of a layer, in standard deviations"
+    plots.points(_weight_errors(floats), f"{output}_ranges.png", ranges, "SQNR of its weights (dB)", plan.name)
+    text = _markdown(plan, results, floats, means, output.name, command)
     files.write_atomically(output.with_name(f"{output.name}.md"), text)
     files.write_atomically(output.with_name(f"{output.name}.csv"), sweep_table.to_csv(rows))
     files.write_json(output.with_name(f"{output.name}.json"), {"rows": rows, "means": means})
     return text
 
 
-def bit_series(means: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float, float, float]]]:
-    """(bits, mean, low, high) by the name of a line; lines of one recipe family are joined, float32 stands at 32 bits."""
+def bit_series(
+    means: Sequence[Mapping[str, Any]], figure: str = "return"
+) -> dict[str, list[tuple[float, float, float, float]]]:
+    """(bits, mean, low, high) by the name of a line; lines of one recipe family are joined, float32 stands at 32 bits.
+
+    Args:
+      means: of `sweep_table.means_of`.
+      figure: which of their figures.
+    """
+    ends = ("low", "high") if figure == "return" else (f"{figure}_low", f"{figure}_high")
     series: dict[str, list[tuple[float, float, float, float]]] = {}
     for mean in means:
         recipe = recipe_lib.from_name(mean["recipe"])
-        point = (mean["return"], *(mean["return"] if math.isnan(mean[end]) else mean[end] for end in ("low", "high")))
+        value = mean[figure]
+        low, high = (value if math.isnan(mean[end]) else mean[end] for end in ends)
+        point = (value, low, high)
         if recipe.widths is None:
             series.setdefault("float and other recipes", []).append((float(recipe.weight_bits), *point))
             continue
@@ -52,29 +75,44 @@ def bit_series(means: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float
             if recipe.widths.activations == recipe.widths.weights
             else f", {recipe.widths.activations}-bit activations"
         )
-        ends = "" if (recipe.widths.inputs, recipe.widths.outputs) == (8, 8) else ", low-bit ends"
+        low_ends = "" if (recipe.widths.inputs, recipe.widths.outputs) == (8, 8) else ", low-bit ends"
         units = ", per unit" if recipe.widths.per_channel else ""
-        name = f"{_LABELS[mean['kind']]}{same}{ends}{units}"
+        name = f"{_LABELS[mean['kind']]}{same}{low_ends}{units}"
         series.setdefault(name, []).append((float(recipe.widths.weights), *point))
     return {name: sorted(points) for name, points in series.items()}
 
 
-def _weights(results: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[float], list[float]]]:
-    """Edges and shares by layer, of the first run in float."""
-    floats = [result for result in results if result["recipe"] == sweep_plan.BASELINE_RECIPE]
-    chosen = (floats or list(results))[0]
+def _error_of(means: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The error that these policies have, and its label."""
+    return next((name, label) for name, label in _ERRORS.items() if any(mean[name] is not None for mean in means))
+
+
+def _weights(result: Mapping[str, Any]) -> dict[str, tuple[list[float], list[float]]]:
+    """Edges and shares of a run's weights by layer."""
     return {
         f"{row['layer']}: largest {row['largest']:.2g}, {row['largest_in_deviations'] or 0:.1f} deviations": (
             row["edges"],
             [count / max(1, sum(row["counts"])) for count in row["counts"]],
         )
-        for row in chosen["weights"]
+        for row in result["weights"]
+    }
+
+
+def _weight_errors(results: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[float], list[float]]]:
+    """How wide the weights of each layer are and what is left of them, by bits."""
+    layers = [row for result in results for row in result["weights"] if row["largest_in_deviations"] is not None]
+    return {
+        f"{bits} bits": tuple(
+            list(column) for column in zip(*((row["largest_in_deviations"], row["sqnr_db"][bits]) for row in layers))
+        )
+        for bits in _SHOWN_BITS
     }
 
 
 def _markdown(
     plan: sweep_plan.SweepPlan,
     results: Sequence[Mapping[str, Any]],
+    floats: Sequence[Mapping[str, Any]],
     means: Sequence[Mapping[str, Any]],
     name: str,
     command: str,
@@ -83,8 +121,14 @@ def _markdown(
     machine = results[0]["machine"]
     commits = ", ".join(sorted({str(result["commit"]) for result in results}))
     spreads = [
-        (row["layer"], row["largest"], row["deviation"], row["largest_in_deviations"]) for row in results[0]["weights"]
+        (
+            *(result["cell"]["seed"], row["layer"], row["largest"], row["deviation"], row["largest_in_deviations"]),
+            *(row["sqnr_db"][bits] for bits in _SHOWN_BITS),
+        )
+        for result in floats
+        for row in result["weights"]
     ]
+    spread_header = ("seed", "layer", "largest", "standard deviation", "largest in deviations")
     lines = [
         f"# {plan.name}",
         "",
@@ -96,11 +140,13 @@ def _markdown(
         table.format_markdown(header, cells).rstrip(),
         "",
         f"![Return against bits]({name}_bits.png)",
+        f"![Errors against bits]({name}_errors.png)",
         f"![Weights of a float policy]({name}_weights.png)",
+        f"![Errors of weights against their range]({name}_ranges.png)",
         "",
-        "Weights of the first run:",
+        "Weights of the float policies, and the signal to noise ratio in dB that one scale a layer leaves of them:",
         "",
-        table.format_markdown(("layer", "largest", "standard deviation", "largest in deviations"), spreads).rstrip(),
+        table.format_markdown((*spread_header, *(f"{bits} bits" for bits in _SHOWN_BITS)), spreads).rstrip(),
         "",
         f"Command, at commit {commits}:",
         "",

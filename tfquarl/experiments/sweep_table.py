@@ -79,7 +79,7 @@ def _float_return(result: Mapping[str, Any]) -> float:
 def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Mean over the seeds of each policy kind: 'kind', 'recipe', 'bindings', 'return', 'low', 'high', 'relative_error', 'seeds' and figures.
 
-    Intervals are bootstrap ones over seeds, of 95 %.
+    Intervals are bootstrap ones over seeds, of 95 %: 'low' and 'high' of the return, '<figure>_low' and '<figure>_high' of the others.
     """
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -91,10 +91,16 @@ def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         mean: dict[str, Any] = {"kind": kind, "recipe": recipe, "bindings": other, "seeds": len(members)}
         mean |= {"return": interval.mean, "low": interval.low, "high": interval.high}
         for name in ("relative_error", *_FIGURES, "model_bytes", "packed_bytes"):
-            values = [member[name] for member in members if member[name] is not None]
-            mean[name] = sum(values) / len(values) if values else None
+            mean |= _mean_figure(name, [member[name] for member in members if member[name] is not None])
         means.append(mean)
     return means
+
+
+def _mean_figure(name: str, values: Sequence[float]) -> dict[str, float | None]:
+    if not values:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    interval = statistics.mean_and_interval(values)
+    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:

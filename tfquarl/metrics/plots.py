@@ -129,6 +129,7 @@ def bands(
     x_label: str,
     y_label: str,
     title: str,
+    has_log_heights: bool = False,
 ) -> None:
     """Points joined by lines, each line with the band of its intervals; positions are on an axis of powers of two.
 
@@ -138,6 +139,7 @@ def bands(
       x_label: what the positions are, with their unit.
       y_label: what the heights are, with their unit.
       title: above the plot.
+      has_log_heights: whether heights, all above 0, are on a logarithmic axis too.
 
     Raises:
       StorageError: `output` can't be written.
@@ -148,9 +150,36 @@ def bands(
         axes.plot(positions, heights, color=colour, marker="o", markersize=3.5, label=name)
         axes.fill_between(positions, lows, highs, color=colour, alpha=0.15, linewidth=0)
     axes.set_xscale("log", base=2)
+    if has_log_heights:
+        axes.set_yscale("log")
     ticks = sorted({point[0] for points in series.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.minorticks_off()
+    axes.xaxis.minorticks_off()
+    _finish(figure, axes, x_label, y_label, output)
+
+
+def points(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    output: str | os.PathLike[str],
+    x_label: str,
+    y_label: str,
+    title: str,
+) -> None:
+    """Points without lines.
+
+    Args:
+      series: positions and heights by name.
+      output: the PNG file.
+      x_label: what the positions are, with their unit.
+      y_label: what the heights are, with their unit.
+      title: above the plot.
+
+    Raises:
+      StorageError: `output` can't be written.
+    """
+    figure, axes = _figure(title)
+    for (name, (positions, heights)), colour in zip(series.items(), _colours(len(series))):
+        axes.scatter(positions, heights, color=colour, s=14, label=name)
     _finish(figure, axes, x_label, y_label, output)
 
 
