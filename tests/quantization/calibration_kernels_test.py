@@ -22,6 +22,16 @@ def test_dense_is_a_matrix_product(inputs: int, units: int):
     np.testing.assert_allclose(found, x.astype(np.float64) @ kernel + bias, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("inputs", [1, 7, 8, 12, 15, 24, 29])
+@pytest.mark.parametrize(("units", "wanted"), [(1, [0]), (2, [1]), (8, [0, 5]), (13, [12]), (13, [3, 12]), (13, [])])
+def test_some_units_are_those_of_all(inputs: int, units: int, wanted: list[int]):
+    generator = np.random.default_rng(inputs * 100 + units)
+    x, kernel = (generator.standard_normal(shape, np.float32) for shape in ((5, inputs), (inputs, units)))
+    bias = generator.standard_normal(units, np.float32)
+    found = calibration_kernels.dense(x, kernel, bias, wanted)
+    np.testing.assert_array_equal(found, calibration_kernels.dense(x, kernel, bias)[:, wanted])
+
+
 def test_dense_sums_every_eighth_input_first():
     # The partial sums of inputs (0, 8) and (4, 12) lose the 1s beside 2^24; in any other order one of them stays.
     x = np.zeros((1, 16), np.float32)

@@ -51,29 +51,37 @@ def output_ranges(layers: Sequence[DenseLayer], observations: np.ndarray) -> lis
     needed = _needed(candidates)
     x, ranges = observations[needed[0]], []
     for layer, candidate, rows, following in zip(layers, candidates, needed, [*needed[1:], []]):
-        x = calibration_kernels.dense(x, layer.kernel, layer.bias)
-        if layer.activation == "relu":
-            x = np.maximum(x, np.float32(0))
-        values = x[_positions(candidate.indices, rows)]
+        # Only observations that a later layer needs are worth all units.
+        own = x[_positions(candidate.rows, rows)]
+        values = _activate(calibration_kernels.dense(own, layer.kernel, layer.bias, candidate.units), layer.activation)
         low = 0.0 if candidate.is_cut_off else float(values.min())
         high = float(values.max()) if values.size else 0.0
         ranges.append((low, max(high, _FIRST_MAXIMUM)))
-        x = x[_positions(following, rows)]
-        if layer.activation == "tanh":
-            x = calibration_kernels.tanh(x)
+        if following:
+            x = x[_positions(following, rows)]
+            x = _activate(calibration_kernels.dense(x, layer.kernel, layer.bias), layer.activation)
+            if layer.activation == "tanh":
+                x = calibration_kernels.tanh(x)
     return ranges
+
+
+def _activate(x: np.ndarray, activation: str) -> np.ndarray:
+    """What is recorded of a layer's sums."""
+    return np.maximum(x, np.float32(0)) if activation == "relu" else x
 
 
 @dataclasses.dataclass(frozen=True)
 class _Candidates:
-    """Which observations can hold the extremes of one layer's output.
+    """Where the extremes of one layer's output can be.
 
     Attributes:
-      indices: of the observations.
+      rows: numbers of the observations, sorted.
+      units: numbers of the units, sorted.
       is_cut_off: whether a relu surely cuts some output off at 0, the minimum.
     """
 
-    indices: Sequence[int]
+    rows: Sequence[int]
+    units: Sequence[int]
     is_cut_off: bool
 
 
@@ -82,7 +90,7 @@ def _needed(candidates: Sequence[_Candidates]) -> list[list[int]]:
     needed: list[list[int]] = []
     wanted: set[int] = set()
     for candidate in reversed(candidates):
-        wanted |= set(candidate.indices)
+        wanted |= set(candidate.rows)
         needed.insert(0, sorted(wanted))
     return needed
 
@@ -130,16 +138,17 @@ def _extremes(x: np.ndarray, lowest: float, highest: float, error: float, activa
     is_relu = activation == "relu"
     is_cut_off = is_relu and lowest < -error
     least_high = max(highest - 2 * error, -error if is_relu else -math.inf)
-    chosen = _rows_of(x >= _at_most(least_high))
+    places = _places_of(x >= _at_most(least_high))
     if not is_cut_off:
-        chosen |= _rows_of(x <= -_at_most(-lowest - 2 * error))
-    return _Candidates(sorted(chosen), is_cut_off)
+        places += _places_of(x <= -_at_most(-lowest - 2 * error))
+    units = x.shape[1]
+    rows = sorted({place // units for place in places})
+    return _Candidates(rows, sorted({place % units for place in places}), is_cut_off)
 
 
-def _rows_of(chosen: np.ndarray) -> set[int]:
-    """Rows that have a chosen element; fast where few are chosen."""
-    units = chosen.shape[1]
-    return {index // units for index in chosen.ravel().nonzero()[0].tolist()}
+def _places_of(chosen: np.ndarray) -> list[int]:
+    """Flat indices of chosen elements; fast where few are chosen."""
+    return chosen.ravel().nonzero()[0].tolist()
 
 
 def _at_most(value: float) -> np.float32:

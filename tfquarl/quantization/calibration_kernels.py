@@ -5,6 +5,8 @@ Eigen built for AVX without fused multiply-add, eight partial sums over the inpu
 reference: Core/products/GeneralMatrixVector.h, Core/Redux.h, and generic_fast_tanh_float in Core/MathFunctionsImpl.h.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _LANES = 8
@@ -29,33 +31,39 @@ _TANH_DENOMINATOR = np.array(
 )
 
 
-def dense(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def dense(
+    x: np.ndarray, kernel: np.ndarray, bias: np.ndarray, units: Sequence[int] | slice = slice(None)
+) -> np.ndarray:
     """x @ kernel + bias as the calibrator rounds it.
 
     Args:
       x: float32 [B, inputs].
       kernel: float32 [inputs, units].
       bias: float32 [units].
+      units: which of them are wanted.
 
     Returns:
-      float32 [B, units].
+      float32 [B, wanted units].
     """
-    if kernel.shape[1] == 1:
-        return _dot(x, kernel[:, 0])[:, np.newaxis] + bias
-    full = x.shape[1] // _LANES * _LANES
-    result = _reduce(_partial_sums(x, kernel, full))
-    if kernel.shape[1] % 2 and x.shape[1] - full >= 4:
+    inputs, num_units = kernel.shape
+    if num_units == 1:
+        return (_dot(x, kernel[:, 0])[:, np.newaxis] + bias)[:, units]
+    wanted = kernel[:, units]
+    full = inputs // _LANES * _LANES
+    result = _reduce(_partial_sums(x, wanted, full))
+    is_alone = np.arange(num_units)[units] == num_units - 1
+    if num_units % 2 and inputs - full >= 4 and is_alone.any():
         # Eigen takes units by 8, 4 and 2, and what is left alone, with a half step over four of the inputs that are left.
-        last = result[:, -1] + _reduce(x[:, full : full + 4] * kernel[full : full + 4, -1])
-        for i in range(full + 4, x.shape[1]):
-            last = last + x[:, i] * kernel[i, -1]
+        alone = result[:, is_alone] + _reduce(x[:, full : full + 4] * kernel[full : full + 4, -1])[:, np.newaxis]
+        for i in range(full + 4, inputs):
+            alone = alone + x[:, i, np.newaxis] * kernel[i, -1]
     else:
-        last = None
-    for i in range(full, x.shape[1]):
-        result += x[:, i, np.newaxis] * kernel[i]
-    if last is not None:
-        result[:, -1] = last
-    return result + bias
+        alone = None
+    for i in range(full, inputs):
+        result += x[:, i, np.newaxis] * wanted[i]
+    if alone is not None:
+        result[:, is_alone] = alone
+    return result + bias[units]
 
 
 def tanh(x: np.ndarray) -> np.ndarray:
