@@ -182,6 +182,7 @@ class _Waits:
         pytest.param(1.0, 0.0, id="all of the time"),
         pytest.param(0.5, 2.0, id="a second of pause for each of playing"),
         pytest.param(0.25, 6.0, id="three of them"),
+        pytest.param(0.01, 60.0, id="at most a minute, so that a run's last policy is judged"),
     ],
 )
 def test_a_verdict_is_followed_by_a_pause(time_share: float, pause_sec: float) -> None:

@@ -12,8 +12,8 @@ class EvaluatorConfig:
       num_confirm_episodes: fresh episodes of each policy when its first look is better than the best policy so far.
       num_environments: environments that are stepped together, with one batched inference.
       poll_interval_sec: seconds between looks for a newer policy.
-      time_share: of the run's time that may be spent on playing, in (0, 1]: a verdict is followed by a pause, which leaves the core, and
-        its energy, to others.
+      time_share: of the run's time that may be spent on playing, in (0, 1]: a verdict is followed by a pause of at most a minute, which leaves
+        the core, and its energy, to others.
     """
 
     num_episodes: int = 10

@@ -18,6 +18,8 @@ from tfquarl.metrics import names
 
 # Number of the series of episodes that all first looks share, so that they can be compared.
 _FIRST_LOOKS = 0
+# The end of a run waits for the verdict on its last policy (`Experiment.final_evaluation_sec`), and must not meet a longer pause.
+_LONGEST_PAUSE_SEC = 60.0
 
 Pair = tuple[records.PolicyArtifact, records.PolicyArtifact]
 """The quantized policy and the float one of the same snapshot."""
@@ -99,7 +101,7 @@ class PolicyEvaluator:
                 continue
             if on_evaluation is not None:
                 on_evaluation(verdict)
-            stop.wait(played_sec * pause_per_sec)
+            stop.wait(min(played_sec * pause_per_sec, _LONGEST_PAUSE_SEC))
 
     def step(self, stop: interfaces.StopSignal | None = None) -> evaluation_lib.Evaluation | None:
         """Judges the newest policy, reports it and keeps it.

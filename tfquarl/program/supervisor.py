@@ -151,8 +151,15 @@ class Supervisor:
             self._tick_until(
                 lambda: self.progress.is_judged(version) or self._is_interrupted, self._budget.final_evaluation_sec
             )
-            if self._is_interrupted and not self.progress.is_judged(version):
-                status = budget_lib.Status.INTERRUPTED
+            if not self.progress.is_judged(version):
+                if self._is_interrupted:
+                    status = budget_lib.Status.INTERRUPTED
+                else:
+                    logging.warning(
+                        "The last policy was not judged within Experiment.final_evaluation_sec = %g s and may be better than the one"
+                        " kept; allow more, or fewer EvaluatorConfig.num_confirm_episodes",
+                        self._budget.final_evaluation_sec,
+                    )
         if not self._is_interrupted:
             self._stop_and_wait(_LAST, _LAST_STOP_SEC)
         self._interrupt_deadline += _SERVER_GRACE_SEC
