@@ -111,8 +111,9 @@ def weight_spreads(run_dir: pathlib.Path, num_bins: int = 41) -> list[dict[str, 
 
 def _weight_sqnr_db(kernel: np.ndarray, largest: float, bits: int) -> float | None:
     """Of the weights rounded to `bits`; None where nothing is lost, as in a layer of zeros."""
-    scale = max(largest, float(low_bit.SMALLEST_WEIGHT)) / low_bit.weight_limit(bits)
-    ratio = parity.sqnr_db(low_bit.quantize_weights(kernel, np.float64(scale), bits) * scale, kernel)
+    step = max(largest, float(low_bit.SMALLEST_WEIGHT)) / low_bit.weight_limit(bits)
+    scales = np.full(kernel.shape[1], step)
+    ratio = parity.sqnr_db(low_bit.quantize_weights(kernel, scales, bits) * scales, kernel)
     return ratio if np.isfinite(ratio) else None
 
 

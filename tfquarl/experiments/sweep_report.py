@@ -101,12 +101,8 @@ def _weights(result: Mapping[str, Any]) -> dict[str, tuple[list[float], list[flo
 def _weight_errors(results: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list[float], list[float]]]:
     """How wide the weights of each layer are and what is left of them, by bits."""
     layers = [row for result in results for row in result["weights"] if row["largest_in_deviations"] is not None]
-    return {
-        f"{bits} bits": tuple(
-            list(column) for column in zip(*((row["largest_in_deviations"], row["sqnr_db"][bits]) for row in layers))
-        )
-        for bits in _SHOWN_BITS
-    }
+    widths = [row["largest_in_deviations"] for row in layers]
+    return {f"{bits} bits": (widths, [row["sqnr_db"][bits] for row in layers]) for bits in _SHOWN_BITS}
 
 
 def _markdown(
