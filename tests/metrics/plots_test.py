@@ -85,8 +85,11 @@ def test_bands_are_drawn_around_lines(tmp_path):
     assert {"#0072B2", "#E69F00"} <= _colours_in(tmp_path / "a.png")
 
 
-def test_points_are_drawn(tmp_path):
-    plots.points({"8 bits": ([3, 9], [40, 30]), "4 bits": ([3, 9], [16, 6])}, tmp_path / "a.png", "range", "dB", "a")
+def test_points_may_stand_alone(tmp_path):
+    series = {"8 bits": ([3, 9], [40, 30]), "4 bits": ([3, 9], [16, 6])}
+    plots.lines(series, tmp_path / "a.png", "range", "dB", "a", is_joined=False)
+    plots.lines(series, tmp_path / "joined.png", "range", "dB", "a")
+    assert (tmp_path / "a.png").read_bytes() != (tmp_path / "joined.png").read_bytes()
     assert {"#0072B2", "#E69F00"} <= _colours_in(tmp_path / "a.png")
 
 

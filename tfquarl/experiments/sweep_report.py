@@ -43,7 +43,8 @@ def write(plan: sweep_plan.SweepPlan, results: Sequence[Mapping[str, Any]], outp
     floats = [result for result in results if result["recipe"] == sweep_plan.BASELINE_RECIPE] or list(results)
     plots.histograms(_weights(floats[0]), f"{output}_weights.png", "weight", plan.name)
     ranges = "largest weight of a layer, in standard deviations"
-    plots.points(_weight_errors(floats), f"{output}_ranges.png", ranges, "SQNR of its weights (dB)", plan.name)
+    label = "SQNR of its weights (dB)"
+    plots.lines(_weight_errors(floats), f"{output}_ranges.png", ranges, label, plan.name, is_joined=False)
     text = _markdown(plan, results, floats, means, output.name, command)
     files.write_atomically(output.with_name(f"{output.name}.md"), text)
     files.write_atomically(output.with_name(f"{output.name}.csv"), sweep_table.to_csv(rows))

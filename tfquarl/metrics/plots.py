@@ -99,8 +99,9 @@ def lines(
     y_label: str,
     title: str,
     log_axes: Literal["", "x", "y", "xy"] = "",
+    is_joined: bool = True,
 ) -> None:
-    """Points joined by lines.
+    """Points, joined by lines or alone.
 
     Args:
       series: positions and heights by name.
@@ -109,13 +110,15 @@ def lines(
       y_label: what the heights are, with their unit.
       title: above the plot.
       log_axes: which axes are logarithmic.
+      is_joined: whether the points of a series are joined.
 
     Raises:
       StorageError: `output` can't be written.
     """
     figure, axes = _figure(title)
+    style = "-" if is_joined else ""
     for (name, (positions, heights)), colour in zip(series.items(), _colours(len(series))):
-        axes.plot(positions, heights, color=colour, marker="o", markersize=3.5, label=name)
+        axes.plot(positions, heights, color=colour, linestyle=style, marker="o", markersize=3.5, label=name)
     if "x" in log_axes:
         axes.set_xscale("log")
     if "y" in log_axes:
@@ -155,31 +158,6 @@ def bands(
     ticks = sorted({point[0] for points in series.values() for point in points})
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.xaxis.minorticks_off()
-    _finish(figure, axes, x_label, y_label, output)
-
-
-def points(
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    output: str | os.PathLike[str],
-    x_label: str,
-    y_label: str,
-    title: str,
-) -> None:
-    """Points without lines.
-
-    Args:
-      series: positions and heights by name.
-      output: the PNG file.
-      x_label: what the positions are, with their unit.
-      y_label: what the heights are, with their unit.
-      title: above the plot.
-
-    Raises:
-      StorageError: `output` can't be written.
-    """
-    figure, axes = _figure(title)
-    for (name, (positions, heights)), colour in zip(series.items(), _colours(len(series))):
-        axes.scatter(positions, heights, color=colour, s=14, label=name)
     _finish(figure, axes, x_label, y_label, output)
 
 
