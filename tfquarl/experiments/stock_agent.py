@@ -30,7 +30,8 @@ def load_environment(name: str, seed: int | None = None) -> Any:
     if suite == "gym":
         from tf_agents.environments import suite_gym
 
-        environment = suite_gym.load(task)
+        # gym's wrapper would tell TF-Agents that an episode which the time limit ends has terminated; its own wrapper keeps the discount.
+        environment = suite_gym.load(task, gym_env_wrappers=[_without_time_limit])
         if seed is not None:
             environment.seed(seed)
         return environment
@@ -44,6 +45,13 @@ def load_environment(name: str, seed: int | None = None) -> Any:
         )
         return wrappers.FlattenObservationsWrapper(parts)
     raise ValueError(f"{name}: TF-Agents is compared on gym: and dm_control: tasks")
+
+
+def _without_time_limit(environment: Any) -> Any:
+    """A gym environment without gym's own limit of steps."""
+    from gym.wrappers import time_limit
+
+    return environment.env if isinstance(environment, time_limit.TimeLimit) else environment
 
 
 def make_agent(time_step_spec: Any, action_spec: Any, hidden_sizes: tuple[int, ...]) -> Any:
