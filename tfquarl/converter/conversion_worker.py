@@ -54,6 +54,8 @@ class ConverterConfig:
       num_recent_observations: newest observations that the calibrating ones are chosen of (`quantization.calibration_set`), and whose
         spread is the features' scale.
       poll_interval_sec: time between two looks for a newer snapshot.
+      keep_templates: whether compiled templates are kept for later runs of the same architecture and recipe (`template_store`), which then
+        have their first policy some seconds sooner; in '~/.cache/tfquarl/templates', or under $XDG_CACHE_HOME.
       stop_at_bad_numbers: whether a snapshot with a NaN or an infinity ends the run. Otherwise it is left out, and the last good policy
         stays in use.
     """
@@ -64,6 +66,7 @@ class ConverterConfig:
     num_calibration_observations: int = 256
     num_recent_observations: int = 1024
     poll_interval_sec: float = 0.02
+    keep_templates: bool = True
     stop_at_bad_numbers: bool = False
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """Snapshots to flatbuffers by one recipe: a template of the reference path, rewritten for each snapshot."""
 
 from collections.abc import Mapping
+import contextlib
 import math
 
 from absl import logging
@@ -11,10 +12,10 @@ from tfquarl.converter import reference_frames
 from tfquarl.converter import reference_process
 from tfquarl.converter import scaling_ops
 from tfquarl.converter import template as template_lib
+from tfquarl.converter import template_store
 from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.networks import architecture as architecture_lib
-from tfquarl.quantization import bit_widths
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import model_info
 
@@ -35,6 +36,7 @@ class PolicyConverter:
         recipe: recipe_lib.Recipe,
         scale_observations: bool = True,
         reference: reference_process.ReferenceProcess | None = None,
+        store: template_store.TemplateStore | None = None,
     ) -> None:
         """Stores the arguments.
 
@@ -43,11 +45,13 @@ class PolicyConverter:
           recipe: in force.
           scale_observations: whether snapshots may have an observation scaling other than the identity.
           reference: TFLiteConverter's process, shared with other converters; None for one of its own.
+          store: of templates that earlier runs compiled; None compiles one.
         """
         self._architecture = architecture
         self._recipe = recipe
         self._scale_observations = scale_observations
         self._reference = reference or reference_process.ReferenceProcess()
+        self._store = store
         self._is_prepared = False
         self._template: template_lib.Template | None = None
         self._low_bit_template: low_bit_template.LowBitTemplate | None = None
@@ -64,7 +68,7 @@ class PolicyConverter:
         return self._recipe
 
     def prepare(self) -> None:
-        """Compiles the template, which takes 3 to 8 s; `convert` does it otherwise when it is first called.
+        """Compiles the template, which takes 3 to 8 s, or finds it in the store; `convert` does it otherwise when it is first called.
 
         Raises:
           ConversionError: TFLiteConverter refuses the architecture, or the recipe can't have it.
@@ -77,17 +81,16 @@ class PolicyConverter:
                 " float32; use a recipe of 8 or 16 bits with float32 input and output, or train with num_atoms = 1"
             )
         if self._recipe.widths is not None:
-            self._low_bit_template = self._make_low_bit_template(self._recipe.widths)
+            structure = self._find_or_compile(recipe_lib.static_wi8_ai8())
+            self._low_bit_template = low_bit_template.LowBitTemplate(structure, self._architecture, self._recipe.widths)
         elif self._recipe.io == "int8" and scaling_ops.has_action_scaling(self._architecture):
             self._warn("integer outputs with action bounds other than [-1, 1]")
         else:
-            variables, observations = template_lib.template_inputs(
-                self._architecture, self._recipe, self._scale_observations
-            )
-            model = self._convert_by_reference(variables, observations)
+            model = self._find_or_compile(self._recipe)
             template = template_lib.Template(model, self._architecture, self._recipe)
+            inputs = template_lib.template_inputs(self._architecture, self._recipe, self._scale_observations)
             # The files agree on every machine that we know; where kernels round differently, this one tells.
-            if template.write(variables, observations) == model:
+            if template.write(*inputs) == model:
                 self._template = template
             else:
                 self._warn("TensorFlow's kernels round in another way on this machine")
@@ -124,13 +127,20 @@ class PolicyConverter:
                 self._warn(str(error))
             except errors.NumericalError as error:
                 raise errors.NumericalError(f"{source}: {error}") from error
-        return self._convert_by_reference(snapshot.variables, observations)
+        return self._convert_by_reference(snapshot.variables, observations, self._recipe)
 
-    def _make_low_bit_template(self, widths: bit_widths.BitWidths) -> low_bit_template.LowBitTemplate:
-        structure = recipe_lib.static_wi8_ai8()
-        variables, observations = template_lib.template_inputs(self._architecture, structure, self._scale_observations)
-        model = self._convert_by_reference(variables, observations, structure)
-        return low_bit_template.LowBitTemplate(model, self._architecture, widths)
+    def _find_or_compile(self, recipe: recipe_lib.Recipe) -> bytes:
+        """A template's flatbuffer, by `recipe`: the policy of `template_inputs`."""
+        key = (self._architecture, recipe, self._scale_observations)
+        kept = None if self._store is None else self._store.find(*key)
+        if kept is not None:
+            with contextlib.suppress(errors.ArtifactError, errors.ConversionError):
+                model_info.check_model(kept, recipe)
+                return kept
+        model = self._convert_by_reference(*template_lib.template_inputs(*key), recipe)
+        if self._store is not None:
+            self._store.keep(*key, model)
+        return model
 
     def _write_low_bit(
         self,
@@ -148,9 +158,8 @@ class PolicyConverter:
         self,
         variables: Mapping[str, np.ndarray],
         observations: np.ndarray | None,
-        recipe: recipe_lib.Recipe | None = None,
+        recipe: recipe_lib.Recipe,
     ) -> bytes:
-        recipe = recipe or self._recipe
         request = reference_frames.ConversionRequest(
             self._architecture, recipe, variables, observations, self._scale_observations
         )

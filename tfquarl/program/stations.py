@@ -96,14 +96,18 @@ def make_converter(
     from tfquarl.converter import parity_gate
     from tfquarl.converter import policy_converter
     from tfquarl.converter import reference_process
+    from tfquarl.converter import template_store
     from tfquarl.quantization import recipe as recipe_lib
 
     config = experiment.converter
     architecture = experiment.agent.architecture(spec)
     scales = experiment.learner.scale_observations or config.scales_by_spread
     reference = reference or reference_process.ReferenceProcess()  # for both: it takes seconds to start
-    converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(config.recipe), scales, reference)
-    float_converter = policy_converter.PolicyConverter(architecture, recipe_lib.float32(), scales, reference)
+    store = template_store.TemplateStore(template_store.default_directory()) if config.keep_templates else None
+    converter, float_converter = (
+        policy_converter.PolicyConverter(architecture, recipe, scales, reference, store)
+        for recipe in (recipe_lib.from_name(config.recipe), recipe_lib.float32())
+    )
     return conversion_worker.ConversionWorker(
         transport.snapshot_source(),
         transport.observation_source(config.num_recent_observations),

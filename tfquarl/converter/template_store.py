@@ -1,0 +1,91 @@
+"""Compiled templates kept between runs, so that only the first run of an architecture waits for TFLiteConverter.
+
+A template depends on architecture, recipe, TensorFlow and this project's converter alone, never on weights: all of these are in its key.
+"""
+
+import hashlib
+from importlib import metadata
+import json
+import os
+import pathlib
+import platform
+
+from absl import logging
+
+from tfquarl.core import errors
+from tfquarl.core import files
+from tfquarl.networks import architecture as architecture_lib
+from tfquarl.quantization import recipe as recipe_lib
+
+_DIGEST_BYTES = hashlib.sha256().digest_size
+# What decides a file's bytes: the way to TFLiteConverter, and the editing of what it gives.
+_SOURCES = ("converter", "runtime")
+
+
+def default_directory() -> pathlib.Path:
+    """Where templates of this user are kept: '$XDG_CACHE_HOME/tfquarl/templates', by default under '~/.cache'."""
+    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path("~/.cache").expanduser()
+    return pathlib.Path(cache) / "tfquarl" / "templates"
+
+
+class TemplateStore:
+    """Files of one directory, each named by the key of its template and led by a digest of both.
+
+    What can't be read or written is no error: the template is compiled anew.
+    """
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        """Stores the directory, which is made when the first template is kept, for its owner alone."""
+        self._directory = directory
+
+    def find(
+        self, architecture: architecture_lib.PolicyArchitecture, recipe: recipe_lib.Recipe, scale_observations: bool
+    ) -> bytes | None:
+        """The template's flatbuffer; None where there is none, or not as it was written."""
+        path = self._path(architecture, recipe, scale_observations)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        digest, model = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
+        if digest != _digest(path.stem, model):
+            logging.warning("%s was altered or cut off; the template is compiled anew", path)
+            return None
+        return model
+
+    def keep(
+        self,
+        architecture: architecture_lib.PolicyArchitecture,
+        recipe: recipe_lib.Recipe,
+        scale_observations: bool,
+        model: bytes,
+    ) -> None:
+        """Keeps a template's flatbuffer for later runs."""
+        path = self._path(architecture, recipe, scale_observations)
+        try:
+            with files.storage_errors(f"making {self._directory}"):
+                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.write_atomically(path, _digest(path.stem, model) + model, mode=0o600)
+        except errors.StorageError as error:
+            logging.warning("The next run will compile this template again: %s", error)
+
+    def _path(
+        self, architecture: architecture_lib.PolicyArchitecture, recipe: recipe_lib.Recipe, scale_observations: bool
+    ) -> pathlib.Path:
+        parts = [architecture.to_json(), recipe.name, recipe.io, scale_observations, _environment()]
+        key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return self._directory / f"{key}.template"
+
+
+def _digest(key: str, model: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + model).digest()
+
+
+def _environment() -> list[str]:
+    """TensorFlow's version, the kind of machine, and a digest of the sources that make templates."""
+    package = pathlib.Path(__file__).parent.parent
+    sources = hashlib.sha256()
+    for name in _SOURCES:
+        for path in sorted((package / name).glob("*.py")):
+            sources.update(path.read_bytes())
+    return [metadata.version("tensorflow"), platform.machine(), sources.hexdigest()]
