@@ -89,6 +89,18 @@ def test_a_place_that_can_t_be_written_is_no_error(tmp_path: pathlib.Path, caplo
     assert "The next run will compile this template again" in caplog.text
 
 
+def test_what_was_kept_longest_ago_goes_first(tmp_path: pathlib.Path):
+    file_bytes = 32 + len(_MODEL)
+    store = template_store.TemplateStore(tmp_path, 2 * file_bytes)
+    for age, name in enumerate(("float32", "float16", "static_wi8_ai8")):
+        store.keep(_ARCHITECTURE, recipe_lib.from_name(name), True, _MODEL)
+        for path in tmp_path.iterdir():
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 10))
+        assert len(list(tmp_path.iterdir())) == min(age + 1, 2)
+    found = [store.find(_ARCHITECTURE, recipe_lib.from_name(name), True) for name in ("float32", "float16")]
+    assert found == [None, _MODEL]
+
+
 def test_the_directory_is_the_user_s_cache(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)

@@ -19,7 +19,8 @@ from tfquarl.quantization import recipe as recipe_lib
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 # What decides a file's bytes: the way to TFLiteConverter, and the editing of what it gives.
-_SOURCES = ("converter", "runtime")
+_SOURCES = ("converter", "networks", "runtime")
+_MAX_BYTES = 256 << 20
 
 
 def default_directory() -> pathlib.Path:
@@ -34,9 +35,14 @@ class TemplateStore:
     What can't be read or written is no error: the template is compiled anew.
     """
 
-    def __init__(self, directory: pathlib.Path) -> None:
-        """Stores the directory, which is made when the first template is kept, for its owner alone."""
-        self._directory = directory
+    def __init__(self, directory: pathlib.Path, max_bytes: int = _MAX_BYTES) -> None:
+        """Stores the arguments.
+
+        Args:
+          directory: made when the first template is kept, for its owner alone.
+          max_bytes: of all templates; those that were kept longest ago go first.
+        """
+        self._directory, self._max_bytes = directory, max_bytes
 
     def find(
         self, architecture: architecture_lib.PolicyArchitecture, recipe: recipe_lib.Recipe, scale_observations: bool
@@ -66,8 +72,17 @@ class TemplateStore:
             with files.storage_errors(f"making {self._directory}"):
                 self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             files.write_atomically(path, _digest(path.stem, model) + model, mode=0o600)
+            with files.storage_errors(f"clearing {self._directory}"):
+                self._clear()
         except errors.StorageError as error:
             logging.warning("The next run will compile this template again: %s", error)
+
+    def _clear(self) -> None:
+        num_bytes = 0
+        for path in sorted(self._directory.glob("*.template"), key=lambda path: path.stat().st_mtime, reverse=True):
+            num_bytes += path.stat().st_size
+            if num_bytes > self._max_bytes:
+                path.unlink(missing_ok=True)
 
     def _path(
         self, architecture: architecture_lib.PolicyArchitecture, recipe: recipe_lib.Recipe, scale_observations: bool
