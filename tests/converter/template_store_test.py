@@ -101,12 +101,29 @@ def test_what_was_kept_longest_ago_goes_first(tmp_path: pathlib.Path):
     assert found == [None, _MODEL]
 
 
-def test_the_directory_is_the_user_s_cache(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HOME", "/home/someone")
+@pytest.mark.parametrize(
+    ("variables", "directory"),
+    [
+        ({"HOME": "/home/someone"}, "/home/someone/.cache/tfquarl/templates"),
+        ({"HOME": "/home/someone", "XDG_CACHE_HOME": "/elsewhere"}, "/elsewhere/tfquarl/templates"),
+    ],
+    ids=["home", "another cache"],
+)
+def test_the_directory_is_in_the_user_s_cache(variables, directory: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert str(template_store.default_directory()) == "/home/someone/.cache/tfquarl/templates"
-    monkeypatch.setenv("XDG_CACHE_HOME", "/elsewhere")
-    assert str(template_store.default_directory()) == "/elsewhere/tfquarl/templates"
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    store = template_store.default_store()
+    assert store is not None and str(store.directory) == directory
+
+
+def test_a_user_without_a_home_keeps_none(monkeypatch: pytest.MonkeyPatch):
+    def no_home(path: pathlib.Path) -> pathlib.Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pathlib.Path, "expanduser", no_home)
+    assert template_store.default_store() is None
 
 
 @pytest.mark.parametrize("name", ["static_wi8_ai8", "qat_wi4_ai4"])

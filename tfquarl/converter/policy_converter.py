@@ -81,14 +81,13 @@ class PolicyConverter:
                 " float32; use a recipe of 8 or 16 bits with float32 input and output, or train with num_atoms = 1"
             )
         if self._recipe.widths is not None:
-            structure = self._find_or_compile(recipe_lib.static_wi8_ai8())
+            structure, _ = self._find_or_compile(recipe_lib.static_wi8_ai8())
             self._low_bit_template = low_bit_template.LowBitTemplate(structure, self._architecture, self._recipe.widths)
         elif self._recipe.io == "int8" and scaling_ops.has_action_scaling(self._architecture):
             self._warn("integer outputs with action bounds other than [-1, 1]")
         else:
-            model = self._find_or_compile(self._recipe)
+            model, inputs = self._find_or_compile(self._recipe)
             template = template_lib.Template(model, self._architecture, self._recipe)
-            inputs = template_lib.template_inputs(self._architecture, self._recipe, self._scale_observations)
             # The files agree on every machine that we know; where kernels round differently, this one tells.
             if template.write(*inputs) == model:
                 self._template = template
@@ -129,18 +128,21 @@ class PolicyConverter:
                 raise errors.NumericalError(f"{source}: {error}") from error
         return self._convert_by_reference(snapshot.variables, observations, self._recipe)
 
-    def _find_or_compile(self, recipe: recipe_lib.Recipe) -> bytes:
-        """A template's flatbuffer, by `recipe`: the policy of `template_inputs`."""
+    def _find_or_compile(
+        self, recipe: recipe_lib.Recipe
+    ) -> tuple[bytes, tuple[dict[str, np.ndarray], np.ndarray | None]]:
+        """A template's flatbuffer, by `recipe`, and the variables and observations that it was compiled from."""
         key = (self._architecture, recipe, self._scale_observations)
+        inputs = template_lib.template_inputs(*key)
         kept = None if self._store is None else self._store.find(*key)
         if kept is not None:
             with contextlib.suppress(errors.ArtifactError, errors.ConversionError):
                 model_info.check_model(kept, recipe)
-                return kept
-        model = self._convert_by_reference(*template_lib.template_inputs(*key), recipe)
+                return kept, inputs
+        model = self._convert_by_reference(*inputs, recipe)
         if self._store is not None:
             self._store.keep(*key, model)
-        return model
+        return model, inputs
 
     def _write_low_bit(
         self,

@@ -23,10 +23,13 @@ _SOURCES = ("converter", "networks", "runtime")
 _MAX_BYTES = 256 << 20
 
 
-def default_directory() -> pathlib.Path:
-    """Where templates of this user are kept: '$XDG_CACHE_HOME/tfquarl/templates', by default under '~/.cache'."""
-    cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path("~/.cache").expanduser()
-    return pathlib.Path(cache) / "tfquarl" / "templates"
+def default_store() -> "TemplateStore | None":
+    """The user's own: '$XDG_CACHE_HOME/tfquarl/templates', by default under '~/.cache'; None where he has no home."""
+    try:
+        cache = os.environ.get("XDG_CACHE_HOME") or pathlib.Path("~/.cache").expanduser()
+    except RuntimeError:
+        return None
+    return TemplateStore(pathlib.Path(cache) / "tfquarl" / "templates")
 
 
 class TemplateStore:
@@ -43,6 +46,11 @@ class TemplateStore:
           max_bytes: of all templates; those that were kept longest ago go first.
         """
         self._directory, self._max_bytes = directory, max_bytes
+
+    @property
+    def directory(self) -> pathlib.Path:
+        """Where the files are."""
+        return self._directory
 
     def find(
         self, architecture: architecture_lib.PolicyArchitecture, recipe: recipe_lib.Recipe, scale_observations: bool

@@ -103,7 +103,7 @@ def make_converter(
     architecture = experiment.agent.architecture(spec)
     scales = experiment.learner.scale_observations or config.scales_by_spread
     reference = reference or reference_process.ReferenceProcess()  # for both: it takes seconds to start
-    store = template_store.TemplateStore(template_store.default_directory()) if config.keep_templates else None
+    store = template_store.default_store() if config.keep_templates else None
     converter, float_converter = (
         policy_converter.PolicyConverter(architecture, recipe, scales, reference, store)
         for recipe in (recipe_lib.from_name(config.recipe), recipe_lib.float32())
