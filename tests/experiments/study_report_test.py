@@ -48,6 +48,13 @@ def test_ratios_pair_the_seeds(root):
     assert result.values("S", "collector_cpu_us") == [40_000.0, 40_000.0]
 
 
+def test_the_last_policy_and_the_late_ones_have_returns(root):
+    (result,) = study_results.read(root)
+    assert result.values("S", "final_return") == [110.0, 80.0]
+    # All verdicts are on policies of one train step here, so that all are late.
+    assert result.values("I8", "late_return") == pytest.approx([(50 + 96 + 90) / 3, (91 + 94) / 2])
+
+
 def test_a_step_is_broken_down_over_all_collectors(root):
     (result,) = study_results.read(root)
     breakdown = result.outcomes["S"][0].breakdown_us
@@ -63,6 +70,7 @@ def test_the_report_has_table_plots_and_data(root, tmp_path):
     data = json.loads((tmp_path / "made" / "report.json").read_text())
     assert data["scaling"] == {}
     data = data["tasks"]
+    assert "| 92.00 | 90.0 .. 94.0 | 85.60 |" in rows["I8"]
     assert data[0]["thresholds"] == {"90%": 90.0, "95%": 95.0}
     assert data[0]["arms"]["I8"]["times_less_than_S"]["wall time"]["ratio"] == 2.0
     names = {path.name for path in (tmp_path / "made").iterdir()}

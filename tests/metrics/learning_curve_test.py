@@ -41,6 +41,18 @@ def test_time_and_steps_to_a_target(target, time_sec, env_steps):
     assert (curve.time_to(target), curve.env_steps_to(target)) == (time_sec, env_steps)
 
 
+@pytest.mark.parametrize(
+    "share, expected", [(0.1, 50.0), (0.2, 60.0), (1.0, 40.0)], ids=["policies_100_and_91", "and_80", "all"]
+)
+def test_the_late_return_is_of_the_last_policies(share, expected):
+    train_steps = np.array([0, 80, 91, 100])
+    curve = learning_curve.LearningCurve(
+        1.0 * train_steps, train_steps, train_steps, np.array([-20.0, 80.0, 40.0, 60.0])
+    )
+
+    assert curve.late_return(share) == pytest.approx(expected)
+
+
 def test_a_file_is_read(tmp_path):
     writer = jsonl.JsonLinesWriter(tmp_path / "metrics.jsonl")
     for row in _ROWS:

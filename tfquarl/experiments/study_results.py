@@ -50,6 +50,11 @@ class Outcome:
         return self.run.summary["last_policy"]["int8"]["mean_return"]
 
     @property
+    def late_return(self) -> float:
+        """Mean of the verdicts on the policies of the last tenth of the train steps."""
+        return self.run.int8.late_return()
+
+    @property
     def wall_sec(self) -> float:
         """From start to end, start-up included."""
         return self.run.summary["wall_time_sec"]

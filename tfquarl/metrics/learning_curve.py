@@ -37,6 +37,10 @@ class LearningCurve:
         reached = np.flatnonzero(self.returns >= target)
         return int(self.env_steps[reached[0]]) if reached.size else None
 
+    def late_return(self, share: float = 0.1) -> float:
+        """Mean return of the policies of the last `share` of the train steps: steadier than that of the last one."""
+        return float(self.returns[self.train_steps >= (1 - share) * self.train_steps.max()].mean())
+
 
 def read_learning_curve(metrics_file: pathlib.Path, name: str = names.AVERAGE_RETURN) -> LearningCurve:
     """The learning curve in a metrics.jsonl.
