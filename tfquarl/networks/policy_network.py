@@ -11,6 +11,7 @@ from tf_agents.networks import network
 
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import initial_variables
+from tfquarl.networks import inverting_gradients
 from tfquarl.networks import quantization_aware
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
@@ -31,6 +32,7 @@ class PolicyNetwork(network.Network):
         name: str = "policy",
         quantization: quantization_aware.QuantizationAware | None = None,
         train_step: Callable[[], Any] | None = None,
+        inverts_gradients: bool = False,
     ) -> None:
         """Stores the arguments; `create_variables` makes the variables.
 
@@ -42,6 +44,7 @@ class PolicyNetwork(network.Network):
           name: prefix of the variables' names.
           quantization: of a network that is trained quantized, whose matrix products are float32 for exactness; None computes in float.
           train_step: gives the train steps made so far, for the delay of the quantization.
+          inverts_gradients: whether actions come back from their bounds by inverting gradients, instead of tanh's own.
         """
         if quantization is not None and architecture.is_categorical:
             raise ValueError("a categorical policy is trained in float, got a quantization")
@@ -55,11 +58,12 @@ class PolicyNetwork(network.Network):
         self._named: dict[str, tf.Variable] = {}
         self._quantization = quantization
         self._train_step = train_step
+        self._head_tanh = inverting_gradients.tanh if inverts_gradients else tf.tanh
         self._quantized_layers: Any = None
         if quantization is not None:
             from tfquarl.networks import quantized_layers  # which imports tensorflow-model-optimization
 
-            self._quantized_layers = quantized_layers.QuantizedLayers(architecture, quantization)
+            self._quantized_layers = quantized_layers.QuantizedLayers(architecture, quantization, self._head_tanh)
 
     @property
     def architecture(self) -> architecture_lib.PolicyArchitecture:
@@ -120,7 +124,7 @@ class PolicyNetwork(network.Network):
             x = self._quantized(x, training)
         else:
             x = layers(self._architecture, self._named, x, self._compute_dtype_name)
-            x = tf.tanh(x) if self._architecture.head == "action" else x
+            x = self._head_tanh(x) if self._architecture.head == "action" else x
         if self._architecture.head == "action":
             middle, half_range = self._architecture.action_scaling()
             x = middle + half_range * x

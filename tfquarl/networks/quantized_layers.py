@@ -5,6 +5,7 @@ numbers. Backwards the rounding isn't there: values within their range pass grad
 tensorflow-model-optimization's fake quantizers have it, which also keep the ranges.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 from typing import NamedTuple
@@ -35,10 +36,20 @@ class QuantizedLayers:
     """From scaled observations to the head before its tanh scaling; the variables belong to the network that calls."""
 
     def __init__(
-        self, architecture: architecture_lib.PolicyArchitecture, quantization: quantization_aware.QuantizationAware
+        self,
+        architecture: architecture_lib.PolicyArchitecture,
+        quantization: quantization_aware.QuantizationAware,
+        head_tanh: Callable[[tf.Tensor], tf.Tensor] = tf.tanh,
     ) -> None:
-        """Stores the arguments; `build` makes the variables of the ranges."""
+        """Stores the arguments; `build` makes the variables of the ranges.
+
+        Args:
+          architecture: of the network.
+          quantization: widths and what else is to be known of them.
+          head_tanh: of an action head: a tanh, with gradients of its own.
+        """
         self._architecture = architecture
+        self._head_tanh = head_tanh
         self._widths = quantization.widths
         self._centers = quantization.centers_q_values and architecture.head == "q_values"
         self._quantizers: dict[str, Any] = {
@@ -73,7 +84,7 @@ class QuantizedLayers:
             if not self._has_tanh(name) and name != "head":
                 x = tf.nn.relu(x)
             self._follow(name, x, training)
-            x = (tf.tanh(x) if self._has_tanh(name) else x) + value
+            x = (self._smooth_tanh(name, x) if self._has_tanh(name) else x) + value
         return x
 
     def __call__(self, variables: Mapping[str, tf.Variable], x: tf.Tensor, training: bool) -> tf.Tensor:
@@ -117,12 +128,15 @@ class QuantizedLayers:
         return self._tanh(name, values) if self._has_tanh(name) else values
 
     def _tanh(self, name: str, values: _Values) -> _Values:
-        real = tf.tanh(values.steps * values.scale)
+        real = self._smooth_tanh(name, values.steps * values.scale)
         steps = tf.clip_by_value(tf.round(real * low_bit.TANH_STEPS), -low_bit.TANH_STEPS, low_bit.TANH_STEPS - 1.0)
         scale = self._tanh_scale(name)
         if self._bits(name) < bit_widths.MAX_BITS:
             steps = tf.floor(steps * (low_bit.weight_limit(self._bits(name)) / low_bit.TANH_STEPS) + 0.5)
         return _Values(_straight_through(steps, real / scale), scale)
+
+    def _smooth_tanh(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        return self._head_tanh(x) if name == "head" else tf.tanh(x)
 
     def _on_grid(
         self, name: str, real: tf.Tensor, steps: Any, bits: int, sum_scale: tf.Tensor | float, training: bool

@@ -117,12 +117,17 @@ def test_gradients_are_clipped() -> None:
 
 @pytest.mark.parametrize("compute_dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "compiled"])
-def test_finds_the_best_action(compute_dtype: str, jit_compile: bool) -> None:
+@pytest.mark.parametrize("invert_gradients", [False, True], ids=["tanh", "inverting"])
+def test_finds_the_best_action(compute_dtype: str, jit_compile: bool, invert_gradients: bool) -> None:
     """A bandit that pays 10 - 2 (a - 2)^2 for action a in [-1, 3]."""
-    settings: dict[str, Any] = {"policy_hidden_sizes": (32,), "critic_hidden_sizes": (32,), "num_atoms": 21}
-    trainer = _trainer(
-        **settings, v_min=-10.0, actor_learning_rate=3e-3, critic_learning_rate=1e-2, compute_dtype=compute_dtype
-    )
+    settings: dict[str, Any] = {
+        "policy_hidden_sizes": (32,),
+        "critic_hidden_sizes": (32,),
+        "num_atoms": 21,
+        "v_min": -10.0,
+    }
+    settings |= {"actor_learning_rate": 3e-3, "critic_learning_rate": 1e-2}
+    trainer = _trainer(**settings, compute_dtype=compute_dtype, invert_gradients=invert_gradients)
     generator = tf.random.Generator.from_seed(0)
 
     def step() -> tf.Tensor:
@@ -158,7 +163,7 @@ def test_takes_trajectories_of_n_steps() -> None:
     np.testing.assert_allclose(agent.loss(many).loss.numpy(), agent.loss(one).loss.numpy(), rtol=1e-5)
 
 
-def _agent(settings: d4pg_agent.D4pgSettings, seed: int = 0) -> d4pg_agent.D4pgAgent:
+def _agent(settings: d4pg_agent.D4pgSettings, seed: int = 0, inverts_gradients: bool = False) -> d4pg_agent.D4pgAgent:
     """An agent made without the builder, as somebody who uses TF-Agents alone would."""
     from tfquarl.agents import experience
 
@@ -166,7 +171,7 @@ def _agent(settings: d4pg_agent.D4pgSettings, seed: int = 0) -> d4pg_agent.D4pgA
     agent = d4pg_agent.D4pgAgent(
         experience.time_step_spec(SPEC),
         experience.action_spec(SPEC),
-        policy_network.PolicyNetwork(architecture, seed),
+        policy_network.PolicyNetwork(architecture, seed, inverts_gradients=inverts_gradients),
         critic_network.CriticNetwork(architecture, (8,), 11, seed),
         tf.keras.optimizers.legacy.Adam(1e-3),
         tf.keras.optimizers.legacy.Adam(1e-3),
@@ -220,8 +225,9 @@ def test_a_checkpoint_holds_all_of_it(tmp_path: pathlib.Path) -> None:
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-5, atol=1e-7)
 
 
-def test_its_policy_can_be_saved(tmp_path: pathlib.Path) -> None:
-    agent = _agent(d4pg_agent.D4pgSettings(v_min=0.0, v_max=10.0))
+@pytest.mark.parametrize("inverts_gradients", [False, True], ids=["tanh", "inverting"])
+def test_its_policy_can_be_saved(tmp_path: pathlib.Path, inverts_gradients: bool) -> None:
+    agent = _agent(d4pg_agent.D4pgSettings(v_min=0.0, v_max=10.0), inverts_gradients=inverts_gradients)
     policy_saver.PolicySaver(agent.policy).save(str(tmp_path))
     observation = tf.constant([[0.3, -2.0], [1.0, 5.0]])
     step = time_step.restart(observation, batch_size=2)

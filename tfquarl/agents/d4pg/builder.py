@@ -36,6 +36,8 @@ class D4pgBuilder:
       critic_layer_norm: whether the critic's first layer is normalized, with a tanh (arXiv 1607.06450; as in Acme's D4PG).
       initial_value: where the critic's distribution lies before training; None spreads it evenly, which begins with half of what can be
         reached.
+      invert_gradients: whether the policy's actions come back from their bounds by inverting gradients (arXiv 1511.04143). With tanh's
+        own a policy can get stuck at the bounds before its critic knows anything.
       activation: of the hidden layers, 'relu' or 'tanh'.
       compute_dtype: of the matrix products, 'float32' or 'bfloat16'.
       n_step: steps over which the replay's transitions sum rewards.
@@ -57,6 +59,7 @@ class D4pgBuilder:
     critic_hidden_sizes: tuple[int, ...] = (256, 256)
     critic_layer_norm: bool = False
     initial_value: float | None = None
+    invert_gradients: bool = False
     activation: str = "relu"
     compute_dtype: str = "float32"
     n_step: int = 5
@@ -113,6 +116,7 @@ class D4pgBuilder:
             compute_dtype=self.compute_dtype,
             quantization=quantization,
             train_step=lambda: train_step,
+            inverts_gradients=self.invert_gradients,
         )
         agent = d4pg_agent.D4pgAgent(
             experience.time_step_spec(spec),
