@@ -117,7 +117,7 @@ def _markdown(experiment: str, runs: Sequence[Run], name: str, note: str) -> str
     lines = [
         f"# {experiment}",
         "",
-        f"{len(runs)} runs on {machine['cores']} cores ({machine['cpu']}, {', '.join(machine['flags'])}). Returns are of the",
+        f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} on {machine['cores']} cores ({machine['cpu']}, {', '.join(machine['flags'])}). Returns are of the",
         "best confirmed policy of each run, over fresh episodes that both policies met. Wall time includes start-up.",
         *([note] if note else []),
         "",
