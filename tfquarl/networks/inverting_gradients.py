@@ -19,7 +19,7 @@ def tanh(x: tf.Tensor) -> Any:
     output = tf.tanh(x)
 
     def gradient(upstream: tf.Tensor) -> tf.Tensor:
-        # Optimizers go against the gradient: a negative one makes the output grow.
+        """Of the loss by x; optimizers go against it, so that a negative `upstream` makes the output grow."""
         return upstream * 0.5 * tf.where(upstream < 0, 1 - output, 1 + output)
 
     return output, gradient

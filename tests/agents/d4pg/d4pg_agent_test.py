@@ -125,8 +125,9 @@ def test_finds_the_best_action(compute_dtype: str, jit_compile: bool, invert_gra
         "critic_hidden_sizes": (32,),
         "num_atoms": 21,
         "v_min": -10.0,
+        "actor_learning_rate": 3e-3,
+        "critic_learning_rate": 1e-2,
     }
-    settings |= {"actor_learning_rate": 3e-3, "critic_learning_rate": 1e-2}
     trainer = _trainer(**settings, compute_dtype=compute_dtype, invert_gradients=invert_gradients)
     generator = tf.random.Generator.from_seed(0)
 
