@@ -76,7 +76,7 @@ def _result(task, arms, num_collectors=2):
         costs = scaling_model.StepCosts(collector, 0.25e-3, 0.25e-3, 0.5, 5.0)
         run = training_report.Run({"env_steps": 20_000}, {"machine": {"cores": 2}}, _CURVE, _CURVE)
         point = scaling_measurement.Point(num_collectors, steps_per_sec, costs)
-        outcomes[arm] = [study_results.Outcome(arm, 1, run, {}, point)]
+        outcomes[arm] = [study_results.Outcome(arm, 1, run, 0.0, {}, point)]
     return study_results.TaskResult(task, outcomes, 0.0)
 
 

@@ -51,7 +51,7 @@ def test_ratios_pair_the_seeds(root):
 def test_the_last_policy_and_the_late_ones_have_returns(root):
     (result,) = study_results.read(root)
     assert result.values("S", "final_return") == [110.0, 80.0]
-    # All verdicts are on policies of one train step here, so that all are late.
+    # From 1,005 to 1,040 train steps: all policies are of the last tenth.
     assert result.values("I8", "late_return") == pytest.approx([(50 + 96 + 90) / 3, (91 + 94) / 2])
 
 

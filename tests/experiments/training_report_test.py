@@ -81,6 +81,20 @@ def test_the_data_hold_the_curves(tmp_path: pathlib.Path):
     assert data["curves"]["int8"] == {"time_sec": [2.0], "env_steps": [200], "train_steps": [50], "returns": [30.0]}
 
 
+def test_steps_of_held_actions_are_the_environments_own(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+    path = _run(tmp_path / "a", 1, 1.0)
+    summary = json.loads((path / "summary.json").read_text())
+    (path / "summary.json").write_text(json.dumps({**summary, "action_repeat": 4}))
+    plotted: list[Any] = []
+    monkeypatch.setattr(training_report.plots, "learning_curves", lambda curves, *_: plotted.extend(curves.values()))
+    text = training_report.write_report([path], tmp_path / "report")
+    assert "| 1 | completed | 800 | 50 |" in text
+    assert "\nEnv steps are the environment's own, 4 for each action; commands and data count actions.\n" in text
+    assert [[curve.env_steps.tolist() for curve in curves] for curves in plotted] == [[[800]], [[800]]]
+    (data,) = json.loads((tmp_path / "report.json").read_text())
+    assert (data["summary"]["env_steps"], data["curves"]["int8"]["env_steps"]) == (200, [200])
+
+
 def test_a_run_that_was_never_judged_has_a_row(tmp_path: pathlib.Path):
     text = training_report.write_report([_run(tmp_path / "a", 1, None)], tmp_path / "report")
     assert "| 1 | completed | 200 |" in text

@@ -28,6 +28,23 @@ def test_points_are_the_evaluations():
     np.testing.assert_array_equal(curve.returns, [20.0, 90.0])
 
 
+def test_a_policy_counts_from_its_publication():
+    published = [jsonl.MetricRow(2.5, "convert", 10, {}), jsonl.MetricRow(4.5, "convert", 30, {})]
+    curve = learning_curve.learning_curve(sorted([*_ROWS, *published], key=lambda row: row.time_sec))
+
+    np.testing.assert_array_equal(curve.time_sec, [2.5, 4.5])
+    np.testing.assert_array_equal(curve.env_steps, [150, 350])
+    np.testing.assert_array_equal(curve.returns, [20.0, 90.0])
+
+
+def test_a_policy_that_waited_for_its_verdict_has_the_steps_of_its_publication():
+    published = jsonl.MetricRow(3.5, "convert", 30, {})
+    curve = learning_curve.learning_curve(sorted([*_ROWS, published], key=lambda row: row.time_sec))
+
+    np.testing.assert_array_equal(curve.time_sec, [3.0, 3.5])
+    np.testing.assert_array_equal(curve.env_steps, [150, 150])
+
+
 def test_the_float_policy_has_a_curve_too():
     assert learning_curve.learning_curve(_ROWS, names.FLOAT32_AVERAGE_RETURN).returns.tolist() == [25.0]
 

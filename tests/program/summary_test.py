@@ -1,5 +1,6 @@
 """Tests of `tfquarl.program.summary` and `tfquarl.program.budget`."""
 
+import dataclasses
 import os
 
 import pytest
@@ -45,6 +46,12 @@ def test_a_run_without_a_verdict(experiment):
     assert (summary["seed"], summary["recipe"]) == (4, "static_wi8_ai8")
     assert summary["policy_version"] is summary["int8"] is summary["float32"] is None
     assert not summary["confirmed"]
+
+
+def test_how_long_actions_were_held_is_kept(experiment):
+    environment = dataclasses.replace(experiment.environment, action_repeat=2)
+    summary = _make(dataclasses.replace(experiment, environment=environment))
+    assert (summary["env_steps"], summary["action_repeat"]) == (200, 2)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,8 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
     return [
         "S: TF-Agents' own float32 collectors, with variables from its Reverb container. F32, F16, D8, I8: this project's collectors by",
         "recipe. Learner, agent, replay ratio, seeds and environment steps are the same.",
-        f"{machine['cores']} {'core' if machine['cores'] == 1 else 'cores'} ({machine['cpu']}, {', '.join(machine['flags'])}), commits {commits}. Wall time includes start-up.",
+        f"{machine['cores']} {'core' if machine['cores'] == 1 else 'cores'} ({machine['cpu']}, {', '.join(machine['flags'])}), commits {commits}.",
+        "Wall time is from a run's start until a policy was published, the last one or the first of 90 or 95 % of S; the verdict on it comes later.",
         f"Energy is {source}; carbon at {energy['grid_g_per_kwh']:g} g per kWh ({energy['region']}).",
         "Final return: of the last policy as its collectors run it; beside it the mean of all policies judged in the last tenth of the train",
         "steps, which depends less on which policy comes last. Best S return: mean over seeds of each run's highest return.",

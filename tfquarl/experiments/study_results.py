@@ -34,6 +34,7 @@ class Outcome:
       arm: of the study.
       seed: of the run.
       run: its files.
+      wall_sec: from its start until its last policy was published, start-up included; the verdict on that policy comes later.
       breakdown_us: microseconds per environment step that collectors spent in each of `PARTS`, but not waiting for the rate limiter.
       scaling: its figures for the model of more collectors; None where it was too short for them.
     """
@@ -41,6 +42,7 @@ class Outcome:
     arm: str
     seed: int
     run: training_report.Run
+    wall_sec: float
     breakdown_us: Mapping[str, float]
     scaling: scaling_measurement.Point | None
 
@@ -53,11 +55,6 @@ class Outcome:
     def late_return(self) -> float:
         """Mean of the verdicts on the policies of the last tenth of the train steps."""
         return self.run.int8.late_return()
-
-    @property
-    def wall_sec(self) -> float:
-        """From start to end, start-up included."""
-        return self.run.summary["wall_time_sec"]
 
     @property
     def policy_bytes(self) -> int:
@@ -107,7 +104,7 @@ class TaskResult:
         return self.floor_return + share * (best - self.floor_return)
 
     def times_to(self, arm: str, share: float) -> list[float | None]:
-        """Seconds until a policy of each run reached `threshold(share)`; None for those that never did."""
+        """Seconds until each run had published a policy of at least `threshold(share)`; None for those that never did."""
         target = self.threshold(share)
         if target is None:
             return [None] * len(self.outcomes[arm])
@@ -194,8 +191,9 @@ def _read_outcome(path: pathlib.Path) -> Outcome | None:
         return None
     run = training_report.read_run(path)
     rows = list(jsonl.read_rows(path / "metrics.jsonl"))
+    wall_sec = max(row.time_sec for row in rows if row.group == names.CONVERT)
     breakdown = _breakdown(rows, run.summary["env_steps"])
-    return Outcome(match[1], int(match[2]), run, breakdown, scaling_measurement.measure(rows, run.summary))
+    return Outcome(match[1], int(match[2]), run, wall_sec, breakdown, scaling_measurement.measure(rows, run.summary))
 
 
 def _breakdown(rows: Iterable[jsonl.MetricRow], env_steps: int) -> dict[str, float]:

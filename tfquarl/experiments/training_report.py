@@ -46,6 +46,11 @@ class Run:
     int8: learning_curve.LearningCurve
     float32: learning_curve.LearningCurve
 
+    @property
+    def action_repeat(self) -> int:
+        """Steps of the environment that each action was held for; runs counted actions."""
+        return self.summary.get("action_repeat", 1)  # summaries of older runs have none
+
 
 def read_run(path: pathlib.Path) -> Run:
     """Reads a run directory.
@@ -103,7 +108,7 @@ def write_report(
     )
     for axis, name in axes:
         # A line each: runs that stop at a target end at different places, and a mean over them would stop at the first.
-        curves = {f"int8, seed {run.summary['seed']}": [run.int8] for run in runs}
+        curves = {f"int8, seed {run.summary['seed']}": [_in_environment_steps(run)] for run in runs}
         plots.learning_curves(curves, f"{output}{name}", axis, experiments[0], target)
     text = _markdown(experiments[0], runs, output.name, note)
     files.write_atomically(output.with_name(output.name + ".md"), text)
@@ -120,13 +125,15 @@ def _markdown(experiment: str, runs: Sequence[Run], name: str, note: str) -> str
         f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} on {machine['cores']} cores ({machine['cpu']}, {', '.join(machine['flags'])}). Returns are of the",
         "best confirmed policy of each run, over fresh episodes that both policies met. Wall time includes start-up.",
         *([note] if note else []),
+        *_repeats(runs),
         "",
-        table.format_markdown(_HEADER, [_row(run.summary) for run in runs]).rstrip(),
+        table.format_markdown(_HEADER, [_row(run) for run in runs]).rstrip(),
         "",
         f"![Return against environment steps]({name}_env_steps.png)",
         f"![Return against wall time]({name}_wall_time.png)",
         "",
-        "The curves are of the int8 policy: first looks of few episodes, and confirmations of those that looked best.",
+        "The curves are of the int8 policy, each point at the time when it was published: first looks of few episodes, and confirmations of those",
+        "that looked best.",
         "",
         "Commands, by seed, at commits "
         + ", ".join(sorted({run.versions["commit"] or "unknown" for run in runs}))
@@ -143,13 +150,27 @@ def command(versions: Mapping[str, Any]) -> str:
     return " ".join(["./bazelw run //tools:train --", *(flag for flag in flags if "--root_dir" not in flag)])
 
 
-def _row(summary: Mapping[str, Any]) -> list[str | float | None]:
+def _repeats(runs: Sequence[Run]) -> list[str]:
+    counts = sorted({run.action_repeat for run in runs})
+    if counts == [1]:
+        return []
+    return [
+        f"Env steps are the environment's own, {' or '.join(map(str, counts))} for each action; commands and data count actions."
+    ]
+
+
+def _in_environment_steps(run: Run) -> learning_curve.LearningCurve:
+    return dataclasses.replace(run.int8, env_steps=run.int8.env_steps * run.action_repeat)
+
+
+def _row(run: Run) -> list[str | float | None]:
+    summary = run.summary
     int8, float32 = summary["int8"] or {}, summary["float32"] or {}
     low, high = int8.get("confidence_interval", (None, None))
     return [
         summary["seed"],
         summary["status"],
-        summary["env_steps"],
+        summary["env_steps"] * run.action_repeat,
         summary["train_steps"],
         round(summary["wall_time_sec"], 1),
         int8.get("mean_return"),

@@ -1,4 +1,7 @@
-"""How the return of a run's policy rose, against environment steps and against wall time, read from metrics.jsonl."""
+"""How the return of a run's policy rose, against environment steps and against wall time, read from metrics.jsonl.
+
+A policy counts from when it was published: how long an evaluator then takes to judge it, and how often it looks, is no part of training.
+"""
 
 from collections.abc import Iterable
 import dataclasses
@@ -16,7 +19,7 @@ class LearningCurve:
     """One run's evaluations, in order; all arrays are [N].
 
     Attributes:
-      time_sec: wall time of the run at which the verdict was known, start-up included.
+      time_sec: wall time of the run at which the policy was published, start-up included.
       env_steps: environment steps of all collectors at that time, exploration included.
       train_steps: of the policy that was judged.
       returns: its mean return.
@@ -28,12 +31,12 @@ class LearningCurve:
     returns: np.ndarray
 
     def time_to(self, target: float) -> float | None:
-        """Seconds until a verdict of at least `target`; None if it never came."""
+        """Seconds until a policy of at least `target` was published; None if it never was."""
         reached = np.flatnonzero(self.returns >= target)
         return float(self.time_sec[reached[0]]) if reached.size else None
 
     def env_steps_to(self, target: float) -> int | None:
-        """Environment steps until a verdict of at least `target`; None if it never came."""
+        """Environment steps until a policy of at least `target` was published; None if it never was."""
         reached = np.flatnonzero(self.returns >= target)
         return int(self.env_steps[reached[0]]) if reached.size else None
 
@@ -62,13 +65,20 @@ def read_learning_curve(metrics_file: pathlib.Path, name: str = names.AVERAGE_RE
 
 
 def learning_curve(rows: Iterable[jsonl.MetricRow], name: str = names.AVERAGE_RETURN) -> LearningCurve:
-    """The learning curve in the rows of one run; empty where it was never evaluated."""
+    """The learning curve in the rows of one run; empty where it was never evaluated.
+
+    A policy whose publication is not in the rows counts from its verdict.
+    """
     env_steps: dict[str, int] = {}
+    published: dict[int, tuple[float, int]] = {}  # by train step
     points: list[tuple[float, int, int, float]] = []
     for row in rows:
+        now = row.time_sec, sum(env_steps.values())
         if row.group.startswith(f"{names.COLLECT}/"):
             env_steps[row.group] = row.step
+        elif row.group == names.CONVERT:
+            published.setdefault(row.step, now)
         elif row.group == names.EVAL and name in row.values:
-            points.append((row.time_sec, sum(env_steps.values()), row.step, row.values[name]))
+            points.append((*published.get(row.step, now), row.step, row.values[name]))
     columns = np.array(points, np.float64).reshape(-1, 4).T
     return LearningCurve(columns[0], columns[1].astype(np.int64), columns[2].astype(np.int64), columns[3])

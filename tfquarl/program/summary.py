@@ -27,8 +27,8 @@ def make_summary(
       wall_time_sec: from start to end, start-up included; what a resumed run took before counts too.
 
     Returns:
-      Plain JSON values: status, reason, env_steps, train_steps, wall_time_sec; snapshot_to_ready_p95_sec and snapshot_to_use_p95_sec
-      of the collector that is slowest, where one has told them; num_resumes, and num_restarts by process; then of the best policy
+      Plain JSON values: status, reason, env_steps (one for each action), action_repeat, train_steps, wall_time_sec;
+      snapshot_to_ready_p95_sec and snapshot_to_use_p95_sec of the collector that is slowest, where one has told them; num_resumes, and num_restarts by process; then of the best policy
       (the last one where none
       was confirmed) policy_version, 'int8' and 'float32' with mean_return, its 95% confidence_interval, episodes and
       size_bytes; and the same of the last policy under 'last_policy'.
@@ -39,6 +39,7 @@ def make_summary(
         "seed": experiment.seed,
         "status": str(status),
         "reason": reason,
+        "action_repeat": experiment.environment.action_repeat,
         "env_steps": progress.total_env_steps,
         "train_steps": progress.train_steps,
         "wall_time_sec": wall_time_sec,

@@ -21,8 +21,8 @@ def write_run(
       root: of the task's runs.
       arm: of the study.
       seed: of the run.
-      curve: seconds and return of each verdict.
-      wall_sec: from start to end.
+      curve: seconds until each policy was published, and its return.
+      wall_sec: from start until the last policy was published, which was not judged; the run ended 10 s later.
       collector_sec: CPU time of collectors, 10 joules a second.
       learner_sec: of the learner, likewise.
     """
@@ -34,7 +34,7 @@ def write_run(
         "experiment": root.name,
         "seed": seed,
         "env_steps": 1000,
-        "wall_time_sec": wall_sec,
+        "wall_time_sec": wall_sec + 10,
         "last_policy": {"int8": verdict},
         "energy": {
             "joules": 10 * (learner_sec + collector_sec),
@@ -55,10 +55,12 @@ def write_run(
         (1.0, "collect/0", 500, times),
         (1.0, "collect/1", 500, times),
     ]
-    rows += [
-        (time_sec, "eval", 1, {"Metrics/AverageReturn": value, "Metrics/Float32AverageReturn": value})
-        for time_sec, value in curve
-    ]
+    for time_sec, value in curve:
+        step = 1000 + round(time_sec)
+        rows.append((time_sec, "convert", step, {}))
+        verdict_values = {"Metrics/AverageReturn": value, "Metrics/Float32AverageReturn": value}
+        rows.append((time_sec + 3, "eval", step, verdict_values))
+    rows.append((wall_sec, "convert", 1000 + round(wall_sec), {}))
     lines = [
         json.dumps({"time_sec": time_sec, "group": group, "step": step, "values": values})
         for time_sec, group, step, values in rows
