@@ -1,6 +1,6 @@
 """Tests of evaluator/policy_evaluator.py."""
 
-import itertools
+import math
 import threading
 
 import numpy as np
@@ -161,19 +161,33 @@ def test_run_judges_until_it_is_stopped() -> None:
     assert versions == [1, 2]
 
 
-class _Waits:
-    """A stop signal that is set after so many waits; `sec` has how long they were to be."""
+class _Waits(threading.Event):
+    """A stop signal whose waits are over at once; `waited_sec` has how long they were to be."""
 
-    def __init__(self, count: int) -> None:
-        self.sec: list[float] = []
-        self._count = count
-
-    def is_set(self) -> bool:
-        return len(self.sec) == self._count
+    waited_sec = 0.0
 
     def wait(self, timeout: float | None = None) -> bool:
-        self.sec.append(timeout or 0.0)
+        self.waited_sec += timeout or 0.0
         return self.is_set()
+
+
+def _verdict_times(time_share: float, trained_at_sec: float = math.inf) -> list[float]:
+    """Of two policies that are there from the beginning; each of both series of episodes takes a second."""
+    stop, times = _Waits(), []
+    rig = _Rig(
+        _pair(1, b"8"),
+        _pair(2, b"7.5"),
+        time_share=time_share,
+        clock=lambda: len(rig.judge.tape) / 2 + stop.waited_sec,
+    )
+
+    def on_evaluation(verdict: evaluation.Evaluation) -> None:
+        times.append(len(rig.judge.tape) / 2 + stop.waited_sec)
+        if verdict.version == 2:
+            stop.set()
+
+    rig.evaluator.run(stop, on_evaluation, lambda: stop.waited_sec >= trained_at_sec)
+    return times
 
 
 @pytest.mark.parametrize(
@@ -182,13 +196,15 @@ class _Waits:
         pytest.param(1.0, 0.0, id="all of the time"),
         pytest.param(0.5, 2.0, id="a second of pause for each of playing"),
         pytest.param(0.25, 6.0, id="three of them"),
-        pytest.param(0.01, 60.0, id="at most a minute, so that a run's last policy is judged"),
+        pytest.param(0.01, 60.0, id="at most a minute"),
     ],
 )
 def test_a_verdict_is_followed_by_a_pause(time_share: float, pause_sec: float) -> None:
-    """Each look at the clock comes two seconds after the one before, so that a verdict takes two."""
-    clock = itertools.count(0.0, 2.0)
-    rig = _Rig(_pair(1, b"8"), time_share=time_share, clock=lambda: next(clock))
-    stop = _Waits(2)
-    rig.evaluator.run(stop)
-    assert stop.sec == [pause_sec, 0.001]  # then there is no newer policy
+    assert _verdict_times(time_share) == pytest.approx([2.0, 2.0 + pause_sec + 2.0])
+
+
+@pytest.mark.parametrize(
+    ("trained_at_sec", "pause_sec"), [(0.0, 0.0), (1.0, 1.0), (60.0, 6.0)], ids=["before", "in the pause", "later"]
+)
+def test_the_end_of_training_ends_the_pause(trained_at_sec: float, pause_sec: float) -> None:
+    assert _verdict_times(0.25, trained_at_sec) == pytest.approx([2.0, 2.0 + pause_sec + 2.0], abs=0.002)

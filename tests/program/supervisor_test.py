@@ -84,6 +84,13 @@ def test_ends_at_the_step_budget_with_the_last_policy_judged(tmp_path):
     assert run.processes_left() == []
 
 
+def test_the_evaluator_is_told_that_training_has_ended(tmp_path):
+    pausing = node_process.NodeSpec("evaluator", nodes.pausing_evaluator)
+    run = _Run(tmp_path, [_SERVER, _LEARNER, _COLLECTOR, pausing], num_env_steps=200)
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    assert run.supervisor.progress.is_judged(7)
+
+
 @pytest.mark.parametrize(
     ("stop_at_return", "status"),
     [

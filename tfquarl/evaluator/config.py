@@ -13,7 +13,7 @@ class EvaluatorConfig:
       num_environments: environments that are stepped together, with one batched inference.
       poll_interval_sec: seconds between looks for a newer policy.
       time_share: of the run's time that may be spent on playing, in (0, 1]: a verdict is followed by a pause of at most a minute, which leaves
-        the core, and its energy, to others.
+        the core, and its energy, to others. Where training has ended there is none.
     """
 
     num_episodes: int = 10

@@ -18,7 +18,7 @@ from tfquarl.metrics import names
 
 # Number of the series of episodes that all first looks share, so that they can be compared.
 _FIRST_LOOKS = 0
-# The end of a run waits for the verdict on its last policy (`Experiment.final_evaluation_sec`), and must not meet a longer pause.
+# So that a slow task still has a verdict now and then.
 _LONGEST_PAUSE_SEC = 60.0
 
 Pair = tuple[records.PolicyArtifact, records.PolicyArtifact]
@@ -89,8 +89,15 @@ class PolicyEvaluator:
         self,
         stop: interfaces.StopSignal,
         on_evaluation: Callable[[evaluation_lib.Evaluation], None] | None = None,
+        is_trained: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Judges the newest policy again and again, until `stop`; each verdict goes to `on_evaluation`."""
+        """Judges the newest policy again and again.
+
+        Args:
+          stop: ends it.
+          on_evaluation: gets each verdict.
+          is_trained: whether training has ended: there is nobody left to leave the core to then, and the run waits for its last verdict.
+        """
         pause_per_sec = 1 / self._config.time_share - 1
         while not stop.is_set():
             start = self._clock()
@@ -101,7 +108,12 @@ class PolicyEvaluator:
                 continue
             if on_evaluation is not None:
                 on_evaluation(verdict)
-            stop.wait(min(played_sec * pause_per_sec, _LONGEST_PAUSE_SEC))
+            self._pause(min(played_sec * pause_per_sec, _LONGEST_PAUSE_SEC), stop, is_trained)
+
+    def _pause(self, pause_sec: float, stop: interfaces.StopSignal, is_trained: Callable[[], bool]) -> None:
+        end = self._clock() + pause_sec
+        while not (stop.is_set() or is_trained()) and (left_sec := end - self._clock()) > 0:
+            stop.wait(min(left_sec, self._config.poll_interval_sec))
 
     def step(self, stop: interfaces.StopSignal | None = None) -> evaluation_lib.Evaluation | None:
         """Judges the newest policy, reports it and keeps it.

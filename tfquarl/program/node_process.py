@@ -20,8 +20,11 @@ from tfquarl.core import errors
 from tfquarl.program import channel
 from tfquarl.program import heartbeat
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""What a user ends a run with; a node starts with these held back."""
+TRAINED_SIGNAL = signal.SIGUSR1
+"""By which the launcher tells a node that training has ended."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, TRAINED_SIGNAL)
+"""What a node may get; it starts with these held back."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +77,7 @@ class NodeContext:
       start: what the node goes on from.
       sender: the way to the launcher.
       stop: set when the node should end; a `StopSignal`.
+      trained: set when training has ended, on time to judge the last policy.
     """
 
     experiment: Any
@@ -85,6 +89,7 @@ class NodeContext:
     start: StartPoint
     sender: channel.Sender
     stop: threading.Event
+    trained: threading.Event
 
 
 def main(
@@ -101,6 +106,8 @@ def main(
     stop = heartbeat.WatchedStop()
     os.setpgid(0, 0)  # Ctrl-C is the launcher's to answer; and what a node starts can be ended with it
     _stop_at_sigterm(stop)
+    trained = threading.Event()
+    signal.signal(TRAINED_SIGNAL, lambda *_: trained.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that came before
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the launcher held them back until now
     _log_to(os.path.join(run_dir, "logs", f"{node.name}.log"))
@@ -108,7 +115,7 @@ def main(
     sender = channel.Sender(connection)
     heartbeat.send_from(stop, sender)
     try:
-        node.run(NodeContext(experiment, spec, node.index, server_address, key, run_dir, start, sender, stop))
+        node.run(NodeContext(experiment, spec, node.index, server_address, key, run_dir, start, sender, stop, trained))
     except Exception as error:  # the border of the process: whatever it was, the launcher is told in one line
         traceback.print_exc()
         known = isinstance(error, errors.TfquarlError)

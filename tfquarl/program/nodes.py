@@ -112,7 +112,11 @@ def evaluate(context: node_process.NodeContext) -> None:
         context.experiment, make_transport(context), pathlib.Path(context.run_dir), context.sender
     )
     context.sender.send("running")
-    evaluator.run(context.stop, lambda evaluation: context.sender.send("evaluation", **evaluation.to_json()))
+    evaluator.run(
+        context.stop,
+        lambda evaluation: context.sender.send("evaluation", **evaluation.to_json()),
+        context.trained.is_set,
+    )
 
 
 def make_transport(
