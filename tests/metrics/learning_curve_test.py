@@ -45,6 +45,13 @@ def test_a_policy_that_waited_for_its_verdict_has_the_steps_of_its_publication()
     np.testing.assert_array_equal(curve.env_steps, [150, 150])
 
 
+def test_a_train_step_that_came_again_counts_from_its_last_publication():
+    published = [jsonl.MetricRow(0.5, "convert", 10, {}), jsonl.MetricRow(2.5, "convert", 10, {})]
+    curve = learning_curve.learning_curve(sorted([*_ROWS, *published], key=lambda row: row.time_sec))
+
+    np.testing.assert_array_equal(curve.time_sec, [2.5, 6.0])
+
+
 def test_the_float_policy_has_a_curve_too():
     assert learning_curve.learning_curve(_ROWS, names.FLOAT32_AVERAGE_RETURN).returns.tolist() == [25.0]
 

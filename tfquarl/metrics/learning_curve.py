@@ -77,7 +77,7 @@ def learning_curve(rows: Iterable[jsonl.MetricRow], name: str = names.AVERAGE_RE
         if row.group.startswith(f"{names.COLLECT}/"):
             env_steps[row.group] = row.step
         elif row.group == names.CONVERT:
-            published.setdefault(row.step, now)
+            published[row.step] = now  # a resumed run may come to a train step once more
         elif row.group == names.EVAL and name in row.values:
             points.append((*published.get(row.step, now), row.step, row.values[name]))
     columns = np.array(points, np.float64).reshape(-1, 4).T

@@ -203,7 +203,8 @@ class LocalLauncher:
         """Tells the node of that name that training has ended, if it is alive; it goes on."""
         for node in self.nodes:
             if node.spec.name == name and node.is_alive:
-                os.kill(node.process.pid, node_process.TRAINED_SIGNAL)  # type: ignore[arg-type]
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(node.process.pid, node_process.TRAINED_SIGNAL)  # type: ignore[arg-type]
 
     def kill(self, node: RunningNode) -> None:
         """Kills a node and what it has started, also what outlives it. Does not wait."""
