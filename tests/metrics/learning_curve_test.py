@@ -28,28 +28,21 @@ def test_points_are_the_evaluations():
     np.testing.assert_array_equal(curve.returns, [20.0, 90.0])
 
 
-def test_a_policy_counts_from_its_publication():
-    published = [jsonl.MetricRow(2.5, "convert", 10, {}), jsonl.MetricRow(4.5, "convert", 30, {})]
-    curve = learning_curve.learning_curve(sorted([*_ROWS, *published], key=lambda row: row.time_sec))
+@pytest.mark.parametrize(
+    ("published", "time_sec", "env_steps"),
+    [
+        pytest.param([(2.5, 10), (4.5, 30)], [2.5, 4.5], [150, 350], id="each_before_its_verdict"),
+        pytest.param([(3.5, 30)], [3.0, 3.5], [150, 150], id="collection_goes_on_while_one_is_judged"),
+        pytest.param([(0.5, 10), (2.5, 10)], [2.5, 6.0], [150, 350], id="a_train_step_came_again"),
+    ],
+)
+def test_a_policy_counts_from_its_last_publication(published, time_sec, env_steps):
+    rows = [jsonl.MetricRow(at_sec, "convert", train_step, {}) for at_sec, train_step in published]
+    curve = learning_curve.learning_curve(sorted([*_ROWS, *rows], key=lambda row: row.time_sec))
 
-    np.testing.assert_array_equal(curve.time_sec, [2.5, 4.5])
-    np.testing.assert_array_equal(curve.env_steps, [150, 350])
+    np.testing.assert_array_equal(curve.time_sec, time_sec)
+    np.testing.assert_array_equal(curve.env_steps, env_steps)
     np.testing.assert_array_equal(curve.returns, [20.0, 90.0])
-
-
-def test_a_policy_that_waited_for_its_verdict_has_the_steps_of_its_publication():
-    published = jsonl.MetricRow(3.5, "convert", 30, {})
-    curve = learning_curve.learning_curve(sorted([*_ROWS, published], key=lambda row: row.time_sec))
-
-    np.testing.assert_array_equal(curve.time_sec, [3.0, 3.5])
-    np.testing.assert_array_equal(curve.env_steps, [150, 150])
-
-
-def test_a_train_step_that_came_again_counts_from_its_last_publication():
-    published = [jsonl.MetricRow(0.5, "convert", 10, {}), jsonl.MetricRow(2.5, "convert", 10, {})]
-    curve = learning_curve.learning_curve(sorted([*_ROWS, *published], key=lambda row: row.time_sec))
-
-    np.testing.assert_array_equal(curve.time_sec, [2.5, 6.0])
 
 
 def test_the_float_policy_has_a_curve_too():

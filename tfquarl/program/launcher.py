@@ -201,10 +201,10 @@ class LocalLauncher:
 
     def tell_trained(self, name: str) -> None:
         """Tells the node of that name that training has ended, if it is alive; it goes on."""
-        for node in self.nodes:
-            if node.spec.name == name and node.is_alive:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(node.process.pid, node_process.TRAINED_SIGNAL)  # type: ignore[arg-type]
+        pid = self.pids().get(name)
+        if pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, node_process.TRAINED_SIGNAL)
 
     def kill(self, node: RunningNode) -> None:
         """Kills a node and what it has started, also what outlives it. Does not wait."""
