@@ -80,9 +80,11 @@ def test_the_report_has_table_plots_and_data(root, tmp_path):
 
 def test_several_tasks_get_geometric_means(root, tmp_path):
     other = root / "other"
-    study_runs.write_run(other, "S", 1, [(10.0, 100.0)], 80.0, 40.0)
-    study_runs.write_run(other, "I8", 1, [(5.0, 10.0)], 10.0, 10.0)
+    study_runs.write_run(other, "S", 1, [(10.0, 100.0)], 80.0, 40.0, action_repeat=2)
+    study_runs.write_run(other, "I8", 1, [(5.0, 10.0)], 10.0, 10.0, action_repeat=2)
     text = study_report.write_report(root, tmp_path / "report")
+    held = [line for line in text.splitlines() if "is an action, held for" in line]
+    assert held == ["On other an environment step is an action, held for 2 steps of the environment's own."]
     means = text.split("## Geometric means over tasks")[1]
     assert "4.00" in means  # of the wall times: 2 and 8
     assert "2.00 (1 of 2 tasks)" in means  # I8 never gets to 95 % on the other task

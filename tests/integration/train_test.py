@@ -143,6 +143,8 @@ def test_the_same_command_goes_on_where_a_run_was_interrupted(tmp_path):
     assert (after["status"], after["num_resumes"]) == ("completed", 1)
     assert after["env_steps"] >= before["env_steps"] + 200
     assert after["wall_time_sec"] > before["wall_time_sec"]
+    shown = re.findall(r"\(best (\S+)\)", second.stdout)
+    assert float(shown[0]) >= round(before["int8"]["mean_return"], 1)  # before there is a verdict of its own
     assert after["last_policy"]["policy_version"] > before["last_policy"]["policy_version"]
     steps = {group: [row["step"] for row in rows if row["group"] == group] for group in ("collect/0", "train")}
     assert all(group == sorted(group) for group in steps.values())

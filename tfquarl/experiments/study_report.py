@@ -105,6 +105,7 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
     source = "measured by RAPL"
     if energy["watts_per_core"] is not None:
         source = f"an estimate: CPU time at {energy['watts_per_core']:g} W per busy core, idle share {energy['idle_share']:g}"
+    held = {result.task: next(iter(result.outcomes.values()))[0].run.action_repeat for result in results}
     return [
         "S: TF-Agents' own float32 collectors, with variables from its Reverb container. F32, F16, D8, I8: this project's collectors by",
         "recipe. Learner, agent, replay ratio, seeds and environment steps are the same.",
@@ -113,6 +114,11 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
         f"Energy is {source}; carbon at {energy['grid_g_per_kwh']:g} g per kWh ({energy['region']}).",
         "Final return: of the last policy as its collectors run it; beside it the mean of all policies judged in the last tenth of the train",
         "steps, which depends less on which policy comes last. Best S return: mean over seeds of each run's highest return.",
+        *(
+            f"On {task} an environment step is an action, held for {count} steps of the environment's own."
+            for task, count in held.items()
+            if count > 1
+        ),
     ]
 
 

@@ -145,6 +145,8 @@ class _Sinks:
             self.display.update(names.collect_group(collector), env_steps, {})
         if progress.num_resumes:
             self.display.update(names.TRAIN, progress.train_steps, {})
+            for verdict in progress.evaluations:
+                self.display.update(names.EVAL, verdict["train_step"], _returns(verdict))
             steps = f"{progress.total_env_steps:,} env steps, {progress.train_steps:,} train steps"
             self.display.message(f"the run goes on after {steps}")
         values = {names.NUM_RESUMES: progress.num_resumes, names.PAST_VERSION: progress.past_version}
@@ -173,6 +175,14 @@ class _Sinks:
     def __exit__(self, *error: object) -> None:
         self.display.__exit__(*error)  # type: ignore[arg-type]
         self.metrics.close()
+
+
+def _returns(verdict: Mapping[str, Any]) -> dict[str, float]:
+    """A kept verdict as the row of metrics that the evaluator wrote of it."""
+    return {
+        names.AVERAGE_RETURN: verdict["quantized"]["mean_return"],
+        names.FLOAT32_AVERAGE_RETURN: verdict["float32"]["mean_return"],
+    }
 
 
 def _run(

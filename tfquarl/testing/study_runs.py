@@ -14,6 +14,7 @@ def write_run(
     wall_sec: float,
     collector_sec: float,
     learner_sec: float = 50.0,
+    action_repeat: int = 1,
 ) -> None:
     """Writes a run whose two collectors made 1,000 steps.
 
@@ -25,6 +26,7 @@ def write_run(
       wall_sec: from start until the last policy was published, which was not judged; the run ended 10 s later.
       collector_sec: CPU time of collectors, 10 joules a second.
       learner_sec: of the learner, likewise.
+      action_repeat: steps that each action was held for.
     """
     directory = root / f"{arm}_seed{seed}"
     directory.mkdir(parents=True)
@@ -34,6 +36,7 @@ def write_run(
         "experiment": root.name,
         "seed": seed,
         "env_steps": 1000,
+        "action_repeat": action_repeat,
         "wall_time_sec": wall_sec + 10,
         "last_policy": {"int8": verdict},
         "energy": {
