@@ -53,6 +53,14 @@ def write_run(
     (directory / "summary.json").write_text(json.dumps(summary))
     versions = {"machine": {"cores": 2, "cpu": "X", "flags": []}, "commit": "abc", "packages": {}}
     (directory / "versions.json").write_text(json.dumps(versions))
+    lines = [
+        json.dumps({"time_sec": time_sec, "group": group, "step": step, "values": values})
+        for time_sec, group, step, values in _rows(curve, wall_sec)
+    ]
+    (directory / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def _rows(curve: Sequence[tuple[float, float]], wall_sec: float) -> list[tuple[float, str, int, dict[str, Any]]]:
     times = {"RunTime/step_sec": 2.0, "RunTime/pull_sec": 0.5, "RunTime/load_sec": 0.25}
     rows: list[tuple[float, str, int, dict[str, Any]]] = [
         (1.0, "collect/0", 500, times),
@@ -64,8 +72,4 @@ def write_run(
         verdict_values = {"Metrics/AverageReturn": value, "Metrics/Float32AverageReturn": value}
         rows.append((time_sec + 3, "eval", step, verdict_values))
     rows.append((wall_sec, "convert", 1000 + round(wall_sec), {}))
-    lines = [
-        json.dumps({"time_sec": time_sec, "group": group, "step": step, "values": values})
-        for time_sec, group, step, values in rows
-    ]
-    (directory / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    return rows
