@@ -3,7 +3,9 @@
     ./bazelw run //tools:benchmark -- --suite=collection --tasks=gym:CartPole-v1 --output=collection.json --plot=collection.png
 
 Suites: 'collection' (environment steps), 'throughput' (those of the study's eleven tasks at 3x2048, collectors alone), 'inference' (the
-policy alone), 'learner' (train steps), 'startup' (further collectors: time, memory, load) and 'conversion' (snapshots to models). It prints a table; --output writes the same figures as JSON.
+policy alone), 'learner' (train steps), 'startup' (further collectors: time, memory, load), 'conversion' (snapshots to models) and
+'equalization' (errors and returns of trained --policies without and with equalized layers). It prints a table; --output writes the same
+figures as JSON.
 """
 
 from absl import flags
@@ -24,6 +26,9 @@ _NUM_COLLECTORS = flags.DEFINE_string(
     "num_collectors", None, "Suite 'startup': numbers of collectors that work together, growing, above 3: 8,64."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the figures.")
+_POLICIES = flags.DEFINE_list(
+    "policies", None, "Suite 'equalization': directories of runs with ConverterConfig.equalize_layers = False."
+)
 _PLOT = flags.DEFINE_string("plot", None, "PNG file for the suite's plot.")
 
 
@@ -39,6 +44,7 @@ def main() -> int:
         _DURATION_SEC.value,
         parse("--num_collectors", _NUM_COLLECTORS.value) if _NUM_COLLECTORS.value else None,
         _PLOT.value,
+        _POLICIES.value,
     )
     benchmark_suites.run(_SUITE.value, choice, _OUTPUT.value)
     return 0

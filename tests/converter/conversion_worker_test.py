@@ -187,6 +187,28 @@ def test_badly_scaled_feature_costs_little_where_features_are_scaled(reference: 
     assert shares[1] < shares[0] / 2
 
 
+def test_units_of_different_sizes_cost_little_where_layers_are_equalized(reference: reference_process.ReferenceProcess):
+    variables = policies.variables(_ARCHITECTURE, np.random.default_rng(1), scales_observations=False)
+    sizes = np.geomspace(0.02, 50, 16, dtype=np.float32)
+    variables["dense_0/kernel"] *= sizes
+    variables["dense_0/bias"] *= sizes
+    variables["dense_1/kernel"] /= sizes[:, np.newaxis]
+    observations = _Observations()
+    expected = numpy_policy.forward(_ARCHITECTURE, variables, observations.held_out())["output"]
+    shares = []
+    for equalize_layers in (False, True):
+        gate = parity_gate.ParityConfig(max_action_error_share=1.0, mean_action_error_share=1.0)
+        snapshot = records.PolicySnapshot(1, 10, variables)
+        station = _station(reference, [snapshot], gate, observations, equalize_layers=equalize_layers)
+        station.worker.step()
+        shares += station.metrics.series("convert", "Parity/action_error_mean_share")
+        ((quantized, original),) = station.sink.pairs
+        assert ("equalize_layers" in quantized.manifest["preparations"]) is equalize_layers
+        got = interpreter.PolicyInterpreter(original.model, 16)(observations.held_out())
+        np.testing.assert_allclose(got, expected, atol=1e-3)  # the float policy stays the same one
+    assert shares[1] < shares[0] / 2
+
+
 def test_calibrates_on_some_of_the_recent_observations_and_judges_on_the_newest(
     reference: reference_process.ReferenceProcess,
 ):
@@ -201,7 +223,7 @@ def test_calibrates_on_some_of_the_recent_observations_and_judges_on_the_newest(
 
 
 @pytest.mark.parametrize(
-    ("recipe", "scale_observations", "scales"),
+    ("recipe", "is_wanted", "is_done"),
     [
         ("static_wi8_ai8", True, True),
         ("static_wi8_ai8", False, False),
@@ -211,9 +233,10 @@ def test_calibrates_on_some_of_the_recent_observations_and_judges_on_the_newest(
         ("ptq_wi4_ai8", True, False),
     ],
 )
-def test_scaling_is_for_recipes_that_gain_by_it(recipe: str, scale_observations: bool, scales: bool):
-    config = conversion_worker.ConverterConfig(recipe=recipe, scale_observations=scale_observations)
-    assert config.scales_by_spread is scales
+def test_preparations_are_for_recipes_that_gain_by_them(recipe: str, is_wanted: bool, is_done: bool):
+    config = conversion_worker.ConverterConfig(recipe=recipe, scale_observations=is_wanted, equalize_layers=is_wanted)
+    assert (config.scales_by_spread, config.equalizes_units) == (is_done, is_done)
+    assert config.preparations == (("scale_observations", "equalize_layers") if is_done else ())
 
 
 def test_snapshot_that_is_not_finite_is_counted_and_the_last_policy_stays(

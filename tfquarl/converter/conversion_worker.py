@@ -1,17 +1,13 @@
 """The conversion station: newest snapshot in, checked artifact out."""
 
-from collections.abc import Mapping
 import dataclasses
-import hashlib
-import importlib.metadata
-import platform
 import time
-from typing import Any
 from typing import Protocol
 
 from absl import logging
 import numpy as np
 
+from tfquarl.converter import manifest as manifest_lib
 from tfquarl.converter import parity_gate
 from tfquarl.converter import policy_converter
 from tfquarl.core import environment_spec
@@ -19,16 +15,12 @@ from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.core import records
 from tfquarl.metrics import names
-from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import layer_equalization
 from tfquarl.networks import low_bit_policy
 from tfquarl.networks import observation_scaling
 from tfquarl.networks import q_centering
-from tfquarl.quantization import bit_widths
 from tfquarl.quantization import calibration_set
-from tfquarl.quantization import low_bit
 from tfquarl.quantization import recipe as recipe_lib
-
-_PACKAGES = ("tensorflow", "ai-edge-litert", "numpy")
 
 
 class EvaluationSink(Protocol):
@@ -50,6 +42,9 @@ class ConverterConfig:
       scale_observations: whether each observation feature is measured by its spread over the calibration observations
         (`networks.observation_scaling`): the same policy, whose int8 input then has steps that fit each feature. For recipes
         with int8 weights; docs/results/observation_scaling.md has the figures.
+      equalize_layers: whether each hidden relu unit is measured by a scale of its own (`networks.layer_equalization`): the same policy,
+        whose weights and activations lose less when they are rounded. For recipes with int8 weights;
+        docs/results/layer_equalization.md has the figures.
       num_calibration_observations: observations that ranges are calibrated on, and as many others, the newest, for parity.
       num_recent_observations: newest observations that the calibrating ones are chosen of (`quantization.calibration_set`), and whose
         spread is the features' scale.
@@ -63,6 +58,7 @@ class ConverterConfig:
     recipe: str = "static_wi8_ai8"
     center_q_values: bool = True
     scale_observations: bool = True
+    equalize_layers: bool = True
     num_calibration_observations: int = 256
     num_recent_observations: int = 1024
     poll_interval_sec: float = 0.02
@@ -82,11 +78,18 @@ class ConverterConfig:
     @property
     def scales_by_spread(self) -> bool:
         """Whether observations are scaled, and there is something to gain by it."""
-        recipe = recipe_lib.from_name(self.recipe)
-        is_plain = (
-            recipe.widths is None and not recipe.is_trained
-        )  # others come with ranges for observations as they are
-        return self.scale_observations and is_plain and recipe.weight_type == "int8"
+        return self.scale_observations and recipe_lib.from_name(self.recipe).rounds_to_int8
+
+    @property
+    def equalizes_units(self) -> bool:
+        """Whether layers are equalized, and there is something to gain by it."""
+        return self.equalize_layers and recipe_lib.from_name(self.recipe).rounds_to_int8
+
+    @property
+    def preparations(self) -> tuple[str, ...]:
+        """What is done to a snapshot's variables before they are rounded, for the manifest."""
+        done = {"scale_observations": self.scales_by_spread, "equalize_layers": self.equalizes_units}
+        return tuple(name for name, is_done in done.items() if is_done)
 
 
 class ConversionWorker:
@@ -169,8 +172,8 @@ class ConversionWorker:
     def _convert(self, snapshot: records.PolicySnapshot) -> None:
         recent = self._observations.calibration()
         calibration = calibration_set.choose(recent, self._config.num_calibration_observations)
-        snapshot = self._scaled(snapshot, recent)
         converting = time.perf_counter()
+        snapshot = self._prepared(snapshot, recent)
         model = self._converter.convert(snapshot, calibration)
         checking = time.perf_counter()
         held_out = self._observations.held_out()[-self._config.num_calibration_observations :]
@@ -200,10 +203,15 @@ class ConversionWorker:
             self._evaluation_policies.publish_pair(quantized, self._reference(snapshot))
         self._metrics.write(names.CONVERT, snapshot.train_step, values)
 
-    def _scaled(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> records.PolicySnapshot:
-        if not self._config.scales_by_spread or snapshot.ranges:
+    def _prepared(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> records.PolicySnapshot:
+        """The same policy in variables that lose less when they are rounded; one with ranges was trained for what it has."""
+        if snapshot.ranges:
             return snapshot
-        variables = observation_scaling.scale_by_spread(snapshot.variables, observations)
+        variables = snapshot.variables
+        if self._config.scales_by_spread:
+            variables = observation_scaling.scale_by_spread(variables, observations)
+        if self._config.equalizes_units:
+            variables = layer_equalization.equalize(self._converter.architecture, variables, observations)
         return dataclasses.replace(snapshot, variables=variables)
 
     def _trained_output(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> np.ndarray | None:
@@ -246,55 +254,9 @@ class ConversionWorker:
         report: parity_gate.ParityReport | None,
         calibration: np.ndarray | None,
     ) -> records.PolicyArtifact:
-        manifest = make_manifest(self._spec, converter.architecture, converter, model, report, calibration)
+        manifest = manifest_lib.make_manifest(
+            self._spec, converter, self._config.preparations, model, report, calibration
+        )
         return records.PolicyArtifact(
             snapshot.version, snapshot.train_step, converter.recipe.name, model, manifest, snapshot.created_sec
         )
-
-
-def make_manifest(
-    spec: environment_spec.EnvironmentSpec,
-    architecture: architecture_lib.PolicyArchitecture,
-    converter: policy_converter.PolicyConverter,
-    model: bytes,
-    report: parity_gate.ParityReport | None,
-    calibration: np.ndarray | None,
-) -> dict[str, Any]:
-    """The manifest of an artifact, as `PolicyArtifact` documents it.
-
-    Args:
-      spec: of the environment.
-      architecture: of the policy.
-      converter: that made the model.
-      model: the flatbuffer.
-      report: the verdict on it; None where it wasn't compared.
-      calibration: observations [N, D] that it was calibrated on; None where it wasn't.
-    """
-    widths = converter.recipe.widths
-    low_bit_facts = {} if widths is None else {"low_bit": _low_bit_json(architecture, widths)}
-    return {
-        "environment": spec.to_json(),
-        "architecture": architecture.to_json(),
-        "io": converter.recipe.io,
-        **low_bit_facts,
-        "calibration": _calibration_json(calibration),
-        "parity": None if report is None else report.to_json(),
-        "versions": _versions(),
-    }
-
-
-def _low_bit_json(architecture: architecture_lib.PolicyArchitecture, widths: bit_widths.BitWidths) -> Mapping[str, Any]:
-    """True widths, and the size that the constants have where each weight takes no more bits than it needs."""
-    size = low_bit.packed_size(architecture.variable_shapes(), widths.weights)
-    return {**dataclasses.asdict(widths), **dataclasses.asdict(size)}
-
-
-def _calibration_json(calibration: np.ndarray | None) -> Mapping[str, Any] | None:
-    if calibration is None:
-        return None
-    data = np.ascontiguousarray(calibration, np.float32).tobytes()
-    return {"num_observations": len(calibration), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _PACKAGES}}

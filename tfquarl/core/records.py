@@ -39,8 +39,8 @@ class PolicyArtifact:
       recipe: name of the quantization recipe, e.g. 'static_wi8_ai8'.
       model: the flatbuffer.
       manifest: plain JSON values: 'environment' (`EnvironmentSpec.to_json`), 'architecture' (`PolicyArchitecture.to_json`),
-        'low_bit' (of low-bit recipes: the true widths and packed size), 'calibration' (number of observations and their sha256),
-        'parity' (the report) and 'versions' (of the packages).
+        'preparations' (of the variables, before they were rounded), 'low_bit' (of low-bit recipes: the true widths and packed size),
+        'calibration' (number of observations and their sha256), 'parity' (the report) and 'versions' (of the packages).
       created_sec: that of the snapshot.
     """
 

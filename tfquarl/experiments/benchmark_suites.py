@@ -23,6 +23,7 @@ class Choice:
       duration_sec: seconds that each side runs for in each case.
       num_collectors: numbers of collectors that work together.
       plot: a PNG file.
+      policies: directories of runs or of policies.
     """
 
     tasks: Sequence[str] | None = None
@@ -31,6 +32,7 @@ class Choice:
     duration_sec: float | None = None
     num_collectors: Sequence[int] | None = None
     plot: str | None = None
+    policies: Sequence[str] | None = None
 
     def benchmark_tasks(
         self, tasks: Sequence[str], hidden_sizes: Sequence[tuple[int, ...]]
@@ -158,9 +160,18 @@ def _conversion(choice: Choice) -> list[table.BenchmarkRow]:
     return conversion_benchmark.run(conversion_benchmark.ConversionConfig(tasks, **choice.given("recipes")))
 
 
+def _equalization(choice: Choice) -> list[table.BenchmarkRow]:
+    from tfquarl.experiments import equalization_benchmark
+
+    if not choice.policies:
+        raise errors.ConfigError("suite 'equalization' needs --policies, directories of runs")
+    return equalization_benchmark.run(equalization_benchmark.EqualizationConfig(**choice.given("policies", "recipes")))
+
+
 SUITES: Mapping[str, Callable[[Choice], list[table.BenchmarkRow]]] = {
     "collection": _collection,
     "conversion": _conversion,
+    "equalization": _equalization,
     "inference": _inference,
     "learner": _learner,
     "startup": _startup,

@@ -18,6 +18,7 @@ from tfquarl.export import acting
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import native_output
 from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import layer_equalization
 from tfquarl.networks import numpy_policy
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import model_runner
@@ -82,8 +83,11 @@ class Weights:
     def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
         """The policy as a flatbuffer."""
         converter = policy_converter.PolicyConverter(self.architecture, recipe)
+        variables = self.variables
+        if recipe.rounds_to_int8:
+            variables = layer_equalization.equalize(self.architecture, variables, calibration)
         with native_output.captured():
-            return converter.convert(records.PolicySnapshot(1, 1, self.variables), calibration)
+            return converter.convert(records.PolicySnapshot(1, 1, variables), calibration)
 
     def outputs(self, observations: np.ndarray) -> np.ndarray:
         """What the network in numpy gives."""

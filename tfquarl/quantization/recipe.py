@@ -64,6 +64,11 @@ class Recipe:
         return None if self.activation_type == "float32" else np.dtype(self.activation_type).itemsize * 8
 
     @property
+    def rounds_to_int8(self) -> bool:
+        """Whether weights that were trained in float are rounded to int8; low-bit recipes come with scales of their own."""
+        return self.weight_type == "int8" and self.widths is None
+
+    @property
     def needs_calibration(self) -> bool:
         """Whether conversion needs observations."""
         return self.is_static
