@@ -13,7 +13,7 @@ def test_rows_by_hand():
         "case",
         2.5,
         0.5,
-        [conversion_arm.Comparison(a, b, a / 2, b / 4, equal, 2 * b, b, not equal) for a, b, equal in compared],
+        [conversion_arm.Comparison(a, b, a / 2, b / 4, equal, 2 * b, b, not equal, 2 * a) for a, b, equal in compared],
     )
     figures = {row.metric: (row.value, row.unit) for row in rows}
     assert figures == {
@@ -21,6 +21,7 @@ def test_rows_by_hand():
         "snapshot to model by TFLiteConverter": (pytest.approx(300.0), "ms"),
         "times faster than TFLiteConverter": (pytest.approx(150.0), "x"),
         "processor time": (pytest.approx(1.0), "ms"),
+        "variables prepared before": (pytest.approx(4.0), "ms"),
         "processor time of TFLiteConverter": (pytest.approx(75.0), "ms"),
         "times less processor time than TFLiteConverter": (pytest.approx(75.0), "x"),
         "snapshot to model by from_keras_model": (pytest.approx(600.0), "ms"),

@@ -86,6 +86,7 @@ def make_rows(
     return [
         _median_ms(case, "snapshot to model", fast),
         _median_ms(case, "processor time", fast_cpu),
+        _median_ms(case, "variables prepared before", [row.preparation_sec for row in results]),
         *_against(case, "TFLiteConverter", (reference, reference_cpu), (fast, fast_cpu)),
         _share(case, "models equal byte for byte", [row.is_equal for row in results]),
         *_against(case, "from_keras_model", (keras, keras_cpu), (fast, fast_cpu)),

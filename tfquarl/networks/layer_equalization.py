@@ -16,6 +16,8 @@ values. Steps that are wider than the narrowest possible ones leave units more f
 """
 
 from collections.abc import Mapping
+import itertools
+import math
 
 import numpy as np
 
@@ -41,24 +43,32 @@ def equalize(
       observations: float32 [N, D], as the environment gives them; a few of them, evenly spread, are used.
 
     Returns:
-      All variables; they stay as they are where float32 can't hold the new ones, or a value isn't finite.
+      All variables; they stay as they are where the new ones would be huge, or a value isn't finite.
     """
     if architecture.activation != "relu":
         return dict(variables)
     changed = dict(variables)
+    names = architecture.layer_names
+    # One copy of each kernel, which the layer's own scales and those of the layer before are taken into.
+    changed.update({f"{name}/kernel": variables[f"{name}/kernel"].copy() for name in names})
     with np.errstate(all="ignore"):
         x = observations[:: max(1, len(observations) // _NUM_OBSERVATIONS)] - variables["observation_scaling/offset"]
         x = x * variables["observation_scaling/scale"]
-        for name, following in zip(architecture.layer_names, architecture.layer_names[1:]):
+        for name, following in itertools.pairwise(names):
             kernel, bias, next_kernel = (
-                changed[part] for part in (f"{name}/kernel", f"{name}/bias", f"{following}/kernel")
+                changed[f"{name}/kernel"],
+                changed[f"{name}/bias"],
+                changed[f"{following}/kernel"],
             )
             units = np.maximum(x @ kernel + bias, 0)
             scales = _scales(x, kernel, units, next_kernel)
-            changed[f"{name}/kernel"], changed[f"{name}/bias"] = kernel / scales, bias / scales
-            changed[f"{following}/kernel"] = next_kernel * scales[:, np.newaxis]
+            kernel *= 1 / scales
+            next_kernel *= scales[:, np.newaxis]
+            changed[f"{name}/bias"] = bias / scales
             x = units / scales
-    return changed if all(np.isfinite(value).all() for value in changed.values()) else dict(variables)
+        # A sum of squares is the fastest look at all values. It overflows long before they do, but no policy has such values.
+        is_finite = all(math.isfinite(np.vdot(value, value)) for value in changed.values())
+    return changed if is_finite else dict(variables)
 
 
 def _scales(x: np.ndarray, kernel: np.ndarray, units: np.ndarray, next_kernel: np.ndarray) -> np.ndarray:
