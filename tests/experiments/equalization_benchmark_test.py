@@ -18,8 +18,6 @@ from tfquarl.program import archive
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.testing import tiny_policies
 
-_CASE = "gym:CartPole-v1 policy 3 static_wi8_ai8"
-
 
 class _Verdict:
     """What the archive keeps of an evaluation."""
@@ -57,7 +55,7 @@ def test_equalized_model_is_the_better_one(artifacts: list[records.PolicyArtifac
         (_keep(tmp_path, artifacts),), num_observations=64, num_episodes=2
     )
     rows = {row.metric: row for row in equalization_benchmark.run(config)}
-    assert {row.case for row in rows.values()} == {_CASE}
+    assert {row.case for row in rows.values()} == {f"{tmp_path} static_wi8_ai8"}
     assert list(rows) == [
         "return, float32",
         "mean error, as trained",

@@ -75,7 +75,6 @@ def _measure(config: EqualizationConfig, path: str) -> list[table.BenchmarkRow]:
     policy = run_source.open_policy(kept.artifact, kept.reference)
     task = acting.Task(policy.spec.name, policy.spec.action_repeat, config.seed)
     observations = acting.collect(task, kept.reference.model, config.num_observations)
-    label = f"{policy.spec.name} policy {kept.artifact.version}"
     rows = []
     player = judge_lib.Judge(kept.make_environment, stations.make_policy, seed=config.seed)
     try:
@@ -85,7 +84,7 @@ def _measure(config: EqualizationConfig, path: str) -> list[table.BenchmarkRow]:
                 artifact = dataclasses.replace(kept.reference, recipe=_FLOAT if name == _FLOAT else recipe, model=model)
                 earned = player.estimate(artifact, config.num_episodes, _SERIES)
                 rows += make_rows(
-                    f"{label} {recipe}", name, _figures(policy, models, name, observations.held_out), earned
+                    f"{path} {recipe}", name, _figures(policy, models, name, observations.held_out), earned
                 )
     finally:
         player.close()
