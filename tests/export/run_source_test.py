@@ -11,6 +11,7 @@ from tfquarl.core import records
 from tfquarl.export import acting
 from tfquarl.export import edge_model
 from tfquarl.export import float_graph
+from tfquarl.export import float_source
 from tfquarl.export import float_variables
 from tfquarl.export import run_source
 from tfquarl.networks import architecture as architecture_lib
@@ -18,6 +19,7 @@ from tfquarl.networks import numpy_policy
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import flatbuffer
 from tfquarl.runtime import integer_core
+from tfquarl.runtime import model_runner
 from tfquarl.testing import tiny_policies
 
 _CARTPOLE = acting.Task("gym:CartPole-v1", seed=3)
@@ -107,6 +109,29 @@ def test_a_manifest_without_architecture_is_refused(cartpole: run_source.Archive
     manifest = {"environment": cartpole.spec.to_json()}
     with pytest.raises(errors.ArtifactError, match="'architecture'"):
         run_source.open_policy(dataclasses.replace(cartpole.artifact, manifest=manifest), cartpole.reference)
+
+
+def test_layers_are_equalized_where_a_model_is_made_anew():
+    policy = tiny_policies.arm_policy()
+    sizes = np.geomspace(0.02, 50, 16, dtype=np.float32)
+    variables = {
+        **policy.variables,
+        "dense_0/kernel": policy.variables["dense_0/kernel"] * sizes,
+        "dense_0/bias": policy.variables["dense_0/bias"] * sizes,
+        "dense_1/kernel": policy.variables["dense_1/kernel"] / sizes[:, np.newaxis],
+    }
+    uneven = dataclasses.replace(policy, variables=variables)
+    recipe = recipe_lib.static_wi8_ai8()
+    of_run, _ = run_source.make_models(
+        policy.architecture, records.PolicySnapshot(3, 30, variables), policy.observations, {}
+    )
+    of_weights = float_source.Weights(policy.architecture, variables).convert(recipe, policy.observations)
+    expected = numpy_policy.forward(policy.architecture, variables, policy.observations)["output"]
+    plain, *equalized = (
+        np.abs(model_runner.ModelRunner(model).run(policy.observations) - expected).mean()
+        for model in (tiny_models.convert(uneven, recipe.name), of_run[recipe.name], of_weights)
+    )
+    assert max(equalized) < plain / 2
 
 
 def test_a_categorical_policy_goes_into_a_bundle_with_a_float_end():
