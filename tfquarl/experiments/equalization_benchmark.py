@@ -1,5 +1,4 @@
-"""What equalized layers are worth to trained policies: models of the same weights without and with them, on the same observations and
-episodes."""
+"""What equalized layers are worth to trained policies: models without and with them, on the same observations and episodes."""
 
 from collections.abc import Mapping
 import dataclasses
