@@ -169,22 +169,34 @@ def test_time_of_the_snapshot_goes_on_to_the_collectors(reference: reference_pro
     assert known > 50 > unknown > 0  # what is not known counts from when it was seen
 
 
+def _shares_without_and_with(
+    preparation: str,
+    reference: reference_process.ReferenceProcess,
+    variables: dict[str, np.ndarray],
+    observations: _Observations,
+) -> list[float]:
+    """Mean errors of the quantized policy; the float one stays the same function by any preparation, and the manifest tells of it."""
+    expected = numpy_policy.forward(_ARCHITECTURE, variables, observations.held_out())["output"]
+    gate = parity_gate.ParityConfig(max_action_error_share=1.0, mean_action_error_share=1.0)
+    shares = []
+    for is_done in (False, True):
+        snapshot = records.PolicySnapshot(1, 10, variables)
+        station = _station(reference, [snapshot], gate, observations, **{preparation: is_done})
+        station.worker.step()
+        shares += station.metrics.series("convert", "Parity/action_error_mean_share")
+        ((quantized, original),) = station.sink.pairs
+        assert (preparation in quantized.manifest["preparations"]) is is_done
+        got = interpreter.PolicyInterpreter(original.model, 16)(observations.held_out())
+        np.testing.assert_allclose(got, expected, atol=1e-3)
+    return shares
+
+
 def test_badly_scaled_feature_costs_little_where_features_are_scaled(reference: reference_process.ReferenceProcess):
     variables = policies.variables(_ARCHITECTURE, np.random.default_rng(1), scales_observations=False)
     variables["dense_0/kernel"][0] /= 1000
     observations = _Observations(first_unit=1000.0)
-    expected = numpy_policy.forward(_ARCHITECTURE, variables, observations.held_out())["output"]
-    shares = []
-    for scale_observations in (False, True):
-        gate = parity_gate.ParityConfig(max_action_error_share=1.0, mean_action_error_share=1.0)
-        snapshot = records.PolicySnapshot(1, 10, variables)
-        station = _station(reference, [snapshot], gate, observations, scale_observations=scale_observations)
-        station.worker.step()
-        shares += station.metrics.series("convert", "Parity/action_error_mean_share")
-        ((_, original),) = station.sink.pairs
-        got = interpreter.PolicyInterpreter(original.model, 16)(observations.held_out())
-        np.testing.assert_allclose(got, expected, atol=1e-3)  # the float policy stays the same one
-    assert shares[1] < shares[0] / 2
+    without, with_it = _shares_without_and_with("scale_observations", reference, variables, observations)
+    assert with_it < without / 2
 
 
 def test_units_of_different_sizes_cost_little_where_layers_are_equalized(reference: reference_process.ReferenceProcess):
@@ -193,20 +205,8 @@ def test_units_of_different_sizes_cost_little_where_layers_are_equalized(referen
     variables["dense_0/kernel"] *= sizes
     variables["dense_0/bias"] *= sizes
     variables["dense_1/kernel"] /= sizes[:, np.newaxis]
-    observations = _Observations()
-    expected = numpy_policy.forward(_ARCHITECTURE, variables, observations.held_out())["output"]
-    shares = []
-    for equalize_layers in (False, True):
-        gate = parity_gate.ParityConfig(max_action_error_share=1.0, mean_action_error_share=1.0)
-        snapshot = records.PolicySnapshot(1, 10, variables)
-        station = _station(reference, [snapshot], gate, observations, equalize_layers=equalize_layers)
-        station.worker.step()
-        shares += station.metrics.series("convert", "Parity/action_error_mean_share")
-        ((quantized, original),) = station.sink.pairs
-        assert ("equalize_layers" in quantized.manifest["preparations"]) is equalize_layers
-        got = interpreter.PolicyInterpreter(original.model, 16)(observations.held_out())
-        np.testing.assert_allclose(got, expected, atol=1e-3)  # the float policy stays the same one
-    assert shares[1] < shares[0] / 2
+    without, with_it = _shares_without_and_with("equalize_layers", reference, variables, _Observations())
+    assert with_it < without / 2
 
 
 def test_calibrates_on_some_of_the_recent_observations_and_judges_on_the_newest(

@@ -89,6 +89,15 @@ def test_equalized_layers_have_nothing_to_compare_with(artifacts: list[records.P
         equalization_benchmark.run(equalization_benchmark.EqualizationConfig((_keep(tmp_path, done),)))
 
 
+def test_without_its_float_policy_there_is_nothing_to_equalize(
+    artifacts: list[records.PolicyArtifact], tmp_path: pathlib.Path
+):
+    path = _keep(tmp_path, artifacts)
+    (tmp_path / "policies" / "3" / archive.REFERENCE_MODEL).unlink()
+    with pytest.raises(errors.ConfigError, match="has no float policy of the same version"):
+        equalization_benchmark.run(equalization_benchmark.EqualizationConfig((path,)))
+
+
 @pytest.mark.parametrize("recipe", ["float32", "float16", "ptq_wi4_ai8"])
 def test_recipe_that_does_not_round_to_int8_is_refused(recipe: str):
     with pytest.raises(errors.ConfigError, match=f"recipe '{recipe}' has nothing to equalize"):

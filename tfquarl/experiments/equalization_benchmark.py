@@ -13,17 +13,15 @@ from tfquarl.evaluator import evaluation as return_estimate
 from tfquarl.evaluator import judge as judge_lib
 from tfquarl.export import acting
 from tfquarl.export import float_variables
+from tfquarl.export import inspection
 from tfquarl.export import native_output
 from tfquarl.export import run_source
 from tfquarl.metrics import table
 from tfquarl.networks import layer_equalization
-from tfquarl.networks import q_centering
 from tfquarl.program import evaluation
 from tfquarl.program import stations
 from tfquarl.quantization import calibration_set
-from tfquarl.quantization import parity
 from tfquarl.quantization import recipe as recipe_lib
-from tfquarl.runtime import interpreter
 
 _FLOAT, _PLAIN, _EQUALIZED = "float32", "as trained", "equalized"
 _NUM_CALIBRATION, _SERIES = 256, 0
@@ -78,13 +76,15 @@ def _measure(config: EqualizationConfig, path: str) -> list[table.BenchmarkRow]:
     player = judge_lib.Judge(kept.make_environment, stations.make_policy, seed=config.seed)
     try:
         for recipe in config.recipes:
-            models = {_FLOAT: kept.reference.model, **_models(policy, recipe, observations.calibration)}
-            for name, model in models.items():
+            for name, model in {
+                _FLOAT: kept.reference.model,
+                **_models(policy, recipe, observations.calibration),
+            }.items():
                 artifact = dataclasses.replace(kept.reference, recipe=_FLOAT if name == _FLOAT else recipe, model=model)
                 earned = player.estimate(artifact, config.num_episodes, _SERIES)
-                rows += make_rows(
-                    f"{path} {recipe}", name, _figures(policy, models, name, observations.held_out), earned
-                )
+                side = dataclasses.replace(policy, artifact=artifact)
+                figures = {} if name == _FLOAT else _figures(side, observations.held_out)
+                rows += make_rows(f"{path} {recipe}", name, figures, earned)
     finally:
         player.close()
     return rows
@@ -93,7 +93,7 @@ def _measure(config: EqualizationConfig, path: str) -> list[table.BenchmarkRow]:
 def _models(policy: run_source.ArchivedPolicy, recipe: str, recent: np.ndarray) -> dict[str, bytes]:
     """The policy by its float variables as they are, and equalized, both as a converter of a run makes them."""
     architecture = policy.architecture
-    variables = q_centering.center(architecture, float_variables.read_variables(architecture, policy.reference.model))
+    variables = float_variables.read_variables(architecture, policy.reference.model)
     calibration = calibration_set.choose(recent, _NUM_CALIBRATION)
     converter = policy_converter.PolicyConverter(architecture, recipe_lib.from_name(recipe))
     sides = {_PLAIN: variables, _EQUALIZED: layer_equalization.equalize(architecture, variables, recent)}
@@ -107,23 +107,11 @@ def _models(policy: run_source.ArchivedPolicy, recipe: str, recent: np.ndarray) 
         converter.release()
 
 
-def _figures(
-    policy: run_source.ArchivedPolicy, models: Mapping[str, bytes], name: str, observations: np.ndarray
-) -> dict[str, float]:
-    """Errors of one model; none of the float one."""
-    if name == _FLOAT:
-        return {}
-    got, expected = (
-        np.array(interpreter.PolicyInterpreter(models[side], len(observations))(observations))
-        for side in (name, _FLOAT)
-    )
-    if policy.architecture.head == "q_values":
-        expected -= expected.mean(axis=1, keepdims=True)  # as those of the others are centred
-        share = parity.q_figures(got, expected)["q_error_mean_share"]
-    else:
-        low, high = np.asarray(policy.architecture.action_low), np.asarray(policy.architecture.action_high)
-        share = parity.action_figures(got, expected, low, high)["action_error_mean_share"]
-    return {"mean error": 100 * share, "SQNR": parity.sqnr_db(got, expected)}
+def _figures(policy: run_source.ArchivedPolicy, observations: np.ndarray) -> dict[str, float]:
+    """Errors of one model."""
+    sqnr_db, figures = inspection.output_figures(policy, observations)
+    kind = "q" if policy.architecture.head == "q_values" else "action"
+    return {"mean error": 100 * figures[f"{kind}_error_mean_share"], "SQNR": sqnr_db}
 
 
 def make_rows(

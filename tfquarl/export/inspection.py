@@ -115,13 +115,21 @@ def inspect_policy(
         len(observations),
         values,
         layer_errors.rank(graph, values, is_choice),
-        *_output_figures(policy, observations),
+        *output_figures(policy, observations),
     )
     return Inspection(artifact, layout, weights, study)
 
 
-def _output_figures(policy: run_source.ArchivedPolicy, observations: np.ndarray) -> tuple[float, Mapping[str, float]]:
-    """By the kernels that collectors use."""
+def output_figures(policy: run_source.ArchivedPolicy, observations: np.ndarray) -> tuple[float, Mapping[str, float]]:
+    """Signal to noise ratio of the quantized policy's output in decibels, and its errors, by the kernels that collectors use.
+
+    Args:
+      policy: both.
+      observations: float32 [N, D].
+
+    Returns:
+      The ratio, and the figures of `parity.action_figures` or `parity.q_figures`.
+    """
     got, expected = (
         interpreter.PolicyInterpreter(artifact.model, len(observations))(observations)
         for artifact in (policy.artifact, policy.reference)

@@ -26,7 +26,7 @@ from tfquarl.networks import architecture as architecture_lib
 # Steps of kernel and unit, in narrowest possible ones.
 _WIDTHS = 4.0 ** np.arange(4)
 _WEIGHT_STEPS, _ACTIVATION_STEPS = 127, 255
-_NUM_OBSERVATIONS = 64  # more make no difference
+_NUM_OBSERVATIONS = 64  # enough to tell how large units are
 # A unit's range is at least what it would reach on inputs of two standard deviations that have nothing to do with each other: it may
 # be active where it was not on the few observations.
 _LEAST_DEVIATIONS = 2.0
