@@ -107,3 +107,20 @@ def test_a_damaged_file_of_floors_is_an_error(root):
     (root / "floors.json").write_text("[1")
     with pytest.raises(errors.ArtifactError, match=r"floors\.json can't be read"):
         study_results.read(root)
+
+
+@pytest.mark.parametrize(
+    ("joules", "line"),
+    [
+        ([None, None, None], None),
+        ([950.0, 975.0, 940.0], "had 95 % of these joules (94 .. 98) over all 3 runs."),
+        ([950.0, None, 975.0], "had 96 % of these joules (95 .. 98) over 2 of 3 runs."),
+    ],
+    ids=["not_asked_for", "every_run", "some_runs"],
+)
+def test_the_report_has_codecarbons_share_of_the_joules(tmp_path, joules, line):
+    """Each run has 1,000 J: 50 s of the learner and 50 of collectors at 10 W."""
+    for seed, value in enumerate(joules):
+        study_runs.write_run(tmp_path / "task", "S", seed, [(1.0, 1.0)], 20.0, 50.0, codecarbon_joules=value)
+    text = study_report.write_report(tmp_path, tmp_path / "report")
+    assert (line in text) if line else ("codecarbon" not in text)

@@ -26,9 +26,10 @@ class _Finished:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run to its end, of 200 environment steps."""
+    """A run to its end, of 200 environment steps, with codecarbon beside it."""
     path = tmp_path_factory.mktemp("train") / "run"
-    with train_process.TrainProcess(path, "Experiment.num_env_steps = 200") as run:
+    bindings = ["Experiment.num_env_steps = 200", "EnergyConfig.use_codecarbon = True"]
+    with train_process.TrainProcess(path, *bindings) as run:
         yield _Finished(run, run.finish(), run.processes())
 
 
@@ -61,6 +62,13 @@ def test_the_summary_tells_how_it_ended(finished):
         assert summary[key]["size_bytes"] > 1000
     last = summary["last_policy"]
     assert last["train_step"] == summary["train_steps"]
+
+
+def test_the_energy_is_split_over_processes_and_codecarbon_saw_no_more_of_it(finished):
+    energy = finished.run.summary()["energy"]
+    assert set(energy["joules_by_role"]) >= {"learner", "converter", "collector", "server", "evaluator"}
+    assert sum(energy["joules_by_role"].values()) == pytest.approx(energy["joules"])
+    assert 0 < energy["codecarbon"]["joules"] <= 1.1 * energy["joules"]
 
 
 def test_the_policy_that_was_judged_is_kept_and_verifies(finished):

@@ -173,7 +173,7 @@ def test_a_report_is_plain_json(tmp_path):
         ({"watts_per_core": 0.0}, "watts_per_core is 0.0"),
         ({"idle_share": 1.5}, "idle_share is 1.5"),
         ({"grid_g_per_kwh": {"WORLD": -1.0}}, "grid_g_per_kwh of 'WORLD' is -1.0"),
-        ({"region": "DEU"}, "region is 'DEU', grid_g_per_kwh has WORLD"),
+        ({"region": "DEX"}, "region is 'DEX', which is neither in .* did you mean .*DEU"),
     ],
     ids=["watts", "idle", "grid", "region"],
 )

@@ -1,18 +1,16 @@
 """Tests of `tfquarl.program.energy_monitor`."""
 
 import os
-
-import pytest
+import pathlib
 
 from tfquarl.metrics import energy
 from tfquarl.metrics import names
 from tfquarl.program import energy_monitor
-from tfquarl.program import gin_loading
 from tfquarl.testing import memory_metrics
 
 _CPU_SEC = {"collector_0": 1.0, "collector_1": 3.0, "learner": 1.0}
 _REPORT = energy.EnergyReport(
-    "estimated", 50.0, 1e-5, {"collector": 40.0, "learner": 10.0}, _CPU_SEC, 5.0, 10.0, 0.0, "WORLD", 480.0
+    "estimated", 50.0, 1e-5, {"collector": 40.0, "learner": 10.0}, _CPU_SEC, 5.0, 10.0, 0.0, "WORLD", 480.0, "Z"
 )
 
 
@@ -43,7 +41,7 @@ class _Run:
         self.metrics = memory_metrics.MemoryMetrics()
         self.meter = _Meter()
         self.monitor = energy_monitor.EnergyMonitor(
-            energy.EnergyConfig(), self.metrics, lambda: self.now_sec, self.meter
+            energy.EnergyConfig(), pathlib.Path(), self.metrics, lambda: self.now_sec, self.meter
         )
 
 
@@ -83,7 +81,7 @@ def test_a_resumed_run_counts_what_it_used_before():
     now_sec = 30.0
     config, metrics = energy.EnergyConfig(powercap="/nowhere"), memory_metrics.MemoryMetrics()
     meter = energy.EnergyMeter(config, cpu_time=lambda pid: 0.0, clock=lambda: 100.0)
-    monitor = energy_monitor.EnergyMonitor(config, metrics, lambda: now_sec, meter)
+    monitor = energy_monitor.EnergyMonitor(config, pathlib.Path(), metrics, lambda: now_sec, meter)
     monitor.begin({"Energy/joules": 5.0, "Energy/cpu_sec_collector": 4.0, "Energy/cpu_sec_learner": 1.0})
     summary = monitor.summary(100)
     assert summary["joules"] == 50.0 and summary["joules_by_role"]["collector"] == 40.0
@@ -94,54 +92,39 @@ def test_a_resumed_run_counts_what_it_used_before():
 
 def test_a_new_run_begins_with_nothing():
     meter = energy.EnergyMeter(energy.EnergyConfig(powercap="/nowhere"), cpu_time=lambda pid: 0.0, clock=lambda: 100.0)
-    monitor = energy_monitor.EnergyMonitor(energy.EnergyConfig(), memory_metrics.MemoryMetrics(), lambda: 0.0, meter)
+    config, metrics = energy.EnergyConfig(), memory_metrics.MemoryMetrics()
+    monitor = energy_monitor.EnergyMonitor(config, pathlib.Path(), metrics, lambda: 0.0, meter)
     monitor.begin({})
     assert monitor.summary(1)["joules"] == 0.0
 
 
-# Kilograms that codecarbon 3.2.7 gives offline for one kWh: Emissions(DataSource()).get_country_emissions(Energy.from_energy(kWh=1.0), ...).
-_CODECARBON_KG = {
-    "AUS": 0.548692,
-    "BRA": 0.098348,
-    "CAN": 0.170043,
-    "CHE": 0.034843,
-    "CHN": 0.582317,
-    "DEU": 0.38095,
-    "ESP": 0.17405,
-    "FIN": 0.079158,
-    "FRA": 0.056039,
-    "GBR": 0.237589,
-    "IND": 0.713441,
-    "IRL": 0.290805,
-    "ITA": 0.330718,
-    "JPN": 0.485392,
-    "KOR": 0.430567,
-    "NLD": 0.267622,
-    "NOR": 0.03008,
-    "POL": 0.661926,
-    "SGP": 0.470783,
-    "SWE": 0.040695,
-    "USA": 0.369473,
-    "ZAF": 0.707686,
-}
+class _Codecarbon:
+    """Stands for codecarbon, and keeps what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def start(self):
+        self.asked.append("start")
+
+    def stop(self):
+        self.asked.append("stop")
+        return {"joules": 49.0}
 
 
-def _run_of_one_kwh(region, tmp_path):
-    bindings = [f"EnergyConfig.region = '{region}'", f"EnergyConfig.powercap = '{tmp_path}'"]
-    config = gin_loading.load(["configs/gin/experiments/dqn_cartpole_int8.gin"], bindings).experiment.energy
-    meter = energy.EnergyMeter(config, lambda pid: 3.6e6 / config.watts_per_core)
-    meter.sample({"learner": 2**22 + 1})
-    return meter.report()
+def test_codecarbon_measures_from_the_begin_to_the_summary(tmp_path, monkeypatch):
+    codecarbon = _Codecarbon()
+    made = []
+    monkeypatch.setattr(
+        energy_monitor.codecarbon_tracker, "CodecarbonTracker", lambda *arguments: made.append(arguments) or codecarbon
+    )
+    config, metrics = energy.EnergyConfig(use_codecarbon=True, powercap="/nowhere"), memory_metrics.MemoryMetrics()
+    monitor = energy_monitor.EnergyMonitor(config, tmp_path, metrics, lambda: 0.0)
+    monitor.begin({})
+    assert (made, codecarbon.asked) == ([(config, False, tmp_path)], ["start"])
+    assert monitor.summary(1)["codecarbon"] == {"joules": 49.0}
+    assert codecarbon.asked == ["start", "stop"]
 
 
-@pytest.mark.parametrize("region", _CODECARBON_KG)
-def test_carbon_is_that_of_codecarbon(region, tmp_path):
-    report = _run_of_one_kwh(region, tmp_path)
-    assert report.joules == pytest.approx(3.6e6)
-    assert report.kg_co2e == pytest.approx(_CODECARBON_KG[region], abs=0.0005)  # whole grams are configured
-    assert "codecarbon 3.2.7" in report.grid_source
-
-
-def test_every_configured_country_is_compared_with_codecarbon():
-    config = gin_loading.load(["configs/gin/experiments/dqn_cartpole_int8.gin"]).experiment.energy
-    assert set(config.grid_g_per_kwh) == {*_CODECARBON_KG, energy.WORLD}
+def test_codecarbon_has_no_part_unless_it_is_asked_for():
+    assert "codecarbon" not in _Run().monitor.summary(1)

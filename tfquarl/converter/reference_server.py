@@ -6,6 +6,7 @@ import signal
 import sys
 
 from tfquarl.converter import reference_frames
+from tfquarl.core import without_pandas  # noqa: F401  # what it does, it does when imported
 
 
 def serve(idle_sec: float) -> None:

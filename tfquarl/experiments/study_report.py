@@ -1,5 +1,6 @@
 """A study's runs in, its report out: the paper's table, learning curves against wall time, energy and carbon."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import pathlib
 from typing import Any
@@ -112,6 +113,7 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
         f"{machine['cores']} {'core' if machine['cores'] == 1 else 'cores'} ({machine['cpu']}, {', '.join(machine['flags'])}), commits {commits}.",
         "Wall time is from a run's start until a policy was published, the last one or the first of 90 or 95 % of S; the verdict on it comes later.",
         f"Energy is {source}; carbon at {energy['grid_g_per_kwh']:g} g per kWh ({energy['region']}).",
+        *_codecarbon_lines([outcome.energy for outcome in outcomes]),
         "Final return: of the last policy as its collectors run it; beside it the mean of all policies judged in the last tenth of the train",
         "steps, which depends less on which policy comes last. Best S return: mean over seeds of each run's highest return.",
         *(
@@ -119,6 +121,19 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
             for task, count in held.items()
             if count > 1
         ),
+    ]
+
+
+def _codecarbon_lines(energies: Sequence[Mapping[str, Any]]) -> list[str]:
+    """codecarbon's joules as a share of this project's, over the runs that it measured too."""
+    measured = [(energy, energy["codecarbon"]) for energy in energies if energy.get("codecarbon")]
+    if not measured:
+        return []
+    shares = [100 * codecarbon["joules"] / energy["joules"] for energy, codecarbon in measured]
+    runs = f"{len(shares)} of {len(energies)} runs" if len(shares) < len(energies) else f"all {len(shares)} runs"
+    return [
+        f"codecarbon {measured[0][1]['version']}, offline and in its process mode, had {statistics.median_and_spread(shares).median:.0f} % of these joules"
+        f" ({min(shares):.0f} .. {max(shares):.0f}) over {runs}."
     ]
 
 

@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 from tfquarl.core import errors
+from tfquarl.metrics import grid_intensity
 from tfquarl.metrics import process_usage
 
 _JOULES_PER_KWH = 3.6e6
@@ -28,7 +29,7 @@ _NO_PROCESS = -1
 
 WORLD = "WORLD"
 WORLD_G_PER_KWH = 480.0
-UNNAMED_SOURCE = "not named"
+WORLD_SOURCE = "Ember 2023, by Our World in Data"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +41,11 @@ class EnergyConfig:
         package's rated power over its number of cores is between 4 (large servers) and 15 (laptops and desktops).
       idle_share: share of `watts_per_core` that a core draws for as long as the run lasts, whether busy or not. 0 counts busy cores
         alone; used where RAPL can't be read.
-      region: where the electricity comes from; a key of `grid_g_per_kwh`.
-      grid_g_per_kwh: grams of CO2 equivalent per kWh of electricity by region.
-      grid_source: where those grams are from, in words, for summary.json.
+      region: where the electricity comes from; a key of `grid_g_per_kwh`, or a country's ISO code of three letters.
+      grid_g_per_kwh: grams of CO2 equivalent per kWh of electricity by region; a country that is not in it has codecarbon's figure.
+      grid_source: where the grams of `grid_g_per_kwh` are from, in words, for summary.json.
+      use_codecarbon: also run codecarbon's offline tracker over the run, in its process mode: emissions.csv in the run directory, and
+        its joules beside these in summary.json.
       powercap: where Linux keeps the RAPL counters.
     """
 
@@ -50,7 +53,8 @@ class EnergyConfig:
     idle_share: float = 0.0
     region: str = WORLD
     grid_g_per_kwh: Mapping[str, float] = dataclasses.field(default_factory=lambda: {WORLD: WORLD_G_PER_KWH})
-    grid_source: str = UNNAMED_SOURCE
+    grid_source: str = WORLD_SOURCE
+    use_codecarbon: bool = False
     powercap: str = "/sys/class/powercap"
 
     def __post_init__(self) -> None:
@@ -58,18 +62,23 @@ class EnergyConfig:
             raise errors.ConfigError(f"watts_per_core is {self.watts_per_core}, needs more than 0")
         if not 0 <= self.idle_share <= 1:
             raise errors.ConfigError(f"idle_share is {self.idle_share}, needs a value in [0, 1]")
-        if self.region not in self.grid_g_per_kwh:
-            known = ", ".join(sorted(self.grid_g_per_kwh))
-            raise errors.ConfigError(
-                f"region is '{self.region}', grid_g_per_kwh has {known}; add the region there with its grams per kWh"
-            )
         if self.g_per_kwh < 0:
             raise errors.ConfigError(f"grid_g_per_kwh of '{self.region}' is {self.g_per_kwh}, needs 0 or more")
 
     @property
+    def is_country(self) -> bool:
+        """Whether the region is a country with codecarbon's figure."""
+        return self.region not in self.grid_g_per_kwh
+
+    @property
     def g_per_kwh(self) -> float:
         """Grams of CO2 equivalent per kWh of the region."""
-        return self.grid_g_per_kwh[self.region]
+        return grid_intensity.of_country(self.region) if self.is_country else self.grid_g_per_kwh[self.region]
+
+    @property
+    def g_source(self) -> str:
+        """Where that figure is from, in words."""
+        return grid_intensity.source() if self.is_country else self.grid_source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +110,7 @@ class EnergyReport:
     idle_share: float | None
     region: str
     grid_g_per_kwh: float
-    grid_source: str = UNNAMED_SOURCE
+    grid_source: str
 
     @property
     def cpu_sec_by_role(self) -> dict[str, float]:
@@ -146,6 +155,11 @@ class EnergyMeter:
         self._counters = [counter for counter in _find_counters(pathlib.Path(config.powercap)) if counter.is_readable()]
         self._rapl_joules = 0.0
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether RAPL's counters can be read; else the energy is an estimate."""
+        return bool(self._counters)
+
     def add_earlier(self, cpu_sec: Mapping[str, float], joules: float, wall_sec: float) -> None:
         """Counts what the run had used before it was resumed.
 
@@ -179,22 +193,21 @@ class EnergyMeter:
         for (name, _), seconds in self._cpu_sec.items():
             cpu_sec[name] = cpu_sec.get(name, 0.0) + seconds
         wall_sec = self._clock() - self._start_sec
-        is_measured = bool(self._counters)
-        by_role = self._split_measured(cpu_sec) if is_measured else self._estimate(cpu_sec, wall_sec)
-        joules = self._rapl_joules if is_measured else sum(by_role.values())
+        by_role = self._split_measured(cpu_sec) if self.is_measured else self._estimate(cpu_sec, wall_sec)
+        joules = self._rapl_joules if self.is_measured else sum(by_role.values())
         config = self._config
         return EnergyReport(
-            source=RAPL if is_measured else ESTIMATED,
+            source=RAPL if self.is_measured else ESTIMATED,
             joules=joules,
             kg_co2e=joules / _JOULES_PER_KWH * config.g_per_kwh / 1000,
             joules_by_role=by_role,
             cpu_sec_by_process=cpu_sec,
             wall_sec=wall_sec,
-            watts_per_core=None if is_measured else config.watts_per_core,
-            idle_share=None if is_measured else config.idle_share,
+            watts_per_core=None if self.is_measured else config.watts_per_core,
+            idle_share=None if self.is_measured else config.idle_share,
             region=config.region,
             grid_g_per_kwh=config.g_per_kwh,
-            grid_source=config.grid_source,
+            grid_source=config.g_source,
         )
 
     def _estimate(self, cpu_sec: Mapping[str, float], wall_sec: float) -> dict[str, float]:

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from collections.abc import Mapping
 import os
+import pathlib
 from typing import Any
 
 from tfquarl.core import interfaces
+from tfquarl.metrics import codecarbon_tracker
 from tfquarl.metrics import energy
 from tfquarl.metrics import names
 from tfquarl.program import process_monitor
@@ -19,6 +21,7 @@ class EnergyMonitor:
 
     Args:
       config: what the figures assume.
+      directory: of the run; where codecarbon leaves its file, if it is to run too.
       metrics: where the rows go, in group 'energy'.
       elapsed_sec: for how long the run has been going, which is the rows' step.
       meter: adds up; None makes one.
@@ -27,6 +30,7 @@ class EnergyMonitor:
     def __init__(
         self,
         config: energy.EnergyConfig,
+        directory: pathlib.Path,
         metrics: interfaces.MetricsSink,
         elapsed_sec: Callable[[], float],
         meter: energy.EnergyMeter | None = None,
@@ -34,15 +38,23 @@ class EnergyMonitor:
         self._metrics = metrics
         self._elapsed_sec = elapsed_sec
         self._meter = meter or energy.EnergyMeter(config)
+        self._tracker: codecarbon_tracker.CodecarbonTracker | None = None
+        if config.use_codecarbon:
+            self._tracker = codecarbon_tracker.CodecarbonTracker(config, self._meter.is_measured, directory)
         self._next_sample_sec = 0.0
         self._next_report_sec = _REPORT_SEC
 
     def begin(self, earlier: Mapping[str, float]) -> None:
-        """Goes on from the newest row that the run had before it was resumed; from nothing where `earlier` is empty."""
+        """Goes on from the newest row that the run had before it was resumed; from nothing where `earlier` is empty.
+
+        codecarbon begins here, if it is to run, and sees this part of the run alone.
+        """
         prefix = f"{names.ROLE_CPU_SEC}_"
         cpu_sec = {name.removeprefix(prefix): value for name, value in earlier.items() if name.startswith(prefix)}
         if cpu_sec:
             self._meter.add_earlier(cpu_sec, earlier[names.ENERGY_JOULES], self._elapsed_sec())
+        if self._tracker is not None:
+            self._tracker.start()
 
     def sample_if_due(self, processes: process_monitor.Processes | None = None) -> None:
         """Takes in what the processes have used if the last look is old enough.
@@ -63,6 +75,8 @@ class EnergyMonitor:
     def summary(self, env_steps: int) -> dict[str, Any]:
         """The energy of the whole run as plain JSON values, also per environment step; the last look and row are these.
 
+        Where codecarbon runs too, 'codecarbon' has what it measured; it ends here.
+
         Args:
           env_steps: of the run; 0 gives None per step.
         """
@@ -70,7 +84,8 @@ class EnergyMonitor:
         self.sample_if_due()
         report = self._write()
         per_step = report.joules / env_steps if env_steps else None
-        return {**report.to_json(), "joules_per_env_step": per_step}
+        codecarbon = {} if self._tracker is None else {"codecarbon": self._tracker.stop()}
+        return {**report.to_json(), "joules_per_env_step": per_step, **codecarbon}
 
     def _write(self) -> energy.EnergyReport:
         report = self._meter.report()

@@ -17,6 +17,7 @@ from tfquarl.program import nodes
 _FIRST = "tfquarl.program.network_entrance"
 # The last one keeps what the others brought in shared memory.
 _PRELOAD = (
+    "tfquarl.core.without_pandas",
     "tfquarl.program.training",
     "tfquarl.program.nodes",
     "reverb",

@@ -130,7 +130,9 @@ class _Sinks:
         self.display = progress_lib.ProgressDisplay(
             experiment.name, experiment.num_env_steps, max_wall_time_sec=experiment.max_wall_time_sec
         )
-        self.energy = energy_monitor.EnergyMonitor(experiment.energy, self.metrics, self.metrics.elapsed_sec)
+        self.energy = energy_monitor.EnergyMonitor(
+            experiment.energy, directory.path, self.metrics, self.metrics.elapsed_sec
+        )
         self._is_exposure_known = False
         self._monitor = process_monitor.ProcessMonitor(self.metrics, self.metrics.elapsed_sec)
 

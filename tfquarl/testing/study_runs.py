@@ -15,6 +15,7 @@ def write_run(
     collector_sec: float,
     learner_sec: float = 50.0,
     action_repeat: int = 1,
+    codecarbon_joules: float | None = None,
 ) -> None:
     """Writes a run whose two collectors made 1,000 steps.
 
@@ -27,12 +28,13 @@ def write_run(
       collector_sec: CPU time of collectors, 10 joules a second.
       learner_sec: of the learner, likewise.
       action_repeat: steps that each action was held for.
+      codecarbon_joules: what codecarbon measured; None where it was not asked for.
     """
     directory = root / f"{arm}_seed{seed}"
     directory.mkdir(parents=True)
     verdict = {"mean_return": curve[-1][1], "size_bytes": 100 if arm == "I8" else 400, "episodes": 5}
     cpu_sec = {"learner": learner_sec, "collector_0": collector_sec, "collector_1": 0.0}
-    summary = {
+    summary: dict[str, Any] = {
         "experiment": root.name,
         "seed": seed,
         "env_steps": 1000,
@@ -50,6 +52,8 @@ def write_run(
             "grid_g_per_kwh": 480.0,
         },
     }
+    if codecarbon_joules is not None:
+        summary["energy"]["codecarbon"] = {"joules": codecarbon_joules, "version": "3.2.7"}
     (directory / "summary.json").write_text(json.dumps(summary))
     versions = {"machine": {"cores": 2, "cpu": "X", "flags": []}, "commit": "abc", "packages": {}}
     (directory / "versions.json").write_text(json.dumps(versions))
