@@ -47,15 +47,28 @@ def test_a_critic_of_a_q_network_is_refused() -> None:
 
 def test_layer_norm_by_hand() -> None:
     """Two hidden units get 1 and 5: mean 3, deviation 2, so -1 and 1; scale and offset make that 0 and 2, before the tanh."""
-    critic = critic_network.CriticNetwork(POLICY, (2,), 2, layer_norm=True)
+    critic = critic_network.CriticNetwork(POLICY, (2,), 2, layer_norm="first")
     critic.create_variables()
     variables = {variable.name.removeprefix("critic/").removesuffix(":0"): variable for variable in critic.variables}
     variables["dense_0/kernel"].assign([[1.0, 5.0], [0.0, 0.0], [0.0, 0.0]])
-    variables["layer_norm/scale"].assign([1.0, 1.0])
-    variables["layer_norm/offset"].assign([1.0, 1.0])
+    variables["dense_0/layer_norm/scale"].assign([1.0, 1.0])
+    variables["dense_0/layer_norm/offset"].assign([1.0, 1.0])
     variables["head/kernel"].assign([[7.0, 0.0], [1.0, -1.0]])
     logits, _ = critic((tf.constant([[1.0, 0.0]]), tf.constant([[1.0]])))
     np.testing.assert_allclose(logits.numpy(), [[np.tanh(2.0), -np.tanh(2.0)]], atol=1e-5)
+
+
+def test_all_layers_normalized_by_hand() -> None:
+    """The first layer's 1 and 5 become -1 and 1, the relu 0 and 1; the second's 0 and 4 become -1 and 1, and with an offset of 3, 2 and 4."""
+    critic = critic_network.CriticNetwork(POLICY, (2, 2), 2, layer_norm="all")
+    critic.create_variables()
+    variables = {variable.name.removeprefix("critic/").removesuffix(":0"): variable for variable in critic.variables}
+    variables["dense_0/kernel"].assign([[1.0, 5.0], [0.0, 0.0], [0.0, 0.0]])
+    variables["dense_1/kernel"].assign([[9.0, 9.0], [0.0, 4.0]])
+    variables["dense_1/layer_norm/offset"].assign([3.0, 3.0])
+    variables["head/kernel"].assign([[1.0, 0.0], [0.0, 1.0]])
+    logits, _ = critic((tf.constant([[1.0, 0.0]]), tf.constant([[1.0]])))
+    np.testing.assert_allclose(logits.numpy(), [[2.0, 4.0]], atol=1e-5)
 
 
 def test_first_logits_as_given() -> None:
@@ -67,7 +80,7 @@ def test_first_logits_as_given() -> None:
 
 def test_a_copy_is_built_alike() -> None:
     """Target networks are copies."""
-    critic = critic_network.CriticNetwork(POLICY, (2,), 3, layer_norm=True, head_bias=(0.0, -1.0, -2.0))
+    critic = critic_network.CriticNetwork(POLICY, (2,), 3, layer_norm="first", head_bias=(0.0, -1.0, -2.0))
     copy = critic.copy(name="target_critic")
     for network in (critic, copy):
         network.create_variables()

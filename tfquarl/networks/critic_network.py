@@ -11,6 +11,7 @@ from tfquarl.networks import initial_variables
 from tfquarl.networks import policy_network
 
 _NORM, _NORM_EPSILON = "layer_norm", 1e-6
+_ACTIVATIONS = {"relu": tf.nn.relu, "tanh": tf.tanh}
 
 
 class CriticNetwork(network.Network):
@@ -28,7 +29,7 @@ class CriticNetwork(network.Network):
         compute_dtype: str = "float32",
         name: str = "critic",
         *,
-        layer_norm: bool = False,
+        layer_norm: str = architecture_lib.NO_LAYER,
         head_bias: tuple[float, ...] | None = None,
     ) -> None:
         """Stores the arguments; `create_variables` makes the variables.
@@ -40,7 +41,8 @@ class CriticNetwork(network.Network):
           seed: of the first weights.
           compute_dtype: of the matrix products, 'float32' or 'bfloat16'; variables and logits stay float32.
           name: prefix of the variables' names.
-          layer_norm: whether the first layer's outputs are normalized (arXiv 1607.06450) and go through a tanh, as in Acme's D4PG.
+          layer_norm: one of `architecture.LAYER_NORMS`: the first layer's sums are normalized and go through a tanh, as in Acme's D4PG,
+            or those of all hidden layers, before their activation.
           head_bias: the first logits, [num_atoms]; None makes all atoms equally likely.
         """
         if policy.head != "action":
@@ -54,7 +56,10 @@ class CriticNetwork(network.Network):
         )
         self._seed = seed
         self._compute_dtype_name = compute_dtype
-        self._layer_norm = layer_norm
+        hidden = self._architecture.layer_names[:-1]
+        first, every = architecture_lib.FIRST_LAYER, architecture_lib.ALL_LAYERS
+        self._normalized = {architecture_lib.NO_LAYER: (), first: hidden[:1], every: hidden}[layer_norm]
+        self._activate_normalized = tf.tanh if layer_norm == first else _ACTIVATIONS[policy.activation]
         self._head_bias = head_bias
         self._named: dict[str, tf.Variable] = {}
 
@@ -68,9 +73,9 @@ class CriticNetwork(network.Network):
         values = initial_variables.initial_variables(self._architecture, self._seed)
         if self._head_bias is not None:
             values["head/bias"][:] = self._head_bias
-        if self._layer_norm:
-            units = self._architecture.hidden_sizes[0]
-            values |= {f"{_NORM}/scale": np.ones(units, np.float32), f"{_NORM}/offset": np.zeros(units, np.float32)}
+        for name, units in zip(self._normalized, self._architecture.hidden_sizes):
+            values[f"{name}/{_NORM}/scale"] = np.ones(units, np.float32)
+            values[f"{name}/{_NORM}/offset"] = np.zeros(units, np.float32)
         for name, value in values.items():
             if not name.startswith("observation_scaling/"):
                 initializer = tf.constant_initializer(value)
@@ -89,15 +94,15 @@ class CriticNetwork(network.Network):
         observation, action = inputs
         middle, half_range = self._policy.action_scaling()
         x = tf.concat([observation, (action - middle) / half_range], axis=-1)
-        if not self._layer_norm:
-            return policy_network.layers(self._architecture, self._named, x, self._compute_dtype_name), network_state
-        first, *others = self._architecture.layer_names
         dtype = self._compute_dtype_name
-        x = policy_network.dense(self._named, first, tf.cast(x, dtype))
-        x = tf.cast(tf.tanh(self._normalize(tf.cast(x, tf.float32))), dtype)
+        x = tf.cast(x, dtype)
+        for name in self._normalized:
+            x = self._normalize(name, tf.cast(policy_network.dense(self._named, name, x), tf.float32))
+            x = tf.cast(self._activate_normalized(x), dtype)
+        others = self._architecture.layer_names[len(self._normalized) :]
         return policy_network.layers(self._architecture, self._named, x, dtype, others), network_state
 
-    def _normalize(self, x: tf.Tensor) -> tf.Tensor:
+    def _normalize(self, layer: str, x: tf.Tensor) -> tf.Tensor:
         mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
-        scale, offset = self._named[f"{_NORM}/scale"], self._named[f"{_NORM}/offset"]
+        scale, offset = self._named[f"{layer}/{_NORM}/scale"], self._named[f"{layer}/{_NORM}/offset"]
         return tf.nn.batch_normalization(x, mean, variance, offset, scale, _NORM_EPSILON)

@@ -33,7 +33,8 @@ class D4pgBuilder:
       num_atoms: of the critic's distribution.
       policy_hidden_sizes: units of the policy's hidden layers.
       critic_hidden_sizes: units of the critic's hidden layers.
-      critic_layer_norm: whether the critic's first layer is normalized, with a tanh (arXiv 1607.06450; as in Acme's D4PG).
+      critic_layer_norm: which of the critic's hidden layers are normalized (arXiv 1607.06450): 'none', 'first', with a tanh, as in Acme's
+        D4PG, or 'all', before their activation.
       initial_value: where the critic's distribution lies before training; None spreads it evenly, which begins with half of what can be
         reached.
       invert_gradients: whether the policy's actions come back from their bounds by inverting gradients (arXiv 1511.04143). With tanh's
@@ -57,7 +58,7 @@ class D4pgBuilder:
     num_atoms: int = 51
     policy_hidden_sizes: tuple[int, ...] = (256, 256)
     critic_hidden_sizes: tuple[int, ...] = (256, 256)
-    critic_layer_norm: bool = False
+    critic_layer_norm: str = architecture_lib.NO_LAYER
     initial_value: float | None = None
     invert_gradients: bool = False
     activation: str = "relu"
@@ -72,6 +73,13 @@ class D4pgBuilder:
     target_update_period: int = 1
     sigma_min: float = 0.2
     sigma_max: float = 0.2
+
+    def __post_init__(self) -> None:
+        known = architecture_lib.LAYER_NORMS
+        if self.critic_layer_norm not in known:
+            raise errors.ConfigError(
+                f"critic_layer_norm is '{self.critic_layer_norm}', needs one of {', '.join(known)}"
+            )
 
     def architecture(self, spec: environment_spec.EnvironmentSpec) -> architecture_lib.PolicyArchitecture:
         """The deterministic policy.
