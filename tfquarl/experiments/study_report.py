@@ -29,6 +29,8 @@ _SPEEDUPS = (
     "wall time",
     "to 90%",
     "to 95%",
+    "to 90%, judged alike",
+    "to 95%, judged alike",
     "collectors' CPU per step",
     "collectors' energy",
     "energy of the run",
@@ -116,6 +118,8 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
         *_codecarbon_lines([outcome.energy for outcome in outcomes]),
         "Final return: of the last policy as its collectors run it; beside it the mean of all policies judged in the last tenth of the train",
         "steps, which depends less on which policy comes last. Best S return: mean over seeds of each run's highest return.",
+        "Judged alike: with verdicts left out, so that all arms have as many train steps between two of them; a slower arm has more, and of many",
+        "policies the first good one comes sooner by luck.",
         *(
             f"On {task} an environment step is an action, held for {count} steps of the environment's own."
             for task, count in held.items()
@@ -164,7 +168,8 @@ def _times(times: Sequence[float | None]) -> str:
 def _ratios(result: study_results.TaskResult, arm: str) -> list[statistics.RatioInterval | None]:
     """In the order of `_SPEEDUPS`."""
     wall, *others = (result.ratio(arm, quantity) for quantity in _QUANTITIES)
-    return [wall, *(result.times_ratio(arm, share) for share in study_results.SHARES), *others]
+    times = [seen.times_ratio(arm, share) for seen in (result, result.judged_alike()) for share in study_results.SHARES]
+    return [wall, *times, *others]
 
 
 def _speedup_rows(result: study_results.TaskResult) -> list[list[str | float | None]]:
