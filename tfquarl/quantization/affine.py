@@ -25,8 +25,6 @@ _BIAS_HALF = BIAS_LIMIT // 2
 _SCALE_TOLERANCE = 1e-3
 _BLOCK_ELEMENTS = 1 << 15
 _CACHE_LINE_BYTES = 64
-# A block that is turned around writes whole cache lines of int8.
-_LEAST_BLOCK_ROWS = _CACHE_LINE_BYTES
 _SIGN_BIT = np.uint32(1 << 31)
 _BELOW_HALF = np.nextafter(np.float32(0.5), np.float32(0))
 _BELOW_HALF_BITS = _BELOW_HALF.view(np.uint32)
@@ -149,34 +147,34 @@ def quantize_kernel(kernel: np.ndarray, largest: np.float32, scale: float, out: 
     if largest < _LEAST_WEIGHT:
         raise OverflowError(f"a largest weight of {largest}")
     inverse = np.float32(WEIGHT_LIMIT) / largest
+    rows = _spread_rows(kernel.shape)
     for block in row_blocks(kernel):
         steps = kernel[block] * inverse
         # copysign of the largest number below one half, by its bits, which is several times faster.
         halves = steps.view(np.uint32) & _SIGN_BIT
         halves |= _BELOW_HALF_BITS
         steps += halves.view(np.float32)
-        turned = _spread_rows(steps.shape)
-        np.copyto(turned, steps, casting="unsafe")
-        out[:, block] = turned.T
+        np.copyto(rows[block], steps, casting="unsafe")
+    out[...] = rows.T
 
 
 def _spread_rows(shape: tuple[int, ...]) -> np.ndarray:
-    """An empty int8 array whose columns are read fast: rows a power of two apart would fall into the same few places of the cache."""
+    """An empty int8 [inputs, units] whose columns are read fast: rows a power of two apart would share few places of the cache."""
     return np.empty((shape[0], shape[1] + _CACHE_LINE_BYTES), np.int8)[:, : shape[1]]
 
 
 def quantize_dynamic_kernel(kernel: np.ndarray, scale: float, out: np.ndarray) -> None:
     """Writes the int8 kernel [units, inputs] of a float32 kernel [inputs, units], in double."""
+    rows = _spread_rows(kernel.shape)
     for block in row_blocks(kernel):
         steps = round_away(kernel[block].astype(np.float64) / scale)
-        turned = _spread_rows(steps.shape)
-        np.copyto(turned, np.clip(steps, -WEIGHT_LIMIT, WEIGHT_LIMIT), casting="unsafe")
-        out[:, block] = turned.T
+        np.copyto(rows[block], np.clip(steps, -WEIGHT_LIMIT, WEIGHT_LIMIT), casting="unsafe")
+    out[...] = rows.T
 
 
 def row_blocks(kernel: np.ndarray) -> Iterator[slice]:
     """Slices of rows that stay in the cache between the steps of a computation."""
-    rows = max(_LEAST_BLOCK_ROWS, _BLOCK_ELEMENTS // kernel.shape[1])
+    rows = max(1, _BLOCK_ELEMENTS // kernel.shape[1])
     for start in range(0, len(kernel), rows):
         yield slice(start, start + rows)
 
