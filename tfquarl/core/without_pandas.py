@@ -1,6 +1,6 @@
 """Imported before TensorFlow, by processes that only run networks: hides pandas, which codecarbon brings.
 
-Keras imports pandas wherever it finds it, to accept its tables as input. That costs a process half a second and 27 MB, for nothing.
+Keras imports pandas wherever it finds it, to accept its tables as input. That costs a process a second and 32 MB, for nothing.
 """
 
 import sys
