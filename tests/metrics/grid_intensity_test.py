@@ -36,7 +36,10 @@ def test_own_figures_go_before_those_of_countries(region, own, grams, source):
     assert (config.g_per_kwh, config.g_source) == (pytest.approx(grams), source)
 
 
-@pytest.mark.parametrize(("code", "hint"), [("deu", "did you mean .*DEU"), ("GERMANY", "put the region into")])
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [("deu", "did you mean .*DEU"), ("GERMANY", r"three letters\)\. To use a figure of your own, put the region into")],
+)
 def test_an_unknown_country_is_refused_with_the_remedy(code, hint):
     with pytest.raises(errors.ConfigError, match=f"region is '{code}', which is neither .* {hint}"):
         grid_intensity.of_country(code)

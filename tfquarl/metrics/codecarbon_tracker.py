@@ -82,7 +82,11 @@ class CodecarbonTracker:
             measure_power_secs=_MEASURE_SEC,
             output_dir=str(self._directory),
             output_file=EMISSIONS_FILE,
+            # Offline, whatever a .codecarbon.config of the user says: no figure leaves the machine.
             save_to_api=False,
+            save_to_prometheus=False,
+            save_to_logfire=False,
+            emissions_endpoint=None,
             log_level="error",
             country_iso_code=self._config.region if self._config.is_country else None,
             force_carbon_intensity_g_co2e_kwh=self._config.g_per_kwh,

@@ -35,7 +35,7 @@ def of_country(code: str) -> float:
     known = by_country()
     if code not in known:
         close = ", ".join(difflib.get_close_matches(code.upper(), known, n=3, cutoff=0.5))
-        hint = f"; did you mean {close}?" if close else ""
+        hint = f"; did you mean {close}?" if close else "."
         raise errors.ConfigError(
             f"region is '{code}', which is neither in EnergyConfig.grid_g_per_kwh nor one of codecarbon's {len(known)} countries (ISO codes of"
             f" three letters){hint} To use a figure of your own, put the region into grid_g_per_kwh with its grams per kWh"

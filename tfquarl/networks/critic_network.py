@@ -11,7 +11,6 @@ from tfquarl.networks import initial_variables
 from tfquarl.networks import policy_network
 
 _NORM, _NORM_EPSILON = "layer_norm", 1e-6
-_ACTIVATIONS = {"relu": tf.nn.relu, "tanh": tf.tanh}
 
 
 class CriticNetwork(network.Network):
@@ -59,7 +58,7 @@ class CriticNetwork(network.Network):
         hidden = self._architecture.layer_names[:-1]
         first, every = architecture_lib.FIRST_LAYER, architecture_lib.ALL_LAYERS
         self._normalized = {architecture_lib.NO_LAYER: (), first: hidden[:1], every: hidden}[layer_norm]
-        self._activate_normalized = tf.tanh if layer_norm == first else _ACTIVATIONS[policy.activation]
+        self._activate_normalized = tf.tanh if layer_norm == first else policy_network.ACTIVATIONS[policy.activation]
         self._head_bias = head_bias
         self._named: dict[str, tf.Variable] = {}
 

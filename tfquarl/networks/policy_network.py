@@ -15,6 +15,8 @@ from tfquarl.networks import inverting_gradients
 from tfquarl.networks import quantization_aware
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
+ACTIVATIONS = {"relu": tf.nn.relu, "tanh": tf.tanh}
+"""Of hidden layers, by an architecture's name for them."""
 
 
 class PolicyNetwork(network.Network):
@@ -189,7 +191,7 @@ def layers(
     for name in architecture.layer_names if names is None else names:
         x = dense(variables, name, x)
         if name != "head":
-            x = tf.nn.relu(x) if architecture.activation == "relu" else tf.tanh(x)
+            x = ACTIVATIONS[architecture.activation](x)
     return tf.cast(x, tf.float32)
 
 
