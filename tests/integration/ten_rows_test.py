@@ -73,7 +73,7 @@ def _travel(experiment, spec, transport, trip):
     rows, never, metrics = trip.rows, threading.Event(), trip.metrics
     learner = stations.make_learner(experiment, spec, transport, trip.run_dir / "checkpoints", metrics)
     converter = stations.make_converter(experiment, spec, transport, metrics)
-    evaluator = stations.make_evaluator(experiment, transport, trip.run_dir, metrics)
+    evaluator, _ = stations.make_evaluator(experiment, transport, trip.run_dir, metrics, never.is_set)
     loop, slot = stations.make_collector(experiment, spec, transport, metrics, index=0)
     snapshots, policies = transport.snapshot_source(), transport.policy_source()
 

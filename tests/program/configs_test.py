@@ -70,5 +70,5 @@ def test_an_override_reaches_the_object():
 
 
 def test_every_configuration_stands_in_a_known_layer():
-    layers = {"agent", "environment", "experiments", "recipe", "scale"}
+    layers = {"agent", "environment", "experiments", "recipe", "scale", "study"}
     assert {path.relative_to(_GIN).parts[0] for path in _GIN.glob("**/*.gin")} - layers == {"base.gin"}

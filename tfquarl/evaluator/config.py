@@ -14,6 +14,8 @@ class EvaluatorConfig:
       poll_interval_sec: seconds between looks for a newer policy.
       time_share: of the run's time that may be spent on playing, in (0, 1]: a verdict is followed by a pause of at most a minute, which leaves
         the core, and its energy, to others. Where training has ended there is none.
+      interval_steps: train steps between judged policies, which wait in memory until the evaluator is free; after training it judges all that
+        still wait. 0: whenever it is free it judges the newest one, so that a slower run has more verdicts.
     """
 
     num_episodes: int = 10
@@ -21,6 +23,7 @@ class EvaluatorConfig:
     num_environments: int = 1
     poll_interval_sec: float = 0.2
     time_share: float = 1.0
+    interval_steps: int = 0
 
     def __post_init__(self) -> None:
         for name in ("num_episodes", "num_confirm_episodes", "num_environments"):
@@ -30,3 +33,5 @@ class EvaluatorConfig:
             raise ValueError(f"poll_interval_sec is {self.poll_interval_sec}, needs more than 0")
         if not 0 < self.time_share <= 1:
             raise ValueError(f"time_share is {self.time_share}, needs more than 0 and at most 1")
+        if self.interval_steps < 0:
+            raise ValueError(f"interval_steps is {self.interval_steps}, needs 0 or more")

@@ -58,7 +58,9 @@ class InProcessProgram:
             stations.make_collector(experiment, spec, transport, metrics, index, progress.start_point(index))
             for index in range(experiment.scale.num_collectors)
         ]
-        self._evaluator = stations.make_evaluator(experiment, transport, directory.path, metrics)
+        self._evaluator, _ = stations.make_evaluator(
+            experiment, transport, directory.path, metrics, lambda: progress.final_version is not None
+        )
         self._reference = reference_process.ReferenceProcess()
         self._converter = stations.make_converter(experiment, spec, transport, metrics, self._reference)
         checkpoints = directory.checkpoints

@@ -108,15 +108,15 @@ def collect(context: node_process.NodeContext) -> None:
 
 def evaluate(context: node_process.NodeContext) -> None:
     """The evaluator; every verdict goes to the launcher too."""
-    evaluator = stations.make_evaluator(
-        context.experiment, make_transport(context), pathlib.Path(context.run_dir), context.sender
+    is_trained = context.trained.is_set
+    evaluator, source = stations.make_evaluator(
+        context.experiment, make_transport(context), pathlib.Path(context.run_dir), context.sender, is_trained
     )
     context.sender.send("running")
-    evaluator.run(
-        context.stop,
-        lambda evaluation: context.sender.send("evaluation", **evaluation.to_json()),
-        context.trained.is_set,
-    )
+    with source:
+        evaluator.run(
+            context.stop, lambda evaluation: context.sender.send("evaluation", **evaluation.to_json()), is_trained
+        )
 
 
 def make_transport(

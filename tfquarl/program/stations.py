@@ -1,6 +1,7 @@
 """Stations put together from an experiment and a transport. A process makes one of them; the single-process program makes all."""
 
 from collections.abc import Callable
+import contextlib
 import functools
 import math
 import pathlib
@@ -199,28 +200,44 @@ def make_evaluator(
     transport: "transport_lib.Transport",
     run_dir: pathlib.Path,
     metrics: interfaces.MetricsSink,
-) -> "policy_evaluator.PolicyEvaluator":
-    """The evaluation station, which also keeps the judged policies in the run directory."""
+    is_trained: Callable[[], bool],
+) -> "tuple[policy_evaluator.PolicyEvaluator, contextlib.AbstractContextManager[policy_evaluator.PairSource]]":
+    """The evaluation station, which also keeps the judged policies in the run directory, and its source of policies.
+
+    While the source is open it looks for policies at the configured distance of training, where there is one.
+
+    Args:
+      experiment: the configuration.
+      transport: of this process.
+      run_dir: where judged policies are kept.
+      metrics: where figures go.
+      is_trained: whether training has ended.
+    """
     from tfquarl.environments import registry
     from tfquarl.evaluator import judge as judge_lib
     from tfquarl.evaluator import policy_evaluator
+    from tfquarl.evaluator import spaced_pairs
     from tfquarl.publication import signature
 
-    task = experiment.environment
+    task, config = experiment.environment, experiment.evaluator
 
     def make_environment(seed: int) -> interfaces.SeedableEnvironment:
         return registry.make(task.name, seed, task.action_repeat)
 
     key = None if experiment.key_file is None else signature.read_key(pathlib.Path(experiment.key_file))
-    judge = judge_lib.Judge(
-        make_environment, make_policy, experiment.evaluator.num_environments, experiment.seed + _EVALUATOR_SEED
-    )
+    judge = judge_lib.Judge(make_environment, make_policy, config.num_environments, experiment.seed + _EVALUATOR_SEED)
     kept = archive.PolicyArchive(run_dir, key=key)
-    confirmed = [verdict["quantized"]["mean_return"] for verdict in kept.evaluations() if verdict["confirmed"]]
+    verdicts = kept.evaluations()
+    confirmed = [verdict["quantized"]["mean_return"] for verdict in verdicts if verdict["confirmed"]]
     best_return, newest_version = max(confirmed, default=-math.inf), max(kept.versions(), default=0)
-    return policy_evaluator.PolicyEvaluator(
-        transport.evaluation_source(), judge, kept, metrics, experiment.evaluator, best_return, newest_version
-    )
+    source: policy_evaluator.PairSource = transport.evaluation_source()
+    opened: contextlib.AbstractContextManager[policy_evaluator.PairSource] = contextlib.nullcontext(source)
+    if config.interval_steps:
+        past_step = max((verdict["train_step"] for verdict in verdicts), default=None)
+        source = opened = spaced_pairs.SpacedPairs(
+            source, config.interval_steps, config.poll_interval_sec, is_trained, past_step
+        )
+    return policy_evaluator.PolicyEvaluator(source, judge, kept, metrics, config, best_return, newest_version), opened
 
 
 def make_policy(artifact: records.PolicyArtifact, batch_size: int) -> interfaces.Policy:
