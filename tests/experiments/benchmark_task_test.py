@@ -6,6 +6,7 @@ import pytest
 from tfquarl.environments import registry
 from tfquarl.experiments import benchmark_task
 from tfquarl.networks import numpy_policy
+from tfquarl.program import gin_loading
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,14 @@ def test_its_run_acts_by_the_policy_at_once_and_waits_for_no_learner():
     assert experiment.collector.initial_collect_steps == 0
     assert experiment.replay.samples_per_insert is None
     assert experiment.scale.environments_per_collector == 8
+
+
+def test_transitions_travel_as_in_a_run():
+    replay = gin_loading.load(["configs/gin/experiments/dqn_cartpole_int8.gin"]).experiment.replay
+    assert (benchmark_task.REPLAY.rows_per_item, benchmark_task.REPLAY.max_in_flight) == (
+        replay.rows_per_item,
+        replay.max_in_flight,
+    )
 
 
 def test_random_policies_differ_by_seed_and_neither_vanish_nor_explode():

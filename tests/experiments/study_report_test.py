@@ -33,17 +33,17 @@ def test_times_to_a_share_of_the_best_s_return(root):
     assert ratio is not None and (ratio.ratio, ratio.count) == (2.0, 1)
 
 
-def test_arms_that_are_judged_alike(tmp_path):
-    """S has a verdict every 10 train steps, I8 every 20. Of S's first run the one of 95 goes, and the best ones left are 40 and 100."""
+def test_the_report_tells_how_often_arms_were_judged(tmp_path):
+    """A verdict of the test's runs is of as many train steps as it has seconds, and 1,000."""
     task = tmp_path / "study" / "task"
-    study_runs.write_run(task, "S", 1, [(10.0, 0.0), (20.0, 0.0), (30.0, 40.0), (40.0, 95.0), (50.0, 40.0)], 50.0, 1.0)
-    study_runs.write_run(task, "S", 2, [(10.0, 0.0), (20.0, 0.0), (30.0, 100.0)], 50.0, 1.0)
+    study_runs.write_run(task, "S", 1, [(10.0, 0.0), (20.0, 0.0), (30.0, 40.0), (50.0, 40.0)], 50.0, 1.0)
+    study_runs.write_run(task, "S", 2, [(10.0, 0.0), (20.0, 0.0)], 50.0, 1.0)
+    study_runs.write_run(task, "F32", 1, [(4.0, 0.0)], 50.0, 1.0)
     study_runs.write_run(task, "I8", 1, [(4.0, 0.0), (24.0, 80.0)], 50.0, 1.0)
     (result,) = study_results.read(tmp_path / "study")
-    alike = result.judged_alike()
-    assert [outcome.run.int8.returns.tolist() for outcome in alike.outcomes["S"]] == [[0.0, 40.0, 40.0], [0.0, 100.0]]
-    assert (result.threshold(1.0), alike.threshold(1.0)) == (97.5, 70.0)
-    assert (result.times_to("I8", 1.0), alike.times_to("I8", 1.0)) == ([None], [24.0])
+    assert [result.judged_every(arm) for arm in ("S", "F32", "I8")] == [10.0, None, 20.0]
+    text = study_report.write_report(tmp_path / "study", tmp_path / "report")
+    assert "from one judged policy of task to the next, medians: S 10, F32 --, I8 20." in text
 
 
 def test_the_threshold_counts_from_the_floor(root):

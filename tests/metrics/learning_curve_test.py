@@ -70,19 +70,6 @@ def test_the_late_return_is_of_the_last_policies(share, expected):
     assert curve.late_return(share) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    "gap, kept", [(0, [0, 5, 20, 25, 41]), (5, [0, 5, 20, 25, 41]), (15, [0, 20, 41]), (100, [0])], ids=str
-)
-def test_a_thinned_curve_keeps_policies_that_are_apart(gap, kept):
-    steps = np.array([0, 5, 20, 25, 41])
-    curve = learning_curve.LearningCurve(2.0 * steps, 3 * steps, steps, -1.0 * steps).thinned(gap)
-
-    assert curve.train_steps.tolist() == kept
-    assert curve.time_sec.tolist() == [2.0 * step for step in kept] and curve.returns.tolist() == [
-        -step for step in kept
-    ]
-
-
 def test_a_file_is_read(tmp_path):
     writer = jsonl.JsonLinesWriter(tmp_path / "metrics.jsonl")
     for row in _ROWS:

@@ -30,10 +30,10 @@ from tfquarl.replay import replay_config
 _NUM_OBSERVATIONS = 512
 # Share of random actions, and noise as a share of the action's half range: what a collector keeps for most of a run.
 _EPSILON, _SIGMA = 0.1, 0.2
-_REPLAY_SIZE = 200_000
 # As in configs/gin/agent/d4pg_3x2048.gin.
 TARGET_UPDATE_TAU, TARGET_UPDATE_PERIOD = 0.02, 4
-_ROWS_PER_ITEM = 8  # as in configs/gin/base.gin
+# Items and bursts of transitions as in configs/gin/base.gin.
+REPLAY = replay_config.ReplayConfig(max_size=200_000, min_size_to_sample=1, rows_per_item=8, max_in_flight=128)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +84,7 @@ class BenchmarkTask:
             "benchmark",
             experiment_lib.EnvironmentConfig(self.name),
             agent,
-            replay_config.ReplayConfig(max_size=_REPLAY_SIZE, min_size_to_sample=1, rows_per_item=_ROWS_PER_ITEM),
+            REPLAY,
             learner_config.LearnerConfig(),
             conversion_worker.ConverterConfig(),
             parity_gate.ParityConfig(),

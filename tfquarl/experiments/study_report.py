@@ -29,8 +29,6 @@ _SPEEDUPS = (
     "wall time",
     "to 90%",
     "to 95%",
-    "to 90%, judged alike",
-    "to 95%, judged alike",
     "collectors' CPU per step",
     "collectors' energy",
     "energy of the run",
@@ -118,14 +116,20 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
         *_codecarbon_lines([outcome.energy for outcome in outcomes]),
         "Final return: of the last policy as its collectors run it; beside it the mean of all policies judged in the last tenth of the train",
         "steps, which depends less on which policy comes last. Best S return: mean over seeds of each run's highest return.",
-        "Judged alike: with verdicts left out, so that all arms have as many train steps between two of them; a slower arm has more, and of many",
-        "policies the first good one comes sooner by luck.",
+        *map(_judged_every, results),
         *(
             f"On {task} an environment step is an action, held for {count} steps of the environment's own."
             for task, count in held.items()
             if count > 1
         ),
     ]
+
+
+def _judged_every(result: study_results.TaskResult) -> str:
+    """Of many verdicts the first good one comes sooner by luck: an arm that has more of them would be favoured."""
+    gaps = {arm: result.judged_every(arm) for arm in result.outcomes}
+    told = ", ".join(f"{arm} {'--' if gap is None else format(gap, '.0f')}" for arm, gap in gaps.items())
+    return f"Train steps from one judged policy of {result.task} to the next, medians: {told}."
 
 
 def _codecarbon_lines(energies: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -168,7 +172,7 @@ def _times(times: Sequence[float | None]) -> str:
 def _ratios(result: study_results.TaskResult, arm: str) -> list[statistics.RatioInterval | None]:
     """In the order of `_SPEEDUPS`."""
     wall, *others = (result.ratio(arm, quantity) for quantity in _QUANTITIES)
-    times = [seen.times_ratio(arm, share) for seen in (result, result.judged_alike()) for share in study_results.SHARES]
+    times = [result.times_ratio(arm, share) for share in study_results.SHARES]
     return [wall, *times, *others]
 
 

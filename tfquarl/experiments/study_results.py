@@ -105,25 +105,10 @@ class TaskResult:
         best = sum(float(outcome.run.int8.returns.max()) for outcome in stock) / len(stock)
         return self.floor_return + share * (best - self.floor_return)
 
-    def judged_alike(self) -> "TaskResult":
-        """The same runs with as many train steps between verdicts in all arms, those of the arm that is judged most rarely.
-
-        A slower arm has more verdicts in the same train steps. Where a policy's return is far from the next one's, the first of many
-        comes sooner by luck.
-        """
-        gap = max(_median_gap(outcomes) for outcomes in self.outcomes.values())
-        return dataclasses.replace(
-            self,
-            outcomes={
-                arm: [
-                    dataclasses.replace(
-                        outcome, run=dataclasses.replace(outcome.run, int8=outcome.run.int8.thinned(gap))
-                    )
-                    for outcome in outcomes
-                ]
-                for arm, outcomes in self.outcomes.items()
-            },
-        )
+    def judged_every(self, arm: str) -> float | None:
+        """Train steps from one verdict to the next, the median over an arm's runs; None where none has two."""
+        gaps = np.concatenate([np.diff(outcome.run.int8.train_steps) for outcome in self.outcomes[arm]])
+        return float(np.median(gaps)) if gaps.size else None
 
     def times_to(self, arm: str, share: float) -> list[float | None]:
         """Seconds until each run had published a policy of at least `threshold(share)`; None for those that never did."""
@@ -157,12 +142,6 @@ class TaskResult:
         if not whole:
             return None
         return statistics.ratio_and_interval([first for first, _ in whole], [second for _, second in whole])
-
-
-def _median_gap(outcomes: Sequence[Outcome]) -> float:
-    """Train steps from one verdict to the next; 0 where no run has two."""
-    gaps = np.concatenate([np.diff(outcome.run.int8.train_steps) for outcome in outcomes])
-    return float(np.median(gaps)) if gaps.size else 0.0
 
 
 def write_floors(root: pathlib.Path, floors: Mapping[str, float]) -> None:

@@ -40,14 +40,6 @@ class LearningCurve:
         reached = np.flatnonzero(self.returns >= target)
         return int(self.env_steps[reached[0]]) if reached.size else None
 
-    def thinned(self, gap: float) -> "LearningCurve":
-        """Without evaluations whose policy has less than `gap` train steps more than that of the one kept before."""
-        kept: list[int] = []
-        for i, step in enumerate(self.train_steps):
-            if not kept or step - self.train_steps[kept[-1]] >= gap:
-                kept.append(i)
-        return LearningCurve(*(getattr(self, field.name)[kept] for field in dataclasses.fields(self)))
-
     def late_return(self, share: float = 0.1) -> float:
         """Mean return of the policies of the last `share` of the train steps: steadier than that of the last one."""
         return float(self.returns[self.train_steps >= (1 - share) * self.train_steps.max()].mean())
