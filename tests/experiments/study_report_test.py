@@ -33,6 +33,26 @@ def test_times_to_a_share_of_the_best_s_return(root):
     assert ratio is not None and (ratio.ratio, ratio.count) == (2.0, 1)
 
 
+def test_steady_times_are_of_means_over_three_policies(tmp_path):
+    """I8's first good policy is luck: its means are 60, 40 and 90. S's best mean is 100."""
+    task = tmp_path / "study" / "task"
+    study_runs.write_run(task, "S", 1, [(10.0, 70.0), (20.0, 100.0), (30.0, 100.0), (40.0, 100.0)], 50.0, 1.0)
+    study_runs.write_run(
+        task, "I8", 1, [(1.0, 0.0), (2.0, 120.0), (3.0, 60.0), (4.0, -60.0), (20.0, 270.0)], 50.0, 1.0
+    )
+    (result,) = study_results.read(tmp_path / "study")
+    steady = result.steadied()
+    assert steady.outcomes["I8"][0].run.int8.returns == pytest.approx([60.0, 40.0, 90.0])
+    assert steady.threshold(0.9) == pytest.approx(90.0)
+    assert [seen.times_to("I8", 0.85) for seen in (result, steady)] == [[2.0], [20.0]]
+    assert [seen.times_to("S", 0.85) for seen in (result, steady)] == [[20.0], [30.0]]
+
+
+def test_without_three_policies_nothing_is_steady(root):
+    (result,) = study_results.read(root)
+    assert result.steadied().threshold(0.9) is None and result.steadied().times_ratio("I8", 0.9) is None
+
+
 def test_the_report_tells_how_often_arms_were_judged(tmp_path):
     """A verdict of the test's runs is of as many train steps as it has seconds, and 1,000."""
     task = tmp_path / "study" / "task"

@@ -70,6 +70,25 @@ def test_the_late_return_is_of_the_last_policies(share, expected):
     assert curve.late_return(share) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    "count, train_steps, returns",
+    [
+        pytest.param(1, [0, 10, 20, 30], [1.0, 5.0, 3.0, 7.0], id="each by itself"),
+        pytest.param(3, [20, 30], [3.0, 5.0], id="three"),
+        pytest.param(4, [30], [4.0], id="all"),
+        pytest.param(5, [], [], id="fewer than that"),
+    ],
+)
+def test_a_running_mean_is_at_the_last_of_its_policies(count, train_steps, returns):
+    steps = np.array([0, 10, 20, 30])
+    curve = learning_curve.LearningCurve(2.0 * steps, 3 * steps, steps, np.array([1.0, 5.0, 3.0, 7.0]))
+    means = curve.running_mean(count)
+
+    assert means.train_steps.tolist() == train_steps and means.returns == pytest.approx(returns)
+    assert means.time_sec.tolist() == [2.0 * step for step in train_steps]
+    assert means.env_steps.tolist() == [3 * step for step in train_steps]
+
+
 def test_a_file_is_read(tmp_path):
     writer = jsonl.JsonLinesWriter(tmp_path / "metrics.jsonl")
     for row in _ROWS:

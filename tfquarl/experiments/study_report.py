@@ -29,6 +29,8 @@ _SPEEDUPS = (
     "wall time",
     "to 90%",
     "to 95%",
+    "to 90%, steady",
+    "to 95%, steady",
     "collectors' CPU per step",
     "collectors' energy",
     "energy of the run",
@@ -116,6 +118,7 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
         *_codecarbon_lines([outcome.energy for outcome in outcomes]),
         "Final return: of the last policy as its collectors run it; beside it the mean of all policies judged in the last tenth of the train",
         "steps, which depends less on which policy comes last. Best S return: mean over seeds of each run's highest return.",
+        f"Steady: the same of means over {study_results.STEADY_COUNT} policies that were judged one after the other, since a single one can be good by luck.",
         *map(_judged_every, results),
         *(
             f"On {task} an environment step is an action, held for {count} steps of the environment's own."
@@ -172,7 +175,7 @@ def _times(times: Sequence[float | None]) -> str:
 def _ratios(result: study_results.TaskResult, arm: str) -> list[statistics.RatioInterval | None]:
     """In the order of `_SPEEDUPS`."""
     wall, *others = (result.ratio(arm, quantity) for quantity in _QUANTITIES)
-    times = [result.times_ratio(arm, share) for share in study_results.SHARES]
+    times = [seen.times_ratio(arm, share) for seen in (result, result.steadied()) for share in study_results.SHARES]
     return [wall, *times, *others]
 
 

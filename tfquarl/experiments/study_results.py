@@ -24,6 +24,7 @@ from tfquarl.program import study_config
 _FLOORS_FILE = "floors.json"
 
 SHARES = (0.90, 0.95)
+STEADY_COUNT = 3
 PARTS = ("step", "pull and decode", "load")
 _PART_NAMES = dict(zip(PARTS, (names.STEP_SEC, names.PULL_SEC, names.LOAD_SEC)))
 
@@ -95,15 +96,26 @@ class TaskResult:
     floor_return: float
 
     def threshold(self, share: float) -> float | None:
-        """The return that is `share` of the way from the floor to the best S return; None without runs of S.
+        """The return that is `share` of the way from the floor to the best S return; None without runs of S, or verdicts on one.
 
         The best S return is the mean over its seeds of the highest return that was measured in each run.
         """
         stock = self.outcomes.get(study_plan.STOCK)
-        if not stock:
+        if not stock or not all(outcome.run.int8.returns.size for outcome in stock):
             return None
         best = sum(float(outcome.run.int8.returns.max()) for outcome in stock) / len(stock)
         return self.floor_return + share * (best - self.floor_return)
+
+    def steadied(self) -> "TaskResult":
+        """The same runs, each verdict replaced by the mean of it and the two before: a single policy can be good by luck."""
+
+        def steady(outcome: Outcome) -> Outcome:
+            curve = outcome.run.int8.running_mean(STEADY_COUNT)
+            return dataclasses.replace(outcome, run=dataclasses.replace(outcome.run, int8=curve))
+
+        return dataclasses.replace(
+            self, outcomes={arm: list(map(steady, outcomes)) for arm, outcomes in self.outcomes.items()}
+        )
 
     def judged_every(self, arm: str) -> float | None:
         """Train steps from one verdict to the next, the median over an arm's runs; None where none has two."""

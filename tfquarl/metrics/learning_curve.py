@@ -40,6 +40,15 @@ class LearningCurve:
         reached = np.flatnonzero(self.returns >= target)
         return int(self.env_steps[reached[0]]) if reached.size else None
 
+    def running_mean(self, count: int) -> "LearningCurve":
+        """The mean return of each policy and of the `count` - 1 before it, at the time of each; empty where there are fewer."""
+        if len(self.returns) < count:
+            means = self.returns[:0]
+        else:
+            means = np.convolve(self.returns, np.full(count, 1 / count), "valid")
+        first = len(self.returns) - len(means)
+        return LearningCurve(self.time_sec[first:], self.env_steps[first:], self.train_steps[first:], means)
+
     def late_return(self, share: float = 0.1) -> float:
         """Mean return of the policies of the last `share` of the train steps: steadier than that of the last one."""
         return float(self.returns[self.train_steps >= (1 - share) * self.train_steps.max()].mean())
