@@ -10,8 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 
 _LANES = 8
-_BUFFER_ELEMENTS = 1 << 17
-_LEAST_STEPS = 4
 _TANH_CLAMP = np.float32(7.90531110763549805)
 _TANH_TINY = np.float32(0.0004)
 _TANH_NUMERATOR = np.array(
@@ -75,25 +73,15 @@ def tanh(x: np.ndarray) -> np.ndarray:
 
 
 def _partial_sums(x: np.ndarray, kernel: np.ndarray, stop: int) -> np.ndarray:
-    """Sums [B, 8, units] over every eighth input up to `stop`, a multiple of eight, one after the other."""
-    batch, units = x.shape[0], kernel.shape[1]
-    sums = np.zeros((batch, _LANES, units), np.float32)
-    steps = max(1, _BUFFER_ELEMENTS // max(1, sums.size))
-    if steps < _LEAST_STEPS:
-        products = np.empty_like(sums)
-        for i in range(0, stop, _LANES):
-            np.multiply(x[:, i : i + _LANES, np.newaxis], kernel[i : i + _LANES], out=products)
-            sums += products
-        return sums
-    # Small layers spend their time between such calls: here many steps are made at once, added up in the same order.
-    terms = np.empty((steps + 1, *sums.shape), np.float32)
-    for i in range(0, stop, _LANES * steps):
-        count = min(steps, (stop - i) // _LANES)
-        inputs = slice(i, i + _LANES * count)
-        left = x[:, inputs].reshape(batch, count, _LANES, 1).transpose(1, 0, 2, 3)
-        np.multiply(left, kernel[inputs].reshape(count, 1, _LANES, units), out=terms[1 : count + 1])
-        terms[0] = sums
-        np.add.reduce(terms[: count + 1], axis=0, out=sums)
+    """Sums [B, 8, units] over every eighth input up to `stop`, a multiple of eight, one after the other.
+
+    einsum adds up in the order of its summed axis, rounds each product, and reads the kernel once a row.
+    """
+    batch, units, num_steps = x.shape[0], kernel.shape[1], stop // _LANES
+    sums = np.empty((batch, _LANES, units), np.float32)
+    steps = kernel[:stop].reshape(num_steps, _LANES, units)
+    for row, out in zip(x[:, :stop].reshape(batch, num_steps, _LANES), sums):
+        np.einsum("sl,slj->lj", row, steps, out=out)
     return sums
 
 
