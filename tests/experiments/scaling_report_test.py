@@ -51,8 +51,17 @@ def test_start_up_is_left_out():
     assert costs.collector == pytest.approx(10.0 / 10_000)
     assert costs.learner == pytest.approx(5.0 / 10_000)
     assert costs.others == pytest.approx((1.0 + 1.0) / 10_000)
-    assert costs.beside == pytest.approx((5.5 + 0.5) / 12.0)  # evaluator and launcher, until the run's end
+    # Evaluator and launcher until 20 s, when collectors end: of what they take from 10 s until the run's end at 22 s.
+    assert costs.beside == pytest.approx((5.5 + 0.5) * (10 / 12) / 10.0)
     assert costs.startup_sec == 4.0
+
+
+def test_verdicts_after_training_are_no_work_beside_it():
+    """At 20 s, when the collectors end, the evaluator has taken 1 s more than at 10 s; 4.5 s come after it."""
+    rows = [*_rows(), jsonl.MetricRow(20.0, "energy", 20, {"Energy/cpu_sec_evaluator": 2.0, "Energy/cpu_sec_launcher": 0.9})]
+    point = scaling_measurement.measure(rows, _SUMMARY)
+    assert point is not None and point.costs.beside == pytest.approx((1.0 + 0.4) / 10.0)
+    assert point.costs.collector == pytest.approx(10.0 / 10_000)
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ from tfquarl.metrics import names
 _MIN_WINDOW_SEC = 2.0
 _CPU_PREFIX = f"{names.ROLE_CPU_SEC}_"
 _PER_STEP = ("server", "converter")
+_STEPPING = ("collector", "learner", *_PER_STEP)
 
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """One run, from its first row of energy after training began until its end.
+    """One run, from its first row of energy after training began until the end of its collectors.
 
     Attributes:
       num_collectors: of the run.
@@ -41,22 +42,32 @@ def measure(rows: Sequence[jsonl.MetricRow], summary: Mapping[str, Any]) -> Poin
     """
     collectors = _collectors(rows)
     begun = [row.time_sec for row in rows if row.group == names.TRAIN and row.step > 0]
-    energies = [row for row in rows if row.group == names.ENERGY and begun and row.time_sec >= begun[0]]
-    first = next((row for row in energies if any(name.startswith(_CPU_PREFIX) for name in row.values)), None)
-    if first is None or not collectors:
+    energies = [
+        row
+        for row in rows
+        if row.group == names.ENERGY
+        and begun
+        and row.time_sec >= begun[0]
+        and any(name.startswith(_CPU_PREFIX) for name in row.values)
+    ]
+    if not energies or not collectors:
         return None
+    first = energies[0]
     end_sec = max(float(times[-1]) for times, _ in collectors.values())
     steps = sum(counts[-1] - np.interp(first.time_sec, times, counts) for times, counts in collectors.values())
     window_sec = end_sec - first.time_sec
     if window_sec < _MIN_WINDOW_SEC or steps <= 0:
         return None
-    cpu_sec = _cpu_sec(first, summary)
+    wall_sec = summary["energy"]["wall_sec"]
+    spent = _cpu_sec(energies, summary, wall_sec)
+    # What works beside the steps does so until its own end; where policies wait for their verdicts the evaluator has the cores to
+    # itself afterwards.
+    beside = _cpu_sec(energies, summary, min(end_sec, wall_sec))
     costs = scaling_model.StepCosts(
-        collector=cpu_sec.pop("collector", 0.0) / steps,
-        learner=cpu_sec.pop("learner", 0.0) / steps,
-        others=sum(cpu_sec.pop(role, 0.0) for role in _PER_STEP) / steps,
-        # What works beside the steps does so until the very end, with the last policy's verdict.
-        beside=sum(cpu_sec.values()) / (summary["energy"]["wall_sec"] - first.time_sec),
+        collector=spent.get("collector", 0.0) / steps,
+        learner=spent.get("learner", 0.0) / steps,
+        others=sum(spent.get(role, 0.0) for role in _PER_STEP) / steps,
+        beside=sum(seconds for role, seconds in beside.items() if role not in _STEPPING) / window_sec,
         startup_sec=min(float(times[counts > 0][0]) for times, counts in collectors.values() if counts[-1] > 0),
     )
     if costs.collector <= 0 or costs.learner <= 0:
@@ -73,10 +84,15 @@ def _collectors(rows: Sequence[jsonl.MetricRow]) -> dict[str, tuple[np.ndarray, 
     return {group: (np.array([t for t, _ in pairs]), np.array([n for _, n in pairs])) for group, pairs in found.items()}
 
 
-def _cpu_sec(first: jsonl.MetricRow, summary: Mapping[str, Any]) -> dict[str, float]:
-    """CPU seconds by role from `first` to the end of the run."""
-    spent: dict[str, float] = {}
+def _cpu_sec(energies: Sequence[jsonl.MetricRow], summary: Mapping[str, Any], end_sec: float) -> dict[str, float]:
+    """CPU seconds by role from the first of these rows until `end_sec`; between two rows they are taken to go evenly."""
+    total: dict[str, float] = {}
     for process, seconds in summary["energy"]["cpu_sec_by_process"].items():
         role = energy_lib.role_of(process)
-        spent[role] = spent.get(role, 0.0) + seconds
-    return {role: max(0.0, seconds - first.values.get(_CPU_PREFIX + role, 0.0)) for role, seconds in spent.items()}
+        total[role] = total.get(role, 0.0) + seconds
+    times = [*(row.time_sec for row in energies), max(summary["energy"]["wall_sec"], energies[-1].time_sec)]
+    spent: dict[str, float] = {}
+    for role, seconds in total.items():
+        values = [*(row.values.get(_CPU_PREFIX + role, 0.0) for row in energies), seconds]
+        spent[role] = max(0.0, float(np.interp(end_sec, times, values)) - values[0])
+    return spent
