@@ -36,7 +36,7 @@ def make_dataset(
       rows_in_item: R, of the table.
       timeout_ms: time without any sample after which the dataset ends, so that its reader can look at its stop signal and iterate
         again. What was sampled for unfinished batches is lost then, though it counts in the ratio.
-      num_prefetch: batches made ahead.
+      num_prefetch: batches made ahead, rounded to those of B items, and at least these.
       num_workers: threads that sample.
     """
     source = reverb.TrajectoryDataset(
@@ -61,8 +61,9 @@ def make_dataset(
     options = tf.data.Options()
     # There is nothing to tune, and its thread takes time from the samples.
     options.autotune.enabled = False
-    batches = source.batch(batch_size, drop_remainder=True).map(deal).unbatch().prefetch(num_prefetch)
-    return batches.with_options(options)
+    # What is made ahead is all the batches of B items at once: the next one of those that are there is taken without another thread.
+    groups = source.batch(batch_size, drop_remainder=True).map(deal).prefetch(max(1, num_prefetch // rows_in_item))
+    return groups.unbatch().with_options(options)
 
 
 class PriorityUpdater:
