@@ -56,9 +56,18 @@ def test_start_up_is_left_out():
     assert costs.startup_sec == 4.0
 
 
+def test_a_collectors_last_row_is_no_work():
+    rows = [*_rows(), jsonl.MetricRow(21.0, "collect/0", 6000, {}), jsonl.MetricRow(21.0, "collect/1", 6000, {})]
+    point = scaling_measurement.measure(rows, _SUMMARY)
+    assert point is not None and point.steps_per_sec == 1000.0
+
+
 def test_verdicts_after_training_are_no_work_beside_it():
     """At 20 s, when the collectors end, the evaluator has taken 1 s more than at 10 s; 4.5 s come after it."""
-    rows = [*_rows(), jsonl.MetricRow(20.0, "energy", 20, {"Energy/cpu_sec_evaluator": 2.0, "Energy/cpu_sec_launcher": 0.9})]
+    rows = [
+        *_rows(),
+        jsonl.MetricRow(20.0, "energy", 20, {"Energy/cpu_sec_evaluator": 2.0, "Energy/cpu_sec_launcher": 0.9}),
+    ]
     point = scaling_measurement.measure(rows, _SUMMARY)
     assert point is not None and point.costs.beside == pytest.approx((1.0 + 0.4) / 10.0)
     assert point.costs.collector == pytest.approx(10.0 / 10_000)

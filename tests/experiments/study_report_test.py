@@ -37,9 +37,7 @@ def test_steady_times_are_of_means_over_three_policies(tmp_path):
     """I8's first good policy is luck: its means are 60, 40 and 90. S's best mean is 100."""
     task = tmp_path / "study" / "task"
     study_runs.write_run(task, "S", 1, [(10.0, 70.0), (20.0, 100.0), (30.0, 100.0), (40.0, 100.0)], 50.0, 1.0)
-    study_runs.write_run(
-        task, "I8", 1, [(1.0, 0.0), (2.0, 120.0), (3.0, 60.0), (4.0, -60.0), (20.0, 270.0)], 50.0, 1.0
-    )
+    study_runs.write_run(task, "I8", 1, [(1.0, 0.0), (2.0, 120.0), (3.0, 60.0), (4.0, -60.0), (20.0, 270.0)], 50.0, 1.0)
     (result,) = study_results.read(tmp_path / "study")
     steady = result.steadied()
     assert steady.outcomes["I8"][0].run.int8.returns == pytest.approx([60.0, 40.0, 90.0])

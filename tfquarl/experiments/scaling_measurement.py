@@ -53,7 +53,8 @@ def measure(rows: Sequence[jsonl.MetricRow], summary: Mapping[str, Any]) -> Poin
     if not energies or not collectors:
         return None
     first = energies[0]
-    end_sec = max(float(times[-1]) for times, _ in collectors.values())
+    # A collector's last row comes when it has closed its writer, which may take a second without a step.
+    end_sec = max(float(times[counts == counts[-1]][0]) for times, counts in collectors.values())
     steps = sum(counts[-1] - np.interp(first.time_sec, times, counts) for times, counts in collectors.values())
     window_sec = end_sec - first.time_sec
     if window_sec < _MIN_WINDOW_SEC or steps <= 0:
