@@ -4,7 +4,6 @@ import collections
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
-import threading
 import time
 
 from absl import logging
@@ -12,6 +11,7 @@ from absl import logging
 from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.core import records
+from tfquarl.core import repeater
 
 _NUM_LATENCIES = 1000
 
@@ -71,7 +71,6 @@ class PolicySlot:
         """
         self._source = source
         self._make_policy = make_policy
-        self._poll_interval_sec = poll_interval_sec
         self._max_policy_age_sec = max_policy_age_sec
         self._clock = clock
         self._live = self._next = _Entry(0, None)
@@ -82,8 +81,7 @@ class PolicySlot:
         self.pull_sec = 0.0
         self.load_sec = 0.0
         self._failure: BaseException | None = None
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._looks = repeater.Repeater(self._poll_or_fail, poll_interval_sec, "policy-slot")
 
     @property
     def policy(self) -> interfaces.Policy | None:
@@ -162,22 +160,15 @@ class PolicySlot:
 
     def __enter__(self) -> "PolicySlot":
         """Starts to look for policies in a thread."""
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._poll_until_stopped, name="policy-slot", daemon=True)
-        self._thread.start()
+        self._looks.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Ends the thread."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        self._looks.__exit__(*exception)
 
-    def _poll_until_stopped(self) -> None:
+    def _poll_or_fail(self) -> None:
         try:
-            while not self._stop.is_set():
-                self.poll_now()
-                self._stop.wait(self._poll_interval_sec)
+            self.poll_now()
         except BaseException as error:  # `swap` raises it in the loop's thread, where it ends the collector.
             self._failure = error

@@ -4,6 +4,7 @@ import collections
 from collections.abc import Callable
 import threading
 
+from tfquarl.core import repeater
 from tfquarl.evaluator import policy_evaluator
 
 
@@ -36,14 +37,12 @@ class SpacedPairs:
         """
         self._source = source
         self._interval_steps = interval_steps
-        self._poll_interval_sec = poll_interval_sec
         self._is_trained = is_trained
         self._next_step = 0 if past_step is None else self._multiple_after(past_step)
         self._waiting: collections.deque[policy_evaluator.Pair | Exception] = collections.deque()
         self._newest: policy_evaluator.Pair | None = None  # that is at no multiple
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._looks = repeater.Repeater(self._look, poll_interval_sec, "spaced-pairs")
 
     def poll(self) -> policy_evaluator.Pair | None:
         """The next policy that waits; None if there is none.
@@ -52,7 +51,7 @@ class SpacedPairs:
           ArtifactError: its published bytes do not verify.
           Exception: what else the source raised.
         """
-        if self._thread is None:
+        if not self._looks.is_open:
             self._look()
         with self._lock:
             if self._waiting:
@@ -67,22 +66,12 @@ class SpacedPairs:
 
     def __enter__(self) -> "SpacedPairs":
         """Starts to look for policies in a thread."""
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._look_until_stopped, name="spaced-pairs", daemon=True)
-        self._thread.start()
+        self._looks.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Ends the thread."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-
-    def _look_until_stopped(self) -> None:
-        while not self._stop.is_set():
-            self._look()
-            self._stop.wait(self._poll_interval_sec)
+        self._looks.__exit__(*exception)
 
     def _look(self) -> None:
         try:
