@@ -59,11 +59,10 @@ def measure(rows: Sequence[jsonl.MetricRow], summary: Mapping[str, Any]) -> Poin
     window_sec = end_sec - first.time_sec
     if window_sec < _MIN_WINDOW_SEC or steps <= 0:
         return None
-    wall_sec = summary["energy"]["wall_sec"]
-    spent = _cpu_sec(energies, summary, wall_sec)
+    spent = _cpu_sec(energies, summary, summary["energy"]["wall_sec"])
     # What works beside the steps does so until its own end; where policies wait for their verdicts the evaluator has the cores to
     # itself afterwards.
-    beside = _cpu_sec(energies, summary, min(end_sec, wall_sec))
+    beside = _cpu_sec(energies, summary, end_sec)
     costs = scaling_model.StepCosts(
         collector=spent.get("collector", 0.0) / steps,
         learner=spent.get("learner", 0.0) / steps,

@@ -59,6 +59,11 @@ class Outcome:
         """Mean of the verdicts on the policies of the last tenth of the train steps."""
         return self.run.int8.late_return()
 
+    def steadied(self) -> "Outcome":
+        """The same run, each verdict replaced by the mean of it and of those before, `STEADY_COUNT` together."""
+        curve = self.run.int8.running_mean(STEADY_COUNT)
+        return dataclasses.replace(self, run=dataclasses.replace(self.run, int8=curve))
+
     @property
     def policy_bytes(self) -> int:
         """Of a published policy; for `S` the size of the float model, whose weights its container sends."""
@@ -108,13 +113,8 @@ class TaskResult:
 
     def steadied(self) -> "TaskResult":
         """The same runs, each verdict replaced by the mean of it and the two before: a single policy can be good by luck."""
-
-        def steady(outcome: Outcome) -> Outcome:
-            curve = outcome.run.int8.running_mean(STEADY_COUNT)
-            return dataclasses.replace(outcome, run=dataclasses.replace(outcome.run, int8=curve))
-
         return dataclasses.replace(
-            self, outcomes={arm: list(map(steady, outcomes)) for arm, outcomes in self.outcomes.items()}
+            self, outcomes={arm: [one.steadied() for one in outcomes] for arm, outcomes in self.outcomes.items()}
         )
 
     def judged_every(self, arm: str) -> float | None:

@@ -36,7 +36,7 @@ def make_dataset(
       rows_in_item: R, of the table.
       timeout_ms: time without any sample after which the dataset ends, so that its reader can look at its stop signal and iterate
         again. What was sampled for unfinished batches is lost then, though it counts in the ratio.
-      num_prefetch: batches made ahead, rounded to those of B items, and at least these.
+      num_prefetch: batches made ahead, where B items do not give more.
       num_workers: threads that sample.
     """
     source = reverb.TrajectoryDataset(
