@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import os
+import pathlib
 import shutil
 from typing import Any
 
@@ -143,6 +144,41 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     _save(archive.PolicyArchive(tmp_path), 1)
 
     assert sorted(os.listdir(tmp_path / "policies")) == ["1", "best", "latest"]
+
+
+def test_a_version_whose_removal_was_killed_is_gone(tmp_path, monkeypatch):
+    kept = archive.PolicyArchive(tmp_path, max_to_keep=0)
+    _save(kept, 1, mean_return=10.0)
+    _save(kept, 2, mean_return=20.0)
+    rmtree = shutil.rmtree
+
+    def killed(path, *arguments, **keywords):
+        verdict = next(pathlib.Path(path).rglob("evaluation.json"), None)
+        if verdict is None:  # the temporary directory of the new version
+            return rmtree(path, *arguments, **keywords)
+        verdict.unlink()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _save(kept, 3, mean_return=30.0)
+
+    assert kept.versions() == [3]
+    assert [verdict["quantized"]["mean_return"] for verdict in kept.evaluations()] == [30.0]
+    monkeypatch.undo()
+    _save(kept, 4)
+    assert sorted(os.listdir(tmp_path / "policies")) == ["3", "4", "best", "latest"]
+
+
+def test_a_version_without_its_verdict_is_passed_over(tmp_path):
+    kept = archive.PolicyArchive(tmp_path)
+    _save(kept, 1, mean_return=10.0)
+    _save(kept, 2, mean_return=20.0)
+    (tmp_path / "policies" / "2" / "evaluation.json").unlink()
+
+    assert [verdict["quantized"]["mean_return"] for verdict in kept.evaluations()] == [10.0]
+    _save(kept, 3)
+    assert _link(tmp_path, "best") == "1"
 
 
 def test_an_archive_that_was_never_written_is_empty(tmp_path):

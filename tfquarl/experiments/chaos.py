@@ -11,7 +11,6 @@ import time
 from absl import logging
 import numpy as np
 
-from tfquarl.core import errors
 from tfquarl.environments import registry
 from tfquarl.experiments import run_process
 from tfquarl.metrics import jsonl
@@ -177,10 +176,7 @@ def _wait_for_return(process: run_process.RunProcess, run_dir: pathlib.Path, tar
 
 
 def _has_earned(run_dir: pathlib.Path, target: float) -> bool:
-    try:
-        verdicts = archive.PolicyArchive(run_dir).evaluations()
-    except errors.ArtifactError:  # the run removed an old one meanwhile
-        return False
+    verdicts = archive.PolicyArchive(run_dir).evaluations()
     return any(verdict["confirmed"] and verdict["quantized"]["mean_return"] >= target for verdict in verdicts)
 
 

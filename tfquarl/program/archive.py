@@ -94,12 +94,13 @@ class PolicyArchive:
         return sorted(int(entry.name) for entry in self._directory.iterdir() if entry.name.isdigit())
 
     def evaluations(self) -> list[dict[str, Any]]:
-        """The verdicts on these versions, in the same order.
+        """The verdicts on these versions, in the same order, but for those that were removed meanwhile.
 
         Raises:
           ArtifactError: one is damaged.
         """
-        return [_read_json(self._directory / str(version) / _EVALUATION) for version in self.versions()]
+        verdicts = [self._verdict(version) for version in self.versions()]
+        return [verdict for verdict in verdicts if verdict is not None]
 
     def _replace(
         self,
@@ -119,6 +120,11 @@ class PolicyArchive:
             new.rename(directory)
         files.sync_directory(self._directory)
 
+    def _remove(self, directory: pathlib.Path) -> None:
+        """At once, as others see it: whoever reads meanwhile, or comes after a kill, finds all of the version or nothing."""
+        with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=self._directory) as temporary:
+            directory.rename(pathlib.Path(temporary) / "old")
+
     def _link(self, name: str, version: int) -> None:
         temporary = self._directory / f".{name}"
         temporary.unlink(missing_ok=True)
@@ -126,23 +132,32 @@ class PolicyArchive:
         temporary.replace(self._directory / name)
 
     def _rank(self, version: int) -> tuple[bool, float, int]:
-        path = self._directory / str(version) / _EVALUATION
-        if not path.exists():  # somebody deleted it; what is left of that version is not the best
+        verdict = self._verdict(version)
+        if verdict is None:  # what is left of that version is not the best
             return False, -math.inf, version
-        verdict = _read_json(path)
         try:
             confirmed, value = bool(verdict["confirmed"]), verdict["quantized"]["mean_return"]
         except (KeyError, TypeError) as error:
+            path = self._directory / str(version) / _EVALUATION
             raise errors.ArtifactError(
                 f"{path} lacks 'confirmed' or a quantized 'mean_return'; was it edited?"
             ) from error
         return confirmed, -math.inf if value is None else float(value), version
 
+    def _verdict(self, version: int) -> dict[str, Any] | None:
+        """None where the run removed the version since it was listed, or somebody deleted the file."""
+        try:
+            return _read_json(self._directory / str(version) / _EVALUATION)
+        except errors.StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+
     def _remove_old(self) -> None:
         linked = {os.readlink(self._directory / name) for name in _LINKS}
         others = [version for version in self.versions() if str(version) not in linked]
         for version in others[: len(others) - self._max_to_keep]:
-            shutil.rmtree(self._directory / str(version))
+            self._remove(self._directory / str(version))
         for leftover in self._directory.glob(".*.*"):  # of a process that was killed while it saved
             shutil.rmtree(leftover)
 
