@@ -11,6 +11,7 @@ from tfquarl.collector import config
     "name, value",
     [
         ("initial_collect_steps", -1),
+        ("max_episode_steps", 0),
         ("num_report_episodes", 0),
         ("report_interval_sec", 0.0),
         ("poll_interval_sec", -1.0),

@@ -1,5 +1,6 @@
 """Tests of arm S: TF-Agents' collectors against a real Reverb server, and what they write."""
 
+import dataclasses
 import math
 import threading
 import types
@@ -25,6 +26,7 @@ from tfquarl.networks import numpy_policy
 from tfquarl.program import experiment as experiment_lib
 from tfquarl.program import gin_loading
 from tfquarl.program import layout
+from tfquarl.program import stations
 from tfquarl.program import transport as transport_lib
 from tfquarl.publication import publication_tables
 from tfquarl.replay import server_calls
@@ -105,6 +107,26 @@ def test_variables_travel_and_steps_become_the_learner_s_rows(experiment, spec, 
     item = server_calls.sample(client, tables.EXPERIENCE)[0].value
     assert item.shape == (rows, transition.TransitionLayout.from_spec(spec).row_size)
     assert info[tables.OBSERVATIONS].current_size >= 1
+
+
+@pytest.mark.parametrize("kind", ["ours", "stock"])
+def test_both_cut_episodes_short_where_told(experiment, spec, server, kind):
+    collector = dataclasses.replace(experiment.collector, max_episode_steps=5)  # no pole falls before
+    experiment = dataclasses.replace(experiment, collector=collector)
+    metrics, stop = memory_metrics.MemoryMetrics(), threading.Event()
+    transport = transport_lib.ReverbTransport(experiment, spec, server, _KEY, stop)
+    if kind == "ours":
+        loop, _ = stations.make_collector(experiment, spec, transport, metrics, index=1)
+    else:
+        container = reverb_variable_container.ReverbVariableContainer(server)
+        variables = initial_variables.initial_variables(experiment.agent.architecture(spec), 3, 0.0)
+        stock_nodes.VariablePusher(container, _Pushed()).push(records.PolicySnapshot(1, 0, variables))
+        loop = stock_nodes.make_loop(_context(experiment, spec, metrics), transport, container)
+    assert loop.run(50, stop) == 50  # the initial steps, which need no policy
+    transport.close()
+    loop.report()
+    values = metrics.rows[-1][2]
+    assert (values["Metrics/NumberOfEpisodes"], values["Metrics/AverageReturn"]) == (10, 5)
 
 
 # A pole that is pushed to one side falls; the car and the walker go on until the time limit, where the discount stays 1.

@@ -80,6 +80,14 @@ def test_a_wrong_value_is_told_by_file_line_and_parameter(tmp_path, line, messag
     assert _refusal([path]).startswith(f"{path}:3: {parameter}: {message}")
 
 
+@pytest.mark.parametrize("binding", ["EnvironmentConfig.action_repeat = 2", "CollectorConfig.max_episode_steps = 2"])
+def test_a_suite_that_steps_many_environments_by_one_call_does_no_more_than_that(tmp_path, binding):
+    path = tmp_path / "a.gin"
+    path.write_text(f"{_INCLUDE}ScaleConfig.is_vectorized = True\n{binding}\n")
+    parameter = binding.split(".")[1].split(" ")[0]
+    assert _refusal([path]).startswith(f"Experiment: {parameter} is 2 and is_vectorized True")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -10,6 +10,8 @@ class CollectorConfig:
     Attributes:
       initial_collect_steps: environment steps of this collector with uniform random actions, before it follows a policy. It goes on with
         them until there is one.
+      max_episode_steps: actions after which a collector truncates an episode and begins the next; None leaves it to the environment, and
+        the evaluator always does. For tasks whose rewards are all near the beginning until something is learned, as of a humanoid that falls.
       report_interval_sec: seconds between reports of metrics.
       num_report_episodes: latest episodes that the reported means are taken over.
       poll_interval_sec: seconds between looks for a newer policy, beside the loop.
@@ -20,6 +22,7 @@ class CollectorConfig:
     """
 
     initial_collect_steps: int = 1000
+    max_episode_steps: int | None = None
     report_interval_sec: float = 2.0
     num_report_episodes: int = 10
     poll_interval_sec: float = 0.1
@@ -30,6 +33,8 @@ class CollectorConfig:
     def __post_init__(self) -> None:
         if self.initial_collect_steps < 0:
             raise ValueError(f"initial_collect_steps is {self.initial_collect_steps}, needs 0 or more")
+        if self.max_episode_steps is not None and self.max_episode_steps < 1:
+            raise ValueError(f"max_episode_steps is {self.max_episode_steps}, needs 1 or more, or None")
         for name in ("num_report_episodes", "max_bad_episodes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, needs 1 or more")

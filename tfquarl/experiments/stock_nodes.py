@@ -97,6 +97,8 @@ def make_loop(
     environment: Any = stock_agent.load_environment(task.name, seed)
     if task.action_repeat > 1:
         environment = wrappers.ActionRepeat(environment, task.action_repeat)
+    if experiment.collector.max_episode_steps is not None:
+        environment = wrappers.TimeLimit(environment, experiment.collector.max_episode_steps)
     exploration = experiment.agent.make_exploration(index, experiment.scale.num_collectors, seed)
     policy, network, explore = stock_policy.make_policy(experiment.agent.architecture(spec), exploration, spec)
     action_spec: Any = environment.action_spec()

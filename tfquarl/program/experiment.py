@@ -108,6 +108,11 @@ class Experiment:
                 f"action_repeat is {self.environment.action_repeat} and is_vectorized True: suites that step many environments by one call"
                 " repeat no actions; give one of both"
             )
+        if self.scale.is_vectorized and self.collector.max_episode_steps is not None:
+            raise ValueError(
+                f"max_episode_steps is {self.collector.max_episode_steps} and is_vectorized True: suites that step many environments by one"
+                " call end episodes themselves; give one of both"
+            )
         if self.num_env_steps < 1:
             raise ValueError(f"num_env_steps is {self.num_env_steps}, needs 1 or more")
         if self.max_wall_time_sec is not None and not self.max_wall_time_sec > 0:

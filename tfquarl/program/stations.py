@@ -182,11 +182,14 @@ def _loop_around(experiment: experiment_lib.Experiment, seed: int) -> "Callable[
     from tfquarl.collector import collection_loop
     from tfquarl.collector import vector_loop
     from tfquarl.environments import registry
+    from tfquarl.environments import time_limit
 
     task, count = experiment.environment, experiment.scale.environments_per_collector
     if experiment.scale.is_vectorized:
         return functools.partial(vector_loop.VectorLoop, registry.make_vector(task.name, count, seed))
     environments = [registry.make(task.name, seed + k, task.action_repeat) for k in range(count)]
+    if (max_steps := experiment.collector.max_episode_steps) is not None:
+        environments = [time_limit.TimeLimit(environment, max_steps) for environment in environments]
     return functools.partial(collection_loop.CollectionLoop, environments)
 
 
