@@ -4,7 +4,7 @@
 
 Suites: 'collection' (environment steps), 'throughput' (those of the study's eleven tasks at 3x2048, collectors alone), 'inference' (the
 policy alone), 'learner' (train steps), 'startup' (further collectors: time, memory, load), 'conversion' (snapshots to models) and
-'equalization' (errors and returns of trained --policies without and with equalized layers). It prints a table; --output writes the same
+'preparation' (errors and returns of trained --policies by what is done to their weights before they are rounded). It prints a table; --output writes the same
 figures as JSON.
 """
 
@@ -26,9 +26,7 @@ _NUM_COLLECTORS = flags.DEFINE_string(
     "num_collectors", None, "Suite 'startup': numbers of collectors that work together, growing, above 3: 8,64."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file for the figures.")
-_POLICIES = flags.DEFINE_list(
-    "policies", None, "Suite 'equalization': directories of runs with ConverterConfig.equalize_layers = False."
-)
+_POLICIES = flags.DEFINE_list("policies", None, "Suite 'preparation': directories of runs.")
 _PLOT = flags.DEFINE_string("plot", None, "PNG file for the suite's plot.")
 
 

@@ -174,6 +174,7 @@ def _shares_without_and_with(
     reference: reference_process.ReferenceProcess,
     variables: dict[str, np.ndarray],
     observations: _Observations,
+    **others: bool,
 ) -> list[float]:
     """Mean errors of the quantized policy; the float one stays the same function by any preparation, and the manifest tells of it."""
     expected = numpy_policy.forward(_ARCHITECTURE, variables, observations.held_out())["output"]
@@ -181,7 +182,7 @@ def _shares_without_and_with(
     shares = []
     for is_done in (False, True):
         snapshot = records.PolicySnapshot(1, 10, variables)
-        station = _station(reference, [snapshot], gate, observations, **{preparation: is_done})
+        station = _station(reference, [snapshot], gate, observations, **others, **{preparation: is_done})
         station.worker.step()
         shares += station.metrics.series("convert", "Parity/action_error_mean_share")
         ((quantized, original),) = station.sink.pairs
@@ -209,6 +210,18 @@ def test_units_of_different_sizes_cost_little_where_layers_are_equalized(referen
     assert with_it < without / 2
 
 
+def test_weights_that_all_round_to_one_side_cost_little_where_biases_are_corrected(
+    reference: reference_process.ReferenceProcess,
+):
+    variables = policies.variables(_ARCHITECTURE, np.random.default_rng(1), scales_observations=False)
+    for name in ("dense_1/kernel", "head/kernel"):
+        kernel = variables[name]
+        step = np.abs(kernel).max() / 127
+        variables[name] = np.where(np.abs(kernel) < 126 * step, (np.floor(kernel / step) + 0.4) * step, kernel)
+    gain = _shares_without_and_with("correct_biases", reference, variables, _Observations(), equalize_layers=False)
+    assert gain[1] < gain[0] / 2
+
+
 def test_calibrates_on_some_of_the_recent_observations_and_judges_on_the_newest(
     reference: reference_process.ReferenceProcess,
 ):
@@ -234,9 +247,14 @@ def test_calibrates_on_some_of_the_recent_observations_and_judges_on_the_newest(
     ],
 )
 def test_preparations_are_for_recipes_that_gain_by_them(recipe: str, is_wanted: bool, is_done: bool):
-    config = conversion_worker.ConverterConfig(recipe=recipe, scale_observations=is_wanted, equalize_layers=is_wanted)
-    assert (config.scales_by_spread, config.equalizes_units) == (is_done, is_done)
-    assert config.preparations == (("scale_observations", "equalize_layers") if is_done else ())
+    preparations = ("scale_observations", "equalize_layers", "correct_biases")
+    config = conversion_worker.ConverterConfig(recipe=recipe, **dict.fromkeys(preparations, is_wanted))
+    assert config.preparations == (preparations if is_done else ())
+
+
+def test_each_preparation_can_be_left_out():
+    config = conversion_worker.ConverterConfig(equalize_layers=False)
+    assert config.preparations == ("scale_observations", "correct_biases")
 
 
 def test_snapshot_that_is_not_finite_is_counted_and_the_last_policy_stays(

@@ -1,4 +1,4 @@
-"""Observations measured by their spread: another scaling, the same policy."""
+"""Observations measured by their own units: another scaling, the same policy."""
 
 import hypothesis
 from hypothesis import strategies
@@ -24,8 +24,8 @@ def _by_hand() -> dict[str, np.ndarray]:
 
 
 def test_by_hand():
-    # Means 3 and 0, standard deviations 1 and 4.
-    scaled = observation_scaling.scale_by_spread(_by_hand(), np.float32([[2, -4], [4, 4]]))
+    # Middles 3 and 0; standard deviations and half ranges 1 and 4.
+    scaled = observation_scaling.scale_features(_by_hand(), np.float32([[2, -4], [4, 4]]))
     np.testing.assert_array_equal(scaled["observation_scaling/offset"], [3, 0])
     np.testing.assert_array_equal(scaled["observation_scaling/scale"], [1, 0.25])
     np.testing.assert_array_equal(scaled["dense_0/kernel"], [[6], [20]])
@@ -34,13 +34,23 @@ def test_by_hand():
     assert list(scaled) == list(_by_hand())
 
 
+@pytest.mark.parametrize(("range_share", "unit"), [(0, 2), (1, 8), (0.5, 4), (0.75, 2**2.5)])
+def test_unit_lies_between_standard_deviation_and_half_range(range_share: float, unit: float):
+    # One of 32 is 8 and one -8: the standard deviation is the root of 2 * 64 / 32, half the range is 8.
+    observations = np.zeros((32, 2), np.float32)
+    observations[0], observations[1] = 8, -8
+    scaled = observation_scaling.scale_features(_by_hand(), 1 + observations, range_share)
+    np.testing.assert_allclose(scaled["observation_scaling/scale"], [1 / unit] * 2, rtol=1e-6)
+    np.testing.assert_array_equal(scaled["observation_scaling/offset"], [1, 1])
+
+
 @pytest.mark.parametrize(
     ("observations", "scale"),
     [([[0, 5], [8, 5]], [0.25, 0.25]), ([[0, 5], [8, 5.0000005]], [0.25, 0.25]), ([[3, 5]], [1, 1])],
     ids=["constant feature", "nearly constant feature", "single observation"],
 )
-def test_feature_that_does_not_vary_gets_the_largest_spread(observations: list, scale: list):
-    scaled = observation_scaling.scale_by_spread(_by_hand(), np.float32(observations))
+def test_feature_that_does_not_vary_gets_the_largest_unit(observations: list, scale: list):
+    scaled = observation_scaling.scale_features(_by_hand(), np.float32(observations))
     np.testing.assert_array_equal(scaled["observation_scaling/scale"], np.float32(scale))
 
 
@@ -56,13 +66,14 @@ def test_policy_stays_the_same(seed: int, spread: float):
     variables["observation_scaling/scale"] = (1 / units).astype(np.float32)
     observations = (units * generator.standard_normal((40, 5))).astype(np.float32)
     before = numpy_policy.forward(architecture, variables, observations)["output"]
-    scaled = observation_scaling.scale_by_spread(variables, observations)
+    scaled = observation_scaling.scale_features(variables, observations)
     architecture.check_variables(scaled, "scaled")
     after = numpy_policy.forward(architecture, scaled, observations)["output"]
     np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-3 * np.abs(before).max())
     x = numpy_policy.forward(architecture, scaled, observations)["scaled_observation"]
-    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
-    np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-3)
+    np.testing.assert_allclose(x.min(axis=0), -x.max(axis=0), rtol=1e-3)
+    reach = x.max(axis=0) / x.std(axis=0)  # unit = deviation^(1/4) * half_range^(3/4)
+    np.testing.assert_allclose(x.max(axis=0), reach**0.25, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["dense_0/kernel", "observation_scaling/offset"])
@@ -70,12 +81,12 @@ def test_policy_stays_the_same(seed: int, spread: float):
 def test_value_that_is_not_finite_is_left_for_the_converter_to_name(name: str, value: float):
     variables = _by_hand()
     variables[name] = np.full_like(variables[name], value)
-    scaled = observation_scaling.scale_by_spread(variables, np.float32([[2, -4], [4, 4]]))
+    scaled = observation_scaling.scale_features(variables, np.float32([[2, -4], [4, 4]]))
     for key, array in variables.items():
         assert scaled[key] is array
 
 
 def test_policy_that_would_overflow_stays_as_it_is():
     variables = dict(_by_hand(), **{"dense_0/kernel": np.float32([[3e38], [1]])})
-    scaled = observation_scaling.scale_by_spread(variables, np.float32([[2e30, 0], [4e30, 1]]))
+    scaled = observation_scaling.scale_features(variables, np.float32([[2e30, 0], [4e30, 1]]))
     assert scaled["dense_0/kernel"] is variables["dense_0/kernel"]

@@ -15,6 +15,7 @@ from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.core import records
 from tfquarl.metrics import names
+from tfquarl.networks import bias_correction
 from tfquarl.networks import layer_equalization
 from tfquarl.networks import low_bit_policy
 from tfquarl.networks import observation_scaling
@@ -39,12 +40,14 @@ class ConverterConfig:
       recipe: name of the quantization recipe.
       center_q_values: whether q_values are given relative to their mean over the actions (`networks.q_centering`): the same greedy
         policy with finer steps. Without it the model gives the learner's own q_values.
-      scale_observations: whether each observation feature is measured by its spread over the calibration observations
+      scale_observations: whether each observation feature is measured by its own spread and range over the calibration observations
         (`networks.observation_scaling`): the same policy, whose int8 input then has steps that fit each feature. For recipes
         with int8 weights; docs/results/observation_scaling.md has the figures.
       equalize_layers: whether each hidden relu unit is measured by a scale of its own (`networks.layer_equalization`): the same policy,
         whose weights and activations lose less when they are rounded. For recipes with int8 weights;
         docs/results/layer_equalization.md has the figures.
+      correct_biases: whether biases of the rounded model take back what the rounding of weights adds to a layer's sums on average
+        (`networks.bias_correction`). For recipes with int8 weights; docs/results/rounding_preparations.md has the figures.
       num_calibration_observations: observations that ranges are calibrated on, and as many others, the newest, for parity.
       num_recent_observations: newest observations that the calibrating ones are chosen of (`quantization.calibration_set`), and whose
         spread is the features' scale.
@@ -59,6 +62,7 @@ class ConverterConfig:
     center_q_values: bool = True
     scale_observations: bool = True
     equalize_layers: bool = True
+    correct_biases: bool = True
     num_calibration_observations: int = 256
     num_recent_observations: int = 1024
     poll_interval_sec: float = 0.02
@@ -76,20 +80,13 @@ class ConverterConfig:
             )
 
     @property
-    def scales_by_spread(self) -> bool:
-        """Whether observations are scaled, and there is something to gain by it."""
-        return self.scale_observations and recipe_lib.from_name(self.recipe).rounds_to_int8
-
-    @property
-    def equalizes_units(self) -> bool:
-        """Whether layers are equalized, and there is something to gain by it."""
-        return self.equalize_layers and recipe_lib.from_name(self.recipe).rounds_to_int8
-
-    @property
     def preparations(self) -> tuple[str, ...]:
-        """What is done to a snapshot's variables before they are rounded, for the manifest."""
-        done = {"scale_observations": self.scales_by_spread, "equalize_layers": self.equalizes_units}
-        return tuple(name for name, is_done in done.items() if is_done)
+        """What is done to a snapshot's variables before they are rounded, by the names of these switches: nothing where nothing is."""
+        if not recipe_lib.from_name(self.recipe).rounds_to_int8:
+            return ()
+        return tuple(
+            name for name in ("scale_observations", "equalize_layers", "correct_biases") if getattr(self, name)
+        )
 
 
 class ConversionWorker:
@@ -174,7 +171,7 @@ class ConversionWorker:
         calibration = calibration_set.choose(recent, self._config.num_calibration_observations)
         converting = time.perf_counter()
         snapshot = self._prepared(snapshot, recent)
-        model = self._converter.convert(snapshot, calibration)
+        model = self._converter.convert(self._corrected(snapshot, recent), calibration)
         checking = time.perf_counter()
         held_out = self._observations.held_out()[-self._config.num_calibration_observations :]
         report = self._gate.check(
@@ -207,11 +204,18 @@ class ConversionWorker:
         """The same policy in variables that lose less when they are rounded; one with ranges was trained for what it has."""
         if snapshot.ranges:
             return snapshot
-        variables = snapshot.variables
-        if self._config.scales_by_spread:
-            variables = observation_scaling.scale_by_spread(variables, observations)
-        if self._config.equalizes_units:
+        variables, preparations = snapshot.variables, self._config.preparations
+        if "scale_observations" in preparations:
+            variables = observation_scaling.scale_features(variables, observations)
+        if "equalize_layers" in preparations:
             variables = layer_equalization.equalize(self._converter.architecture, variables, observations)
+        return dataclasses.replace(snapshot, variables=variables)
+
+    def _corrected(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> records.PolicySnapshot:
+        """What the rounded model is made of; the float policy is the prepared one."""
+        if snapshot.ranges or "correct_biases" not in self._config.preparations:
+            return snapshot
+        variables = bias_correction.correct(self._converter.architecture, snapshot.variables, observations)
         return dataclasses.replace(snapshot, variables=variables)
 
     def _trained_output(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> np.ndarray | None:

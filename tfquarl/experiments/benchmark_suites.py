@@ -160,20 +160,20 @@ def _conversion(choice: Choice) -> list[table.BenchmarkRow]:
     return conversion_benchmark.run(conversion_benchmark.ConversionConfig(tasks, **choice.given("recipes")))
 
 
-def _equalization(choice: Choice) -> list[table.BenchmarkRow]:
-    from tfquarl.experiments import equalization_benchmark
+def _preparation(choice: Choice) -> list[table.BenchmarkRow]:
+    from tfquarl.experiments import preparation_benchmark
 
     if not choice.policies:
-        raise errors.ConfigError("suite 'equalization' needs --policies, directories of runs")
-    return equalization_benchmark.run(equalization_benchmark.EqualizationConfig(**choice.given("policies", "recipes")))
+        raise errors.ConfigError("suite 'preparation' needs --policies, directories of runs")
+    return preparation_benchmark.run(preparation_benchmark.PreparationConfig(**choice.given("policies", "recipes")))
 
 
 SUITES: Mapping[str, Callable[[Choice], list[table.BenchmarkRow]]] = {
     "collection": _collection,
     "conversion": _conversion,
-    "equalization": _equalization,
     "inference": _inference,
     "learner": _learner,
+    "preparation": _preparation,
     "startup": _startup,
     "throughput": _throughput,
 }

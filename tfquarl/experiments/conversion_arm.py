@@ -12,6 +12,7 @@ from tfquarl.converter import policy_converter
 from tfquarl.converter import reference_process
 from tfquarl.core import records
 from tfquarl.experiments import benchmark_task
+from tfquarl.networks import bias_correction
 from tfquarl.networks import layer_equalization
 from tfquarl.networks import observation_scaling
 from tfquarl.quantization import recipe as recipe_lib
@@ -91,8 +92,9 @@ class ConversionArm:
         assert self._keras is not None, "warm_up comes first"
         snapshot = self._snapshot(seed)
         preparing = time.perf_counter()
-        variables = observation_scaling.scale_by_spread(snapshot.variables, self._observations)
+        variables = observation_scaling.scale_features(snapshot.variables, self._observations)
         variables = layer_equalization.equalize(self._architecture, variables, self._observations)
+        variables = bias_correction.correct(self._architecture, variables, self._observations)
         preparation_sec = time.perf_counter() - preparing
         snapshot = dataclasses.replace(snapshot, variables=variables)
         self._keras.load(snapshot)

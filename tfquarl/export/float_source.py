@@ -18,6 +18,7 @@ from tfquarl.export import acting
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import native_output
 from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import bias_correction
 from tfquarl.networks import layer_equalization
 from tfquarl.networks import numpy_policy
 from tfquarl.quantization import recipe as recipe_lib
@@ -86,6 +87,7 @@ class Weights:
         variables = self.variables
         if recipe.rounds_to_int8:
             variables = layer_equalization.equalize(self.architecture, variables, calibration)
+            variables = bias_correction.correct(self.architecture, variables, calibration)
         with native_output.captured():
             return converter.convert(records.PolicySnapshot(1, 1, variables), calibration)
 

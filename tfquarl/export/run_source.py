@@ -17,6 +17,7 @@ from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import float_variables
 from tfquarl.export import native_output
 from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import bias_correction
 from tfquarl.networks import layer_equalization
 from tfquarl.quantization import recipe as recipe_lib
 
@@ -109,14 +110,13 @@ def make_models(
     """
     models, missing = {}, {}
     is_scaled = candidate_lib.known_scaling(snapshot.variables) is not None
-    equalized = dataclasses.replace(
-        snapshot, variables=layer_equalization.equalize(architecture, snapshot.variables, calibration)
-    )
+    variables = layer_equalization.equalize(architecture, snapshot.variables, calibration)
+    prepared = dataclasses.replace(snapshot, variables=bias_correction.correct(architecture, variables, calibration))
     for name in dict.fromkeys([*recipe_lib.NAMES, *ready, wanted]):
         try:
             recipe = recipe_lib.from_name(name)
             converter = policy_converter.PolicyConverter(architecture, recipe, is_scaled)
-            source = equalized if recipe.rounds_to_int8 else snapshot
+            source = prepared if recipe.rounds_to_int8 else snapshot
             with native_output.captured():
                 models[name] = ready[name] if name in ready else converter.convert(source, calibration)
         except (errors.ConversionError, errors.NumericalError) as error:

@@ -1,11 +1,13 @@
-"""Observations measured by their own spread before they are quantized: the same policy in another unit for each feature.
+"""Observations measured by their own spread and range before they are quantized: the same policy in another unit for each feature.
 
 One step of an int8 input serves all features, so that a velocity of hundreds leaves a few steps to an angle. Any offset o and scale
 s per feature can stand in the policy's observation scaling where the first layer takes them back:
 
     x = ((observation - o) * s)        kernel' = kernel * (s_before / s)        bias' = bias + ((o - o_before) * s_before) @ kernel
 
-Only what is rounded to integers changes.
+Only what is rounded to integers changes. Features of one range would use all steps each, and be cut off as soon as they leave what was
+seen of them, with weights of the first layer that differ most; features of one standard deviation leave the steps to the one of the
+rarest large values. What is least wrong on average lies between the two (docs/results/rounding_preparations.md).
 """
 
 from collections.abc import Mapping
@@ -13,27 +15,34 @@ from collections.abc import Mapping
 import numpy as np
 
 OFFSET, SCALE = "observation_scaling/offset", "observation_scaling/scale"
+RANGE_SHARE = 0.75
 
 # A feature that varies this much less than the one that varies most counts as constant. It gets that one's scale: what varies
 # later would otherwise be far beyond its range.
 _CONSTANT_SHARE = 1e-6
 
 
-def scale_by_spread(variables: Mapping[str, np.ndarray], observations: np.ndarray) -> dict[str, np.ndarray]:
-    """Variables of the same policy whose scaling takes off the mean of each feature and divides by its standard deviation.
+def scale_features(
+    variables: Mapping[str, np.ndarray], observations: np.ndarray, range_share: float = RANGE_SHARE
+) -> dict[str, np.ndarray]:
+    """Variables of the same policy whose scaling takes off the middle of each feature's range and divides by a unit of its own.
 
     Args:
       variables: of the policy, float32 by name.
       observations: float32 [N, D], as the environment gives them.
+      range_share: a in standard_deviation^(1 - a) * half_range^a, the unit; in [0, 1].
 
     Returns:
       All variables; they stay as they are where float32 can't hold the new ones, or a value isn't finite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        offset = observations.mean(axis=0, dtype=np.float64).astype(np.float32)
+        lowest, highest = observations.min(axis=0).astype(np.float64), observations.max(axis=0).astype(np.float64)
+        offset = ((lowest + highest) / 2).astype(np.float32)
         spread = observations.std(axis=0, dtype=np.float64)
         largest = spread.max() if spread.max() > 0 else 1.0
-        scale = (1 / np.where(spread > _CONSTANT_SHARE * largest, spread, largest)).astype(np.float32)
+        varies = spread > _CONSTANT_SHARE * largest
+        unit = np.where(varies, spread ** (1 - range_share) * ((highest - lowest) / 2) ** range_share, 0)
+        scale = (1 / np.where(varies, unit, unit.max() if varies.any() else 1.0)).astype(np.float32)
         old_offset, old_scale = (variables[name].astype(np.float64) for name in (OFFSET, SCALE))
         kernel = variables["dense_0/kernel"].astype(np.float64)
         bias = variables["dense_0/bias"] + ((offset - old_offset) * old_scale) @ kernel

@@ -102,7 +102,7 @@ def make_converter(
 
     config = experiment.converter
     architecture = experiment.agent.architecture(spec)
-    scales = experiment.learner.scale_observations or config.scales_by_spread
+    scales = experiment.learner.scale_observations or "scale_observations" in config.preparations
     reference = reference or reference_process.ReferenceProcess()  # for both: it takes seconds to start
     store = template_store.default_store() if config.keep_templates else None
     converter, float_converter = (
