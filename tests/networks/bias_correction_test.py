@@ -58,7 +58,7 @@ def test_sums_of_the_first_layer_are_right_on_average(seed: int, size: int, acti
         name: generator.standard_normal(shape).astype(np.float32)
         for name, shape in architecture.variable_shapes().items()
     }
-    observations = 1 + generator.standard_normal((64, 5)).astype(np.float32)
+    observations = 1 + generator.standard_normal((32, 5)).astype(np.float32)
     corrected = _rounded(bias_correction.correct(architecture, variables, observations))
     x = (observations - variables["observation_scaling/offset"]) * variables["observation_scaling/scale"]
     sums, expected = (x @ side["dense_0/kernel"] + side["dense_0/bias"] for side in (corrected, variables))

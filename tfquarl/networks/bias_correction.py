@@ -18,7 +18,7 @@ from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import observation_scaling
 from tfquarl.quantization import affine
 
-_NUM_OBSERVATIONS = 64  # enough for means
+_NUM_OBSERVATIONS = 32  # enough for means
 
 
 def correct(
