@@ -10,8 +10,8 @@ class CollectorConfig:
     Attributes:
       initial_collect_steps: environment steps of this collector with uniform random actions, before it follows a policy. It goes on with
         them until there is one.
-      max_episode_steps: actions after which a collector truncates an episode and begins the next; None leaves it to the environment, and
-        the evaluator always does. For tasks whose rewards are all near the beginning until something is learned, as of a humanoid that falls.
+      max_episode_steps: actions after which a collector truncates an episode and begins the next; None leaves that to the environment, as
+        the evaluator does in any case. For tasks whose rewards are all near the beginning until something is learned: a humanoid falls.
       report_interval_sec: seconds between reports of metrics.
       num_report_episodes: latest episodes that the reported means are taken over.
       poll_interval_sec: seconds between looks for a newer policy, beside the loop.

@@ -49,8 +49,8 @@ class ConverterConfig:
       correct_biases: whether biases of the rounded model take back what the rounding of weights adds to a layer's sums on average
         (`networks.bias_correction`). For recipes with int8 weights; docs/results/rounding_preparations.md has the figures.
       num_calibration_observations: observations that ranges are calibrated on, and as many others, the newest, for parity.
-      num_recent_observations: newest observations that the calibrating ones are chosen of (`quantization.calibration_set`), and whose
-        spread is the features' scale.
+      num_recent_observations: newest observations that the calibrating ones are chosen of (`quantization.calibration_set`), and that
+        all of these preparations go by.
       poll_interval_sec: time between two looks for a newer snapshot.
       keep_templates: whether compiled templates are kept for later runs of the same architecture and recipe (`template_store`), which then
         have their first policy some seconds sooner; in '~/.cache/tfquarl/templates', or under $XDG_CACHE_HOME.
