@@ -21,11 +21,8 @@ class TimeLimit(wrapper.Wrapper):
         spec = environment.spec
         if max_steps < 1:
             raise ValueError(f"{spec.name}: max_steps is {max_steps}, needs 1 or more")
-        own = spec.max_episode_steps
-        super().__init__(
-            environment,
-            dataclasses.replace(spec, max_episode_steps=max_steps if own is None else min(own, max_steps)),
-        )
+        limit = min(spec.max_episode_steps or max_steps, max_steps)
+        super().__init__(environment, dataclasses.replace(spec, max_episode_steps=limit))
         self._max_steps = max_steps
         self._num_steps = 0
 
