@@ -18,13 +18,13 @@ from tfquarl.testing import scripted_environment
 _ENDLESS = [[(1.0, "")] * 10_000]
 
 
-def _random(observations: np.ndarray) -> np.ndarray:
-    return np.zeros(len(observations), np.int64)
+def _random(observations: np.ndarray) -> list[int]:
+    return [0] * len(observations)
 
 
-def _versions(outputs: np.ndarray) -> np.ndarray:
+def _versions(outputs: np.ndarray) -> list[int]:
     """Exploration that takes the policy's version as the action."""
-    return outputs[:, 0].astype(np.int64)
+    return [int(version) for version in outputs[:, 0]]
 
 
 class _Rig:
@@ -258,7 +258,7 @@ def test_stop_ends_a_run_within_a_few_steps() -> None:
     rig.stop.set()
     assert rig.loop.run(1000, rig.stop) == 0
 
-    def explore(observations: np.ndarray) -> np.ndarray:
+    def explore(observations: np.ndarray) -> list[int]:
         rig.stop.set()
         return _random(observations)
 

@@ -21,7 +21,7 @@ def test_epsilon_zero_is_greedy() -> None:
     explore = exploration.EpsilonGreedy(_always(0.0), 4, seed=1)
     for _ in range(300):  # more than a block
         actions = explore(_Q_VALUES)
-        assert actions.tolist() == [1, 0] and actions.dtype == np.int64
+        assert actions == [1, 0] and {type(action) for action in actions} == {int}
 
 
 def test_epsilon_one_is_uniform() -> None:
@@ -66,11 +66,11 @@ def test_held_actions_last_as_the_zeta_distribution_says() -> None:
 def test_held_actions_are_of_each_environment_and_begin_with_epsilon() -> None:
     explore = exploration.HeldEpsilonGreedy(lambda step: 1.0 if step < 2 else 0.0, 10**9, seed=1, hold_exponent=1.1)
     first = explore(_Q_VALUES)
-    assert first[0] != first[1] and (first > 1).all()
+    assert first[0] != first[1] and min(first) > 1
     for _ in range(101):
         actions = explore(_Q_VALUES)
         assert actions[0] in (first[0], 1) and actions[1] in (first[1], 0)
-    assert actions.tolist() == [1, 0]  # Nothing is held for ever, and epsilon is 0 by now.
+    assert actions == [1, 0]  # Nothing is held for ever, and epsilon is 0 by now.
 
 
 def test_sigma_zero_gives_the_policys_actions_within_the_bounds() -> None:
@@ -117,7 +117,7 @@ def test_outputs_of_another_shape_are_refused(shape: tuple[int, int]) -> None:
 def test_uniform_random_fills_the_spec() -> None:
     observations = np.zeros((500, 2), np.float32)
     buttons = exploration.UniformRandom(_DISCRETE, seed=1)(observations)
-    assert buttons.dtype == np.int64 and np.bincount(buttons).min() > 80  # 125 expected, standard deviation 10
+    assert type(buttons[0]) is int and np.bincount(buttons).min() > 80  # 125 expected, standard deviation 10
     arm = exploration.UniformRandom(_CONTINUOUS, seed=1)(observations)
     assert arm.dtype == np.float32 and arm.shape == (500, 2)
     np.testing.assert_allclose(arm.min(axis=0), [-1, 0], atol=0.2)
@@ -137,13 +137,13 @@ def test_uniform_random_fills_the_spec() -> None:
 )
 def test_seed_decides(make) -> None:
     explorers = [make(seed) for seed in (1, 1, 2)]
-    tapes = [[explore(_Q_VALUES).tolist() for _ in range(30)] for explore in explorers]
+    tapes = [[np.array(explore(_Q_VALUES)).tolist() for _ in range(30)] for explore in explorers]
     assert tapes[0] == tapes[1] != tapes[2]
 
 
 def test_make_gives_what_the_config_says() -> None:
     greedy = exploration_config.ExplorationConfig("epsilon_greedy", 0.0, 0.0, 0, seed=1)
-    assert exploration.make(greedy, _DISCRETE)(_Q_VALUES).tolist() == [1, 0]
+    assert exploration.make(greedy, _DISCRETE)(_Q_VALUES) == [1, 0]
     held = exploration_config.ExplorationConfig("epsilon_greedy", 1.0, 1.0, 0, seed=1, hold_exponent=2.0)
     assert isinstance(exploration.make(held, _DISCRETE), exploration.HeldEpsilonGreedy)
     noisy = exploration_config.ExplorationConfig("gaussian", 1.0, 0.0, decay_steps=1, seed=1)

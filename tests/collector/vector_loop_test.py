@@ -31,7 +31,7 @@ class _VectorOf:
         self._ended = [False] * self.num_environments
         return np.stack([environment.reset() for environment in self._environments])
 
-    def step(self, actions: np.ndarray) -> interfaces.VectorStep:
+    def step(self, actions: list[int] | np.ndarray) -> interfaces.VectorStep:
         self.actions.append(actions.tolist())
         begins = np.array(self._ended)
         steps: list[tuple[Any, ...]] = [

@@ -24,6 +24,12 @@ def test_no_arm_always_follows_the_same_one():
     assert "".join(turns) == "abc" + "bca" + "cab" + "abc"
 
 
+def test_a_lead_in_is_not_counted():
+    turns: list[str] = []
+    measurement = alternation.alternate({"a": _Arm("a", turns, 100.0)}, 2, 1.0, lead_in_sec=0.5)
+    assert turns == ["a"] * 4 and measurement.rates("a") == [200.0, 800.0]
+
+
 def test_rates_and_processor_time_per_count():
     measurement = alternation.alternate({"a": _Arm("a", [], 100.0)}, num_rounds=3, slice_sec=2.0)
     assert measurement.rates("a") == [100.0, 200.0, 400.0]

@@ -7,6 +7,7 @@ from hypothesis import strategies
 import numpy as np
 import pytest
 
+from tfquarl.core import errors
 from tfquarl.replay import n_step
 from tfquarl.replay import transition
 
@@ -20,7 +21,7 @@ class Story:
 
     Observation t of an episode is t, action t is 10 t. An episode is its rewards and how it ends: 't' terminated, 'l' at the time
     limit (truncated), 'b' both at once, '-' not (broken off or still going on). A row is (observation, action, reward, discount,
-    next observation); `rows` are those that each step gave, in order.
+    next observation); `rows` are those of the blocks that each step completed, in order.
     """
 
     n: int
@@ -63,60 +64,109 @@ STORIES = {
 }
 
 
-def play(
-    accumulator: n_step.NStepAccumulator, episodes: list[tuple[list[float], str]]
-) -> list[list[tuple[float, ...]]]:
-    """Rows of each step."""
-    given = []
-    for rewards, end in episodes:
-        accumulator.start(np.float32([0]))
-        for t, reward in enumerate(rewards):
-            is_last = t == len(rewards) - 1
-            rows = accumulator.add(
-                10 * t, reward, np.float32([t + 1]), is_last and end in "tb", is_last and end in "lb"
-            )
-            given.append([tuple(row.tolist()) for row in rows])
-    return given
+class Rig:
+    """A gatherer whose blocks become rows at once."""
+
+    def __init__(self, n: int, gamma: float = GAMMA, block_size: int = 1, layout: transition.TransitionLayout = LAYOUT):
+        self.gatherer = n_step.StepGatherer(n, block_size, self.take)
+        self._maker = n_step.WindowMaker(layout, n, gamma)
+        self.rows: list[tuple[float, ...]] = []
+
+    def take(self) -> None:
+        rows = self._maker.make(n_step.Steps([self.gatherer]))
+        assert rows.dtype == np.float32
+        self.rows += [tuple(row.tolist()) for row in rows]
+
+    def given(self) -> list[tuple[float, ...]]:
+        """The rows since the last look."""
+        rows, self.rows = self.rows, []
+        return rows
+
+    def play(self, episodes: list[tuple[list[float], str]]) -> list[list[tuple[float, ...]]]:
+        """Rows of each step."""
+        given = []
+        for rewards, end in episodes:
+            self.gatherer.start(np.float32([0]))
+            for t, reward in enumerate(rewards):
+                is_last = t == len(rewards) - 1
+                observation = np.float32([t + 1])
+                self.gatherer.add(10 * t, reward, observation, is_last and end in "tb", is_last and end in "lb")
+                given.append(self.given())
+        return given
 
 
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES)
 def test_story(story: Story):
-    assert play(n_step.NStepAccumulator(LAYOUT, story.n, GAMMA), story.episodes) == story.rows
+    assert Rig(story.n).play(story.episodes) == story.rows
 
 
 BLOCKS = {
     "a block of full windows": Story(
         2, [([4, 8, 16, 32], "-")], [[], [], [(0, 0, 8, 0.5, 2), (1, 10, 16, 0.5, 3)], []]
     ),
-    "an episode's end gives what has gathered": Story(
-        2, [([4, 8], "l"), ([16], "t")], [[], [(0, 0, 8, 0.5, 2), (1, 10, 8, 1, 2)], [(0, 0, 16, 0, 1)]]
+    "a block goes on across an episode's end": Story(
+        2,
+        [([4], "l"), ([16, 32], "-")],
+        [[], [], [(0, 0, 4, 1, 1), (0, 0, 32, 0.5, 2)]],
+    ),
+    "an episode's end may complete more than a block": Story(
+        2, [([4, 8, 16], "t"), ([32], "t")], [[], [], [(0, 0, 8, 0.5, 2), (1, 10, 16, 0, 3), (2, 20, 16, 0, 3)], []]
+    ),
+    "of an episode that is broken off only the full windows count": Story(
+        2, [([4, 8], "-"), ([16], "t")], [[], [], [(0, 0, 8, 0.5, 2), (0, 0, 16, 0, 1)]]
     ),
 }
 
 
 @pytest.mark.parametrize("story", BLOCKS.values(), ids=BLOCKS)
 def test_blocks_of_two(story: Story):
-    assert play(n_step.NStepAccumulator(LAYOUT, story.n, GAMMA, steps_per_block=2), story.episodes) == story.rows
-
-
-def test_an_episode_that_is_broken_off_leaves_its_full_windows_to_the_next_start():
-    accumulator = n_step.NStepAccumulator(LAYOUT, 2, GAMMA, steps_per_block=10)
-    assert play(accumulator, [([4, 8, 16], "-")]) == [[], [], []]
-    assert accumulator.start(np.float32([0])).tolist() == [[0, 0, 8, 0.5, 2], [1, 10, 16, 0.5, 3]]
+    assert Rig(story.n, block_size=2).play(story.episodes) == story.rows
 
 
 def test_full_windows_are_taken_once_and_open_ones_go_on():
-    accumulator = n_step.NStepAccumulator(LAYOUT, 2, GAMMA, steps_per_block=10)
-    play(accumulator, [([4, 8], "-")])
-    assert accumulator.take().tolist() == [[0, 0, 8, 0.5, 2]]
-    assert accumulator.take().tolist() == []
-    rows = accumulator.add(20, 16.0, np.float32([3]), True, False)
-    assert rows.tolist() == [[1, 10, 16, 0, 3], [2, 20, 16, 0, 3]]
+    rig = Rig(2, block_size=10)
+    rig.play([([4], "t"), ([4, 8], "-")])
+    rig.take()
+    assert rig.given() == [(0, 0, 4, 0, 1), (0, 0, 8, 0.5, 2)]
+    rig.take()
+    assert rig.given() == []
+    rig.gatherer.add(20, 16.0, np.float32([3]), True, False)
+    rig.take()
+    assert rig.given() == [(1, 10, 16, 0, 3), (2, 20, 16, 0, 3)]
+
+
+def test_a_smaller_block_is_complete_sooner():
+    rig = Rig(2, block_size=10)
+    rig.play([([4, 8, 16], "-")])
+    rig.gatherer.set_block_size(3)
+    rig.gatherer.add(30, 32.0, np.float32([4]), False, False)
+    assert rig.given() == [(0, 0, 8, 0.5, 2), (1, 10, 16, 0.5, 3), (2, 20, 32, 0.5, 4)]
+
+
+def test_windows_of_several_environments_are_made_together():
+    gatherers = [n_step.StepGatherer(2, 10, lambda: None) for _ in range(3)]
+    for k, gatherer in enumerate(gatherers):
+        gatherer.start(np.float32([k]))
+        for t in range(1, 4):
+            gatherer.add(np.float32([t]), 10.0 * k, np.float32([k + 0.1 * t]), t == 2 and k == 1, False)
+            if t == 2 and k == 1:
+                gatherer.start(np.float32([7]))
+    rows = n_step.WindowMaker(LAYOUT, 2, GAMMA).make(n_step.Steps(gatherers))
+    expected = [
+        (0, 1, 0, 0.5, 0.2),
+        (0.1, 2, 0, 0.5, 0.3),
+        (1, 1, 15, 0, 1.2),
+        (1.1, 2, 10, 0, 1.2),
+        (2, 1, 30, 0.5, 2.2),
+        (2.1, 2, 30, 0.5, 2.3),
+    ]
+    np.testing.assert_allclose(rows, expected, rtol=1e-6)
+    assert n_step.WindowMaker(LAYOUT, 2, GAMMA).make(n_step.Steps(gatherers)).shape == (0, 5)
 
 
 @hypothesis.settings(max_examples=200, deadline=None)
 @hypothesis.given(
-    steps_per_block=strategies.integers(1, 9),
+    block_size=strategies.integers(1, 20),
     n=strategies.integers(1, 7),
     gamma=strategies.sampled_from([0.0, 0.5, 0.99, 1.0]),
     episodes=strategies.lists(
@@ -128,10 +178,13 @@ def test_full_windows_are_taken_once_and_open_ones_go_on():
     ),
 )
 def test_every_step_of_every_episode_gives_one_window(
-    steps_per_block: int, n: int, gamma: float, episodes: list[tuple[list[float], str]]
+    block_size: int, n: int, gamma: float, episodes: list[tuple[list[float], str]]
 ):
-    accumulator = n_step.NStepAccumulator(LAYOUT, n, gamma, steps_per_block)
-    given = [row for rows in play(accumulator, episodes) for row in rows]
+    rig = Rig(n, gamma, block_size)
+    blocks = [rows for rows in rig.play(episodes) if rows]
+    assert all(len(rows) >= block_size for rows in blocks)
+    rig.take()
+    given = [row for rows in [*blocks, rig.given()] for row in rows]
     expected = []
     for rewards, end in episodes:
         for t in range(len(rewards)):
@@ -142,44 +195,58 @@ def test_every_step_of_every_episode_gives_one_window(
     np.testing.assert_allclose(given, expected, rtol=1e-6)
 
 
-def test_vector_actions_and_wide_observations():
-    layout = transition.TransitionLayout(observation_size=2, action_size=3)
-    accumulator = n_step.NStepAccumulator(layout, 1, GAMMA)
-    accumulator.start(np.float32([1, 2]))
-    rows = accumulator.add(np.float32([3, 4, 5]), 6.0, np.float32([9, 8]), False, False)
-    assert rows.tolist() == [[1, 2, 3, 4, 5, 6, 1, 9, 8]]
-    assert rows.dtype == np.float32
-
-
-def test_what_it_was_given_may_be_reused():
-    accumulator = n_step.NStepAccumulator(LAYOUT, 2, GAMMA)
-    observation, action = np.float32([0]), np.float32([7])
-    accumulator.start(observation)
-    observation[:], rows = 1, None
-    accumulator.add(action, 4, observation, False, False)
-    observation[:], action[:] = 2, 8
-    rows = accumulator.add(action, 8, observation, False, False)
-    observation[:] = 99
-    assert rows.tolist() == [[0, 7, 8, 0.5, 2]]
-
-
-def test_rows_hold_until_the_next_call():
-    accumulator = n_step.NStepAccumulator(LAYOUT, 1, GAMMA)
-    accumulator.start(np.float32([0]))
-    first = accumulator.add(0, 1, np.float32([1]), False, False)
-    assert first.tolist() == [[0, 0, 1, 1, 1]]
+@pytest.mark.parametrize("n", [1, 3])
+def test_vector_actions_and_wide_observations(n: int):
+    rig = Rig(n, layout=transition.TransitionLayout(observation_size=2, action_size=3))
+    rig.gatherer.start(np.float32([1, 2]))
+    rig.gatherer.add(np.float32([3, 4, 5]), 6.0, np.float32([9, 8]), False, True)
+    assert rig.given() == [(1, 2, 3, 4, 5, 6, 1, 9, 8)]
 
 
 @pytest.mark.parametrize("had_an_episode", [False, True], ids=["before the first", "after the last"])
 def test_step_without_an_episode(had_an_episode: bool):
-    accumulator = n_step.NStepAccumulator(LAYOUT, 1, GAMMA)
+    rig = Rig(1)
     if had_an_episode:
-        play(accumulator, [([1], "t")])
+        rig.play([([1], "t")])
     with pytest.raises(ValueError, match=r"call start\(\) first"):
-        accumulator.add(0, 0.0, np.float32([0]), False, False)
+        rig.gatherer.add(0, 0.0, np.float32([0]), False, False)
+
+
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("action", "reward", "message"),
+    [
+        pytest.param(0, NAN, "reward is nan", id="reward"),
+        pytest.param(0, np.float64(INFINITY), "reward is inf", id="infinite reward"),
+        pytest.param(
+            0, -2e30, r"reward is -2e\+30, needs a number within \+-1e\+30", id="infinite as a sum of float32"
+        ),
+        pytest.param(np.float32([INFINITY]), 0.0, r"action\[0\] is inf", id="action"),
+    ],
+)
+def test_refuses_a_step_and_goes_on(action: object, reward: float, message: str):
+    rig = Rig(2)
+    rig.gatherer.start(np.float32([3]))
+    with pytest.raises(errors.NumericalError, match=message):
+        rig.gatherer.add(action, reward, np.float32([5]), False, False)
+    rig.gatherer.add(1, 4.0, np.float32([5]), True, False)
+    assert rig.given() == [(3, 1, 4, 0, 5)]
+
+
+def test_refuses_a_first_observation():
+    with pytest.raises(errors.NumericalError, match=r"the first observation\[0\] is inf"):
+        Rig(1).gatherer.start(np.float32([INFINITY]))
+
+
+@pytest.mark.parametrize(("n", "block_size"), [(0, 1), (1, 0)])
+def test_gatherer_refuses(n: int, block_size: int):
+    with pytest.raises(ValueError, match="both need 1 or more"):
+        n_step.StepGatherer(n, block_size, lambda: None)
 
 
 @pytest.mark.parametrize(("n", "gamma"), [(0, 0.5), (1, -0.1), (1, 1.1)])
-def test_refuses(n: int, gamma: float):
+def test_maker_refuses(n: int, gamma: float):
     with pytest.raises(ValueError, match="needs 1 or more, and a value in"):
-        n_step.NStepAccumulator(LAYOUT, n, gamma)
+        n_step.WindowMaker(LAYOUT, n, gamma)

@@ -21,20 +21,33 @@ CONFIG = replay_config.ReplayConfig(observation_every=3, observation_block=2, ob
 Serve = Callable[[replay_config.ReplayConfig], reverb.Client]
 
 
-def tap(client: reverb.Client, num_steps: int, first: int = 0) -> None:
-    sink = observation_tap.ObservationTap(client, LAYOUT, CONFIG)
-    for t in range(first, first + num_steps):
+def tap(client: reverb.Client, num_steps: int, step_sec: Callable[[int], float] = lambda t: 1.0) -> None:
+    now = 0.0
+    sink = observation_tap.ObservationTap(client, LAYOUT, CONFIG, clock=lambda: now)
+    for t in range(num_steps):
+        now += step_sec(t)
         sink.add(np.float32([t, -t]))
     sink.close()
+
+
+def blocks(client: reverb.Client) -> set[tuple[float, ...]]:
+    """First features of all blocks, as good as surely."""
+    return {tuple(item.value[:, 0].tolist()) for item in server_calls.sample(client, tables.OBSERVATIONS, 200)}
 
 
 def test_keeps_every_observation_at_first_then_every_third(serve: Serve):
     client = serve(CONFIG)
     tap(client, 20)
-    items = server_calls.sample(client, tables.OBSERVATIONS, 200)
-    blocks = {tuple(item.value[:, 0].tolist()) for item in items}
     # Four eager blocks, then 8, 11, 14, ...
-    assert blocks == {(0, 1), (2, 3), (4, 5), (6, 7), (8, 11), (14, 17)}
+    assert blocks(client) == {(0, 1), (2, 3), (4, 5), (6, 7), (8, 11), (14, 17)}
+
+
+def test_keeps_fewer_while_steps_are_fast(serve: Serve):
+    client = serve(CONFIG)
+    tap(client, 140, lambda t: 0.001 if t < 40 else 0.1)
+    eager = {(0, 1), (2, 3), (4, 5), (6, 7)}
+    # Every 3rd, 6th, 12th and 24th; from step 40 on a block takes more than 0.1 s, and it is every 12th, 6th and 3rd again.
+    assert blocks(client) - eager == {(8, 11), (14, 20), (26, 38), (50, 74), (98, 110), (122, 128), (134, 137)}
 
 
 def test_refuses_what_is_not_finite(serve: Serve):

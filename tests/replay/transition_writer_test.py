@@ -10,11 +10,11 @@ import reverb
 
 from tests.replay import conftest
 from tfquarl.core import errors
+from tfquarl.core import interfaces
 from tfquarl.replay import replay_config
 from tfquarl.replay import server_calls
 from tfquarl.replay import tables
 from tfquarl.replay import transition
-from tfquarl.replay import transition_sink
 from tfquarl.replay import transition_writer
 
 LAYOUT = conftest.LAYOUT
@@ -31,7 +31,7 @@ def rewards(client: reverb.Client, num_samples: int) -> set[float]:
     return {float(item.value[0, LAYOUT.reward]) for item in server_calls.sample(client, tables.EXPERIENCE, num_samples)}
 
 
-def add(sink: transition_sink.TransitionSink, num_steps: int, first_reward: float = 0) -> None:
+def add(sink: interfaces.TransitionSink, num_steps: int, first_reward: float = 0) -> None:
     for i in range(num_steps):
         sink.add(0, first_reward + i, OBSERVATION, False, False)
 
@@ -97,6 +97,39 @@ def test_rows_travel_together(serve: Serve, num_steps: int, items: set[tuple[flo
     assert writer.flush() and size(client) == len(items) and writer.num_rows == num_steps
     found = server_calls.sample(client, tables.EXPERIENCE, 40)
     assert {tuple(item.value[:, LAYOUT.reward].tolist()) for item in found} == items
+    writer.close()
+
+
+def test_what_is_not_finite_never_arrives(serve: Serve):
+    config = replay_config.ReplayConfig(min_size_to_sample=1)
+    client = serve(config)
+    writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=1.0, n_step=2)
+    sink = writer.sinks(1)[0]
+    sink.start(OBSERVATION)
+    add(sink, 2)
+    sink.add(0, 7.0, np.float32([np.nan, 0]), False, False)
+    with pytest.raises(errors.NumericalError, match="1 of 1 transitions had a NaN or an infinity"):
+        writer.flush()
+    assert writer.num_rows == 1
+    assert writer.flush() and rewards(client, 40) == {1.0}
+    writer.close()
+
+
+def test_a_fast_collectors_bursts_grow_and_a_slow_ones_shrink(serve: Serve):
+    config = replay_config.ReplayConfig(rows_per_item=2, max_in_flight=16)
+    client = serve(config)
+    now = 0.0
+    writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=1.0, clock=lambda: now)
+    sink = writer.sinks(1)[0]
+    sink.start(OBSERVATION)
+    rows = []
+    for step_sec in [0.001] * 22 + [0.1] * 12:
+        now += step_sec
+        add(sink, 1)
+        rows.append(writer.num_rows)
+    # Bursts of 1, 2, 4 and 4 items fit into 22 steps, the last of them short of 12.5 ms; the slow ones end in single items.
+    assert rows[:22] == [0, 2, 2, 2, 2, 6] + [6] * 7 + [14] * 8 + [22]
+    assert rows[22:] == [22] * 7 + [30] * 4 + [34]
     writer.close()
 
 

@@ -27,7 +27,7 @@ class CollectionLoop(loop.Loop):
         for other in environments[1:]:
             if other.spec != spec:
                 raise ValueError(f"environments of one collector must have equal specs, got {spec} and {other.spec}")
-        super().__init__(spec, len(environments), *args, **kwargs)
+        super().__init__(len(environments), *args, **kwargs)
         self._environments = environments
         self._batch = np.zeros((len(environments), spec.observation_size), np.float32)
 
@@ -40,13 +40,11 @@ class CollectionLoop(loop.Loop):
         batch, returns = self._batch, self._returns
         steps = [environment.step for environment in self._environments]
         adds = [sink.add for sink in self._sinks]
-        observe, is_discrete = self._observations.add, self._is_discrete
+        observe = self._observations.add
         explore, explore_initially = self._exploration, self._initial_exploration
         policy, environments = self._policy, range(len(steps))
         for number in range(self._num_rounds, self._num_rounds + num_rounds):
-            actions: Any = explore_initially(batch) if policy is None else explore(policy(batch))
-            if is_discrete:
-                actions = actions.tolist()
+            actions = explore_initially(batch) if policy is None else explore(policy(batch))
             for k in environments:
                 action = actions[k]
                 try:

@@ -58,27 +58,29 @@ class EpsilonGreedy:
         self._epsilon = epsilon
         self._num_actions = num_actions
         self._random = np.random.default_rng(seed)
-        self._replacements = itertools.chain.from_iterable(self._blocks())
+        self._step = 0
+        self._replacements = self._draw()
+        self._next_step, self._replacement = next(self._replacements)
 
-    def __call__(self, outputs: np.ndarray) -> np.ndarray:
-        """Actions int64 [K] for q_values [K, num_actions]."""
-        actions = outputs.argmax(axis=1)
-        # zip asks `range` first and so takes just K replacements.
-        for k, replacement in zip(range(len(actions)), self._replacements):
-            if replacement is not None:
-                actions[k] = replacement
+    def __call__(self, outputs: np.ndarray) -> list[int]:
+        """Actions [K] for q_values [K, num_actions]."""
+        actions = outputs.argmax(axis=1).tolist()
+        first, self._step = self._step, self._step + len(actions)
+        while self._next_step < self._step:
+            if self._replacement is not None:
+                actions[self._next_step - first] = self._replacement
+            self._next_step, self._replacement = next(self._replacements)
         return actions
 
-    def _blocks(self) -> Iterator[list[int | None]]:
-        """For each step the action to take instead of the greedy one, or None."""
+    def _draw(self) -> Iterator[tuple[int, int | None]]:
+        """The steps whose greedy action is replaced, in order, each with the action in its place; at the end of each block a step with None."""
         for start in itertools.count(0, _BLOCK_SIZE):
             chances = self._random.random(_BLOCK_SIZE).tolist()
             actions = self._random.integers(self._num_actions, size=_BLOCK_SIZE).tolist()
-            steps = range(start, start + _BLOCK_SIZE)
-            yield [
-                action if chance < self._epsilon(step) else None
-                for step, chance, action in zip(steps, chances, actions)
-            ]
+            for step, chance, action in zip(itertools.count(start), chances, actions):
+                if chance < self._epsilon(step):
+                    yield step, action
+            yield start + _BLOCK_SIZE - 1, None
 
 
 class HeldEpsilonGreedy:
@@ -103,9 +105,9 @@ class HeldEpsilonGreedy:
         self._step = 0
         self._held: dict[int, tuple[int, int]] = {}
 
-    def __call__(self, outputs: np.ndarray) -> np.ndarray:
-        """Actions int64 [K] for q_values [K, num_actions]."""
-        actions = outputs.argmax(axis=1)
+    def __call__(self, outputs: np.ndarray) -> list[int]:
+        """Actions [K] for q_values [K, num_actions]."""
+        actions = outputs.argmax(axis=1).tolist()
         for k in range(len(actions)):
             action, steps_left = self._held.get(k, (0, 0))
             if steps_left == 0 and self._random.random() < self._epsilon(self._step):
@@ -172,9 +174,9 @@ class UniformRandom:
         self._spec = spec
         self._random = np.random.default_rng(seed)
 
-    def __call__(self, outputs: np.ndarray) -> np.ndarray:
-        """Actions int64 [K] or float32 [K, A], where K is the length of `outputs`, whatever they are."""
+    def __call__(self, outputs: np.ndarray) -> list[int] | np.ndarray:
+        """Actions, ints [K] or float32 [K, A], where K is the length of `outputs`, whatever they are."""
         if self._spec.num_actions is not None:
-            return self._random.integers(self._spec.num_actions, size=len(outputs))
+            return self._random.integers(self._spec.num_actions, size=len(outputs)).tolist()
         low, high = self._spec.action_bounds
         return self._random.uniform(low, high, (len(outputs), len(low))).astype(np.float32)

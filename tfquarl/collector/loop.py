@@ -11,7 +11,6 @@ import numpy as np
 from tfquarl.collector import collection_report
 from tfquarl.collector import config as config_lib
 from tfquarl.collector import policy_slot
-from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import interfaces
 
@@ -28,7 +27,6 @@ class Loop(abc.ABC):
 
     def __init__(
         self,
-        spec: environment_spec.EnvironmentSpec,
         num_environments: int,
         slot: policy_slot.PolicySlot,
         exploration: interfaces.Exploration,
@@ -47,7 +45,6 @@ class Loop(abc.ABC):
         """Stores its parts.
 
         Args:
-          spec: of the environments.
           num_environments: K.
           slot: the policy's place; its policies take batches of K.
           exploration: for the policy's outputs.
@@ -70,7 +67,6 @@ class Loop(abc.ABC):
         self._sinks = sinks
         self._observations = observations
         self._config = config
-        self._is_discrete = spec.is_discrete
         self._num_rounds = -(-first_step // len(sinks))
         self._report = collection_report.CollectionReport(
             metrics, slot, config, index, blocked_sec, clock, self.num_steps, first_episode

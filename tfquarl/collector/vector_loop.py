@@ -23,7 +23,7 @@ class VectorLoop(loop.Loop):
           *args: of `Loop`, from its slot on.
           **kwargs: of `Loop`.
         """
-        super().__init__(environment.spec, environment.num_environments, *args, **kwargs)
+        super().__init__(environment.num_environments, *args, **kwargs)
         self._environment = environment
         self._batch = np.zeros((len(self._sinks), environment.spec.observation_size), np.float32)
 
@@ -41,7 +41,7 @@ class VectorLoop(loop.Loop):
             try:
                 step = self._environment.step(actions)
                 self._batch = step.observations
-                self._take(number + 1, actions.tolist() if self._is_discrete else actions, step)
+                self._take(number + 1, actions, step)
             except errors.NumericalError as error:
                 # A suite that steps all of them can't begin a single one anew.
                 self._note_bad_number(f"round {number + 1} of all environments", error)

@@ -88,8 +88,8 @@ class VectorEnvironment(Protocol):
         """Starts an episode in all of them; the first observations, float32 [K, D], a new array."""
         ...
 
-    def step(self, actions: np.ndarray) -> VectorStep:
-        """One step by actions int64 [K] or float32 [K, A]."""
+    def step(self, actions: list[int] | np.ndarray) -> VectorStep:
+        """One step by actions, ints [K] or float32 [K, A]."""
         ...
 
     def close(self) -> None:
@@ -108,13 +108,16 @@ class Policy(Protocol):
 class Exploration(Protocol):
     """Turns the policy's outputs into the actions that are taken. It lives in the collector, never in the network."""
 
-    def __call__(self, outputs: np.ndarray) -> np.ndarray:
-        """Actions for outputs [K, ...]: int64 [K] or float32 [K, A] within the bounds."""
+    def __call__(self, outputs: np.ndarray) -> list[int] | np.ndarray:
+        """Actions for outputs [K, ...]: ints [K], or a new float32 [K, A] within the bounds."""
         ...
 
 
 class TransitionSink(Protocol):
-    """Takes the steps of one environment, in order."""
+    """Takes the steps of one environment, in order, and keeps its arrays: nothing may write to them again.
+
+    Observations and rewards are finite; environments see to that (`environments.border`).
+    """
 
     def start(self, observation: np.ndarray) -> None:
         """An episode begins with `observation` [D]."""

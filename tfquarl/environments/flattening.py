@@ -14,8 +14,8 @@ class ArrayFlattener:
 
     def __init__(self, spec: environment_spec.EnvironmentSpec) -> None:
         self._name = spec.name
-        self._field = spec.observation_fields[0]
-        self._is_flat = len(self._field.shape) == 1
+        self._shape = spec.observation_fields[0].shape
+        self._is_flat = len(self._shape) == 1
 
     def flatten(self, observation: Any) -> np.ndarray:
         """A new float32 [D].
@@ -24,9 +24,9 @@ class ArrayFlattener:
           TaskError: `observation` has another shape than the environment stated.
         """
         flat = np.array(observation, np.float32)
-        if flat.shape != self._field.shape:
+        if flat.shape != self._shape:
             raise errors.TaskError(
-                f"{self._name}: gave an observation of shape {flat.shape}, its space says {self._field.shape}"
+                f"{self._name}: gave an observation of shape {flat.shape}, its space says {self._shape}"
             )
         return flat if self._is_flat else flat.reshape(-1)
 

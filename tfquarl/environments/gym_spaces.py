@@ -59,8 +59,8 @@ def make_act(action_space: Any, spaces: Any) -> Callable[[Any], Any]:
     return lambda action: np.asarray(action, dtype).reshape(shape)
 
 
-def make_act_together(action_space: Any, num_environments: int, spaces: Any) -> Callable[[np.ndarray], Any]:
-    """The function from actions int64 [K] or float32 [K, A] to those of K environments with `action_space` each."""
+def make_act_together(action_space: Any, num_environments: int, spaces: Any) -> Callable[[list[int] | np.ndarray], Any]:
+    """The function from actions, ints [K] or float32 [K, A], to those of K environments with `action_space` each."""
     if isinstance(action_space, spaces.Discrete):
         start, dtype = int(getattr(action_space, "start", 0)), action_space.dtype
         return lambda actions: np.asarray(actions, dtype) + start if start else np.asarray(actions, dtype)

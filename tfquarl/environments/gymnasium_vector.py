@@ -71,8 +71,8 @@ class GymnasiumVectorEnvironment:
         self._ended = np.zeros_like(self._ended)
         return self._checked(observations, np.zeros(len(observations)))
 
-    def step(self, actions: np.ndarray) -> interfaces.VectorStep:
-        """One step by actions int64 [K] or float32 [K, A].
+    def step(self, actions: list[int] | np.ndarray) -> interfaces.VectorStep:
+        """One step by actions, ints [K] or float32 [K, A].
 
         Raises:
           NumericalError: an observation or a reward has a NaN or an infinity.

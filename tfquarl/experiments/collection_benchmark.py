@@ -25,6 +25,7 @@ NATIVE = "environment alone"
 OWN_ENVIRONMENT = "environment as wrapped here"
 STOCK_ENVIRONMENT = "environment as TF-Agents wraps it"
 _WARM_UP_SEC = 0.5
+_LEAD_IN_SEC = 0.2
 _BREAKDOWN_SEC = 1.0
 _SWAP_SEC = 3.0
 
@@ -108,7 +109,7 @@ def _measure_task(
             stack.enter_context(arm)
         for arm in arms.values():
             arm.run(_WARM_UP_SEC)
-        measurement = alternation.alternate(arms, config.num_rounds, config.slice_sec)
+        measurement = alternation.alternate(arms, config.num_rounds, config.slice_sec, _LEAD_IN_SEC)
         breakdowns = {
             f"{task.label} {name}": arms[name].call("breakdown", _BREAKDOWN_SEC)
             for name in _own_names(config)

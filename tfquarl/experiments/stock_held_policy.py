@@ -33,4 +33,4 @@ class HeldEpsilonGreedyPolicy(py_policy.PyPolicy):
         if time_step.is_last():
             return step
         explored = self._exploration(self._one_hot[[int(step.action)]])
-        return step._replace(action=explored[0])
+        return step._replace(action=np.asarray(explored[0], step.action.dtype))

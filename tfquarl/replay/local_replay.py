@@ -8,7 +8,6 @@ import numpy as np
 from tfquarl.replay import n_step as n_step_lib
 from tfquarl.replay import replay_config
 from tfquarl.replay import transition
-from tfquarl.replay import transition_sink
 
 _PURPOSES = ("calibration", "held_out")
 
@@ -33,7 +32,9 @@ class LocalReplay:
           seed: of the samples.
           n_step: steps over which a transition sums rewards.
         """
-        self._layout, self._config, self._discount, self._n_step = layout, config, discount, n_step
+        self._layout, self._config, self._n_step = layout, config, n_step
+        self._windows = n_step_lib.WindowMaker(layout, n_step, discount)
+        self._gatherers: list[n_step_lib.StepGatherer] = []
         self._rows = np.zeros((config.max_size, layout.row_size), np.float32)
         self._priorities = np.zeros(config.max_size)
         self._num_updated = 0
@@ -74,12 +75,14 @@ class LocalReplay:
         """No time: nothing makes a writer wait here."""
         return 0.0
 
-    def sinks(self, num_environments: int) -> list[transition_sink.TransitionSink]:
+    def sinks(self, num_environments: int) -> list[n_step_lib.StepGatherer]:
         """New sinks, one for each of a collector's environments."""
-        accumulators = [
-            n_step_lib.NStepAccumulator(self._layout, self._n_step, self._discount) for _ in range(num_environments)
-        ]
-        return [transition_sink.TransitionSink(accumulator, self.write) for accumulator in accumulators]
+        made = [n_step_lib.StepGatherer(self._n_step, 1, self._gather) for _ in range(num_environments)]
+        self._gatherers += made
+        return made
+
+    def _gather(self) -> None:
+        self.write(self._windows.make(n_step_lib.Steps(self._gatherers)))
 
     def write(self, rows: np.ndarray) -> None:
         """Writes rows [M, row_size]."""

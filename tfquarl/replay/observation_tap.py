@@ -1,6 +1,7 @@
 """Observations for calibration and parity: a tap in each collector, blocks in a small Reverb table, a pool in the converter."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 import threading
 import time
 
@@ -20,6 +21,8 @@ from tfquarl.replay import transition
 # Blocks that a tap fills with every observation, so that the first policy is not long in coming.
 _EAGER_BLOCKS = 4
 _MAX_PENDING_BLOCKS = 32
+# Seconds between two blocks of a tap: more of them would tell the converter nothing new, and each costs as much as many steps.
+_BLOCK_SEC = 0.1
 _POLL_SEC = 0.1
 _REFRESH_SEC = 1.0
 _SERVER_INFO_SEC = 3
@@ -29,7 +32,11 @@ class ObservationTap:
     """The collector's end; an `interfaces.ObservationSink`. Blocks are dropped where the server does not take them."""
 
     def __init__(
-        self, client: reverb.Client, layout: transition.TransitionLayout, config: replay_config.ReplayConfig
+        self,
+        client: reverb.Client,
+        layout: transition.TransitionLayout,
+        config: replay_config.ReplayConfig,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Checks the server's table.
 
@@ -37,13 +44,15 @@ class ObservationTap:
           client: of the server.
           layout: tells the observation size D.
           config: tells how often and in what blocks.
+          clock: seconds, for tests.
 
         Raises:
           ConfigError: the server has no such table, or one for other blocks.
           RemoteTimeoutError: the server does not answer.
         """
         _check_table(client, layout, config)
-        self._every = config.observation_every
+        self._least_every = self._every = config.observation_every
+        self._clock, self._sent_at = clock, clock()
         self._block = np.zeros((config.observation_block, layout.observation_size), np.float32)
         writer = bounded_writer.make_item_writer(client, tables.OBSERVATIONS)
         self._append = writer.append
@@ -53,7 +62,7 @@ class ObservationTap:
         self._num_blocks = 0
 
     def add(self, observation: np.ndarray) -> None:
-        """One observation [D]; every so many are kept.
+        """One observation [D]; every so many are kept, fewer of a fast environment's.
 
         Raises:
           NumericalError: a NaN or an infinity in one that is kept.
@@ -74,8 +83,19 @@ class ObservationTap:
         if self._fill == len(self._block):
             self._fill = 0
             self._num_blocks += 1
+            self._pace()
             if self._bounded.try_wait(_MAX_PENDING_BLOCKS, 0.001):
                 self._append(self._block)
+
+    def _pace(self) -> None:
+        """Keeps fewer observations where the last block gathered fast, more where it took its time."""
+        now = self._clock()
+        elapsed_sec, self._sent_at = now - self._sent_at, now
+        if self._num_blocks > _EAGER_BLOCKS:
+            if elapsed_sec < _BLOCK_SEC / 2:
+                self._every *= 2
+            elif elapsed_sec > _BLOCK_SEC:
+                self._every = max(self._every // 2, self._least_every)
 
 
 class ObservationPool:

@@ -25,7 +25,7 @@ class ReplayConfig:
         than a row; a batch still holds transitions of as many different items as it has rows. With priorities it is 1 whatever this
         says: each transition has its own.
       max_in_flight: transitions that a collector may have written and the replay not yet taken; more is faster, fewer keep
-        `samples_per_insert` more exactly.
+        `samples_per_insert` more exactly. A collector whose steps are slow has fewer by itself.
       observation_every: steps of a collector between two observations that it gives for calibration and parity.
       observation_block: observations that are sent together, half of them for calibration, half for parity.
       observation_blocks: newest blocks kept.

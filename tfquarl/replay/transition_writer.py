@@ -1,5 +1,6 @@
 """Steps of a collector's environments in, n-step transitions in Reverb out, under the table's rate limiter."""
 
+from collections.abc import Callable
 import os
 import time
 
@@ -7,21 +8,24 @@ from absl import logging
 import numpy as np
 import reverb
 
+from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.replay import bounded_writer
 from tfquarl.replay import n_step as n_step_lib
 from tfquarl.replay import replay_config
 from tfquarl.replay import tables
 from tfquarl.replay import transition
-from tfquarl.replay import transition_sink
+
+# Seconds that a burst may take to gather: longer ones get smaller, much shorter ones larger.
+_BURST_SEC = 0.05
 
 
 class TransitionWriter:
     """Writes for all environments of one collector, through one stream.
 
-    Rows go out in bursts of whole items: each item by itself would wake Reverb's and gRPC's threads and cost half as much again. Where
-    the rate limiter holds the collector back, the call that meets it waits; rows that were taken are never dropped: they also survive a server that
-    goes away and comes back at its address.
+    Rows go out in bursts of whole items, because to send wakes Reverb's and gRPC's threads. A slow environment's bursts are small, so that
+    its rows are not old when they arrive. Where the rate limiter holds the collector back, the call that meets it waits; rows that were
+    taken are never dropped: they also survive a server that goes away and comes back at its address.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class TransitionWriter:
         deadline_sec: float = 60.0,
         *,
         n_step: int = 1,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Checks the server's table.
 
@@ -45,23 +50,26 @@ class TransitionWriter:
           stop: ends a wait for the rate limiter.
           deadline_sec: time for which the server may be silent.
           n_step: steps over which a transition sums rewards.
+          clock: seconds, for tests.
 
         Raises:
           ConfigError: the server has no such table, or one for other rows.
           RemoteTimeoutError: the server does not answer.
         """
         tables.check_tables(client, [tables.experience_shape(config, layout)])
-        self._layout, self._discount, self._n_step = layout, discount, n_step
+        self._n_step, self._clock = n_step, clock
+        self._windows = n_step_lib.WindowMaker(layout, n_step, discount)
         writer = bounded_writer.make_item_writer(client, tables.EXPERIENCE, config.initial_priority)
         self._append = writer.append
         self._bounded = bounded_writer.BoundedWriter(client, writer, deadline_sec, stop)
         # Half of the items in flight travel while the other half gathers here.
-        items_in_burst = max(1, config.items_in_flight // 2)
+        self._max_burst_items = max(1, config.items_in_flight // 2)
+        self._burst_items = 1
         self._rows_in_item = config.rows_in_item
-        self._burst = np.empty((items_in_burst * self._rows_in_item, layout.row_size), np.float32)
-        self._max_items = max(1, config.items_in_flight - items_in_burst)
-        self._sinks: list[transition_sink.TransitionSink] = []
+        self._burst = np.empty((self._max_burst_items * self._rows_in_item, layout.row_size), np.float32)
+        self._gatherers: list[n_step_lib.StepGatherer] = []
         self._fill = 0
+        self._sent_at = clock()
         self._num_rows = 0
         self._blocked_sec = 0.0
 
@@ -75,33 +83,38 @@ class TransitionWriter:
         """Transitions written so far."""
         return self._num_rows
 
-    def sinks(self, num_environments: int) -> list[transition_sink.TransitionSink]:
+    def sinks(self, num_environments: int) -> list[n_step_lib.StepGatherer]:
         """New sinks, one for each of a collector's environments; a burst's worth of steps gathers in all of them together."""
-        steps_per_block = max(1, len(self._burst) // num_environments)
-        made = []
-        for _ in range(num_environments):
-            accumulator = n_step_lib.NStepAccumulator(self._layout, self._n_step, self._discount, steps_per_block)
-            made.append(transition_sink.TransitionSink(accumulator, self.write))
-        self._sinks += made
+        made = [n_step_lib.StepGatherer(self._n_step, 1, self._gather) for _ in range(num_environments)]
+        self._gatherers += made
+        self._set_block_sizes()
         return made
 
     def write(self, rows: np.ndarray) -> None:
         """Writes rows [M, row_size], which may be reused after the call. Returns early, without loss, if told to stop.
 
         Raises:
+          NumericalError: there were NaNs or infinities; the other rows are written.
           RemoteTimeoutError: the server was silent for too long.
         """
-        burst, first = self._burst, 0
-        while first < len(rows):
-            part = rows[first : first + len(burst) - self._fill]
-            burst[self._fill : self._fill + len(part)] = part
+        good, first = transition.finite_rows(rows), 0
+        while first < len(good):
+            size = self._burst_items * self._rows_in_item
+            part = good[first : first + size - self._fill]
+            self._burst[self._fill : self._fill + len(part)] = part
             self._fill += len(part)
             first += len(part)
-            if self._fill == len(burst):
+            if self._fill == size:
                 self._send()
                 os.sched_yield()  # to Reverb's thread, so that the burst travels during the next steps
-                self._wait(self._max_items)
-        self._num_rows += len(rows)
+                self._wait(self._burst_items)
+                self._adapt()
+        self._num_rows += len(good)
+        if len(good) < len(rows):
+            raise errors.NumericalError(
+                f"{len(rows) - len(good)} of {len(rows)} transitions had a NaN or an infinity and were kept out of the replay: is the "
+                "environment sound?"
+            )
 
     def flush(self) -> bool:
         """Waits until all rows are in the replay; False if the stop signal came first.
@@ -123,8 +136,25 @@ class TransitionWriter:
             logging.warning("The replay had not taken all of the last transitions when their writer was closed")
 
     def _gather(self) -> None:
-        for sink in self._sinks:
-            sink.flush()
+        self.write(self._windows.make(n_step_lib.Steps(self._gatherers)))
+
+    def _adapt(self) -> None:
+        """Chooses the next burst's size by the time that the last one took, waits for the rate limiter included."""
+        now = self._clock()
+        elapsed_sec, self._sent_at = now - self._sent_at, now
+        items = self._burst_items
+        if elapsed_sec > _BURST_SEC:
+            items = max(1, items // 2)
+        elif elapsed_sec < _BURST_SEC / 4:
+            items = min(2 * items, self._max_burst_items)
+        if items != self._burst_items:
+            self._burst_items = items
+            self._set_block_sizes()
+
+    def _set_block_sizes(self) -> None:
+        rows = self._burst_items * self._rows_in_item
+        for gatherer in self._gatherers:
+            gatherer.set_block_size(max(1, rows // len(self._gatherers)))
 
     def _send(self) -> None:
         fill, self._fill = self._fill, 0
