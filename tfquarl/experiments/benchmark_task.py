@@ -33,7 +33,7 @@ _EPSILON, _SIGMA = 0.1, 0.2
 # As in configs/gin/agent/d4pg_3x2048.gin.
 TARGET_UPDATE_TAU, TARGET_UPDATE_PERIOD = 0.02, 4
 # Items and bursts of transitions as in configs/gin/base.gin.
-REPLAY = replay_config.ReplayConfig(max_size=200_000, min_size_to_sample=1, rows_per_item=8, max_in_flight=128)
+REPLAY = replay_config.ReplayConfig(max_size=200_000, min_size_to_sample=1, rows_per_item=8, max_in_flight=384)
 
 
 @dataclasses.dataclass(frozen=True)
