@@ -32,9 +32,8 @@ def _report(tmp_path: pathlib.Path, *flags: str) -> dict[str, dict[str, float]]:
 
 
 def test_collection(tmp_path: pathlib.Path):
-    rows = _report(
-        tmp_path, "--suite=collection", "--tasks=gym:Pendulum-v1", "--recipes=static_wi8_ai8", "--duration_sec=0.1"
-    )
+    tasks = "--tasks=gym:Pendulum-v1,gymnasium:CartPole-v1"
+    rows = _report(tmp_path, "--suite=collection", tasks, "--recipes=static_wi8_ai8", "--duration_sec=0.1")
     label = "gym:Pendulum-v1 2x16"
     for arm in (
         "environment alone",
@@ -48,6 +47,13 @@ def test_collection(tmp_path: pathlib.Path):
     assert own["speed over TF-Agents"] > 0 and own["speed over environment alone"] > 0
     assert own["environment per step"] > 0 and own["write per step"] > 0 and own["inference per step"] > 0
     assert "step while policies come, 99 % are shorter" in own
+    # TF-Agents has no code for gymnasium.
+    assert {case.removeprefix("gymnasium:CartPole-v1 2x16 ") for case in rows if case.startswith("gymnasium")} == {
+        "environment alone",
+        "environment as wrapped here",
+        "static_wi8_ai8",
+        "static_wi8_ai8 K=8",
+    }
 
 
 def test_throughput_and_its_report(tmp_path: pathlib.Path):

@@ -24,6 +24,7 @@ STOCK = "TF-Agents"
 NATIVE = "environment alone"
 OWN_ENVIRONMENT = "environment as wrapped here"
 STOCK_ENVIRONMENT = "environment as TF-Agents wraps it"
+_STOCK_SUITES = ("gym", "dm_control")  # what TF-Agents has code for
 _WARM_UP_SEC = 0.5
 _LEAD_IN_SEC = 0.2
 _BREAKDOWN_SEC = 1.0
@@ -40,7 +41,7 @@ class CollectionConfig:
       environments: numbers K of environments that it steps together.
       duration_sec: that each arm runs for on each task.
       slice_sec: of one turn.
-      with_stock: whether TF-Agents' collector is measured too.
+      with_stock: whether TF-Agents' collector is measured too, on tasks of suites that it knows.
       with_environments: whether the environment alone is measured too.
       with_breakdown: whether the time of the parts of a step is measured too.
       with_swaps: whether the time of policy swaps is measured too.
@@ -97,6 +98,8 @@ def arm_name(recipe: str, num_environments: int) -> str:
 def _measure_task(
     config: CollectionConfig, task: benchmark_task.BenchmarkTask, context: multiprocessing.context.ForkServerContext
 ) -> tuple[list[table.BenchmarkRow], dict[str, Mapping[str, float]]]:
+    if task.name.partition(":")[0] not in _STOCK_SUITES:
+        config = dataclasses.replace(config, with_stock=False)
     cores = worker_lib.Cores.one_and_the_rest()
     observations = benchmark_task.collect_observations(task.name)
     artifacts = benchmark_task.make_artifacts(task, config.recipes, observations)
