@@ -127,7 +127,7 @@ def test_a_fast_collectors_bursts_grow_and_a_slow_ones_shrink(serve: Serve):
         now += step_sec
         add(sink, 1)
         rows.append(writer.num_rows)
-    # Bursts of 1, 2, 4 and 4 items fit into 22 steps, the last of them short of 12.5 ms; the slow ones end in single items.
+    # Bursts of 1, 2, 4 and 4 items fit into 22 steps, each in less than 25 ms; the slow ones end in single items.
     assert rows[:22] == [0, 2, 2, 2, 2, 6] + [6] * 7 + [14] * 8 + [22]
     assert rows[22:] == [22] * 7 + [30] * 4 + [34]
     writer.close()
