@@ -16,8 +16,8 @@ from tfquarl.replay import replay_config
 from tfquarl.replay import tables
 from tfquarl.replay import transition
 
-# Seconds that a burst may take to gather: longer ones get smaller, much shorter ones larger. Half of it costs a fifth of the steps where 64
-# collectors share two cores, as each burst's threads push other collectors out of the caches.
+# Seconds that a burst may take to gather: longer ones get smaller, much shorter ones larger. Half of it costs half of the steps where 64
+# collectors share two cores: the threads of each burst let other collectors into the caches.
 _BURST_SEC = 0.1
 
 
