@@ -33,7 +33,7 @@ class Environment(Protocol):
         ...
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool]:
-        """One step by an int or a float32 [A] action: observation [D], reward, terminated, truncated."""
+        """One step by an int or a float32 [A] action: observation [D], not written to again, reward, terminated, truncated."""
         ...
 
     def render(self) -> np.ndarray:

@@ -21,7 +21,7 @@ from tfquarl.replay import transition
 # Blocks that a tap fills with every observation, so that the first policy is not long in coming.
 _EAGER_BLOCKS = 4
 _MAX_PENDING_BLOCKS = 32
-# Seconds between two blocks of a tap: more of them would tell the converter nothing new, and each costs as much as many steps.
+# Seconds that a block should take to fill, or more: more of them would tell the converter nothing new, and each costs as much as many steps.
 _BLOCK_SEC = 0.1
 _POLL_SEC = 0.1
 _REFRESH_SEC = 1.0
@@ -52,7 +52,7 @@ class ObservationTap:
         """
         _check_table(client, layout, config)
         self._least_every = self._every = config.observation_every
-        self._clock, self._sent_at = clock, clock()
+        self._clock, self._kept_at = clock, clock()
         self._block = np.zeros((config.observation_block, layout.observation_size), np.float32)
         writer = bounded_writer.make_item_writer(client, tables.OBSERVATIONS)
         self._append = writer.append
@@ -77,25 +77,27 @@ class ObservationTap:
 
     def _keep(self, observation: np.ndarray) -> None:
         transition.check_finite("observation", observation)
-        self._countdown = 1 if self._num_blocks < _EAGER_BLOCKS else self._every
+        self._countdown = self._pace()
         self._block[self._fill] = observation
         self._fill += 1
         if self._fill == len(self._block):
             self._fill = 0
             self._num_blocks += 1
-            self._pace()
             if self._bounded.try_wait(_MAX_PENDING_BLOCKS, 0.001):
                 self._append(self._block)
 
-    def _pace(self) -> None:
-        """Keeps fewer observations where the last block gathered fast, more where it took its time."""
+    def _pace(self) -> int:
+        """Steps to the next observation that is kept: more where the last ones came fast, fewer again where they took their time."""
+        if self._num_blocks < _EAGER_BLOCKS:
+            return 1
         now = self._clock()
-        elapsed_sec, self._sent_at = now - self._sent_at, now
-        if self._num_blocks > _EAGER_BLOCKS:
-            if elapsed_sec < _BLOCK_SEC / 2:
-                self._every *= 2
-            elif elapsed_sec > _BLOCK_SEC:
-                self._every = max(self._every // 2, self._least_every)
+        elapsed_sec, self._kept_at = now - self._kept_at, now
+        wanted_sec = _BLOCK_SEC / len(self._block)
+        if elapsed_sec < wanted_sec / 2:
+            self._every *= 2
+        elif elapsed_sec > wanted_sec:
+            self._every = max(self._every // 2, self._least_every)
+        return self._every
 
 
 class ObservationPool:
