@@ -216,21 +216,22 @@ NAN, INFINITY = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(
-    ("action", "reward", "message"),
+    ("action", "reward", "observation", "message"),
     [
-        pytest.param(0, NAN, "reward is nan", id="reward"),
-        pytest.param(0, np.float64(INFINITY), "reward is inf", id="infinite reward"),
+        pytest.param(0, 0.0, [NAN], r"observation\[0\] is nan", id="observation"),
+        pytest.param(0, NAN, [5], "reward is nan", id="reward"),
+        pytest.param(0, np.float64(INFINITY), [5], "reward is inf", id="infinite reward"),
         pytest.param(
-            0, -2e30, r"reward is -2e\+30, needs a number within \+-1e\+30", id="infinite as a sum of float32"
+            0, -2e30, [5], r"reward is -2e\+30, needs a number within \+-1e\+30", id="infinite as a sum of float32"
         ),
-        pytest.param(np.float32([INFINITY]), 0.0, r"action\[0\] is inf", id="action"),
+        pytest.param(np.float32([INFINITY]), 0.0, [5], r"action\[0\] is inf", id="action"),
     ],
 )
-def test_refuses_a_step_and_goes_on(action: object, reward: float, message: str):
+def test_refuses_a_step_and_goes_on(action: object, reward: float, observation: list[float], message: str):
     rig = Rig(2)
     rig.gatherer.start(np.float32([3]))
     with pytest.raises(errors.NumericalError, match=message):
-        rig.gatherer.add(action, reward, np.float32([5]), False, False)
+        rig.gatherer.add(action, reward, np.float32(observation), False, False)
     rig.gatherer.add(1, 4.0, np.float32([5]), True, False)
     assert rig.given() == [(3, 1, 4, 0, 5)]
 

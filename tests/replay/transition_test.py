@@ -76,12 +76,6 @@ def test_finite_values_pass(value: object):
     transition.check_finite("value", value)
 
 
-def test_finite_rows_are_kept():
-    rows = np.float32([[1, 2], [3e38, 3e38], [math.nan, 0], [0, -math.inf], [5, 6]])
-    assert transition.finite_rows(rows).tolist() == rows[[0, 1, 4]].tolist()
-    assert transition.finite_rows(rows[:1]).base is rows
-
-
 @pytest.mark.parametrize(
     ("value", "message"),
     [

@@ -100,21 +100,6 @@ def test_rows_travel_together(serve: Serve, num_steps: int, items: set[tuple[flo
     writer.close()
 
 
-def test_what_is_not_finite_never_arrives(serve: Serve):
-    config = replay_config.ReplayConfig(min_size_to_sample=1)
-    client = serve(config)
-    writer = transition_writer.TransitionWriter(client, LAYOUT, config, discount=1.0, n_step=2)
-    sink = writer.sinks(1)[0]
-    sink.start(OBSERVATION)
-    add(sink, 2)
-    sink.add(0, 7.0, np.float32([np.nan, 0]), False, False)
-    with pytest.raises(errors.NumericalError, match="1 of 1 transitions had a NaN or an infinity"):
-        writer.flush()
-    assert writer.num_rows == 1
-    assert writer.flush() and rewards(client, 40) == {1.0}
-    writer.close()
-
-
 def test_a_fast_collectors_bursts_grow_and_a_slow_ones_shrink(serve: Serve):
     config = replay_config.ReplayConfig(rows_per_item=2, max_in_flight=16)
     client = serve(config)

@@ -114,10 +114,7 @@ class Exploration(Protocol):
 
 
 class TransitionSink(Protocol):
-    """Takes the steps of one environment, in order, and keeps its arrays: nothing may write to them again.
-
-    Observations and rewards are finite; environments see to that (`environments.border`).
-    """
+    """Takes the steps of one environment, in order, and keeps its arrays: nothing may write to them again."""
 
     def start(self, observation: np.ndarray) -> None:
         """An episode begins with `observation` [D]."""

@@ -82,7 +82,7 @@ class StepGatherer:
         """One step, from the observation last given, as `interfaces.TransitionSink` has it.
 
         Raises:
-          NumericalError: a NaN or an infinity in the action, or a reward beyond +-1e30; the step is not taken.
+          NumericalError: a NaN or an infinity in the action or the observation, or a reward beyond +-1e30; the step is not taken.
           ValueError: the episode has ended, and `start` wasn't called.
           Exception: what `on_block` raises; the step was taken.
         """
@@ -93,6 +93,8 @@ class StepGatherer:
             transition.check_reward(reward)
         if type(action) is not int and not math.isfinite(action.dot(action)):
             transition.check_finite("action", action)
+        if not math.isfinite(observation.dot(observation)):
+            transition.check_finite("observation", observation)
         observations = self._observations
         observations.append(observation)
         self._actions.append(action)

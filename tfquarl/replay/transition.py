@@ -117,12 +117,6 @@ class TransitionLayout:
         return row
 
 
-def finite_rows(rows: np.ndarray) -> np.ndarray:
-    """Those of rows [M, row_size] that have neither a NaN nor an infinity: `rows` itself where all are."""
-    # One product is cheaper than a mask; where it overflows, the mask decides.
-    return rows if math.isfinite(np.vdot(rows, rows)) else rows[np.isfinite(rows).all(axis=1)]
-
-
 def check_reward(reward: float) -> None:
     """Checks a reward on its way to the replay, where sums of some of them are kept as float32.
 

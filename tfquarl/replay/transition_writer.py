@@ -8,7 +8,6 @@ from absl import logging
 import numpy as np
 import reverb
 
-from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.replay import bounded_writer
 from tfquarl.replay import n_step as n_step_lib
@@ -95,13 +94,12 @@ class TransitionWriter:
         """Writes rows [M, row_size], which may be reused after the call. Returns early, without loss, if told to stop.
 
         Raises:
-          NumericalError: there were NaNs or infinities; the other rows are written.
           RemoteTimeoutError: the server was silent for too long.
         """
-        good, first = transition.finite_rows(rows), 0
-        while first < len(good):
+        first = 0
+        while first < len(rows):
             size = self._burst_items * self._rows_in_item
-            part = good[first : first + size - self._fill]
+            part = rows[first : first + size - self._fill]
             self._burst[self._fill : self._fill + len(part)] = part
             self._fill += len(part)
             first += len(part)
@@ -110,12 +108,7 @@ class TransitionWriter:
                 os.sched_yield()  # to Reverb's thread, so that the burst travels during the next steps
                 self._wait(self._burst_items)
                 self._adapt()
-        self._num_rows += len(good)
-        if len(good) < len(rows):
-            raise errors.NumericalError(
-                f"{len(rows) - len(good)} of {len(rows)} transitions had a NaN or an infinity and were kept out of the replay: is the "
-                "environment sound?"
-            )
+        self._num_rows += len(rows)
 
     def flush(self) -> bool:
         """Waits until all rows are in the replay; False if the stop signal came first.
