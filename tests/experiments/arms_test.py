@@ -22,7 +22,7 @@ def test_environment_is_reset_where_an_episode_ends():
 
 def test_own_and_native_environments_step():
     for make in (environment_arm.make_own, environment_arm.make_native):
-        piece = make("gym:CartPole-v1").run(0.01)
+        piece = make("gym:CartPole-v1", [0, 1, 1]).run(0.01)
         assert piece.count > 0 and piece.elapsed_sec >= 0.01
 
 

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
+from tfquarl.converter import policy_converter
+from tfquarl.core import records
 from tfquarl.environments import registry
 from tfquarl.experiments import benchmark_task
 from tfquarl.networks import numpy_policy
 from tfquarl.program import gin_loading
+from tfquarl.quantization import recipe
+from tfquarl.testing import tiny_policies
 
 
 @pytest.mark.parametrize(
@@ -70,3 +74,22 @@ def test_random_actions_are_possible_ones():
     continuous = np.array(benchmark_task.random_actions(spec, 100, generator))
     low, high = spec.action_bounds
     assert continuous.shape == (100, 1) and (continuous >= low).all() and (continuous <= high).all()
+
+
+def test_policy_actions_are_a_collector_s():
+    tiny = tiny_policies.cartpole_policy()
+    converter = policy_converter.PolicyConverter(tiny.architecture, recipe.from_name("float32"))
+    model = converter.convert(records.PolicySnapshot(1, 0, dict(tiny.variables)))
+    converter.release()
+    artifact = records.PolicyArtifact(1, 0, "float32", model, {})
+    actions = benchmark_task.policy_actions(benchmark_task.BenchmarkTask("gym:CartPole-v1"), artifact, 1000)
+    environment = registry.make("gym:CartPole-v1", seed=0)
+    observation, num_greedy, num_episodes = environment.reset(), 0, 0
+    for action in actions:
+        num_greedy += action == int(observation @ np.array([0.1, 0.3, 2, 1]) > 0)
+        observation, _, terminated, truncated = environment.step(action)
+        if terminated or truncated:
+            observation, num_episodes = environment.reset(), num_episodes + 1
+    # A tenth of them is random, and half of that is the greedy action.
+    assert 920 < num_greedy < 980
+    assert num_episodes <= 10  # by random actions some 45

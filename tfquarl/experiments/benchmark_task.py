@@ -13,6 +13,7 @@ from tfquarl.agents import agent_builder
 from tfquarl.agents.d4pg import builder as d4pg_builder
 from tfquarl.agents.dqn import builder as dqn_builder
 from tfquarl.collector import config as collector_config
+from tfquarl.collector import exploration
 from tfquarl.converter import conversion_worker
 from tfquarl.converter import parity_gate
 from tfquarl.converter import policy_converter
@@ -26,8 +27,10 @@ from tfquarl.networks import architecture as architecture_lib
 from tfquarl.program import experiment as experiment_lib
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.replay import replay_config
+from tfquarl.runtime import interpreter
 
 _NUM_OBSERVATIONS = 512
+_NUM_ACTIONS = 4096
 # Share of random actions, and noise as a share of the action's half range: what a collector keeps for most of a run.
 _EPSILON, _SIGMA = 0.1, 0.2
 # As in configs/gin/agent/d4pg_3x2048.gin.
@@ -125,6 +128,25 @@ def random_actions(spec: environment_spec.EnvironmentSpec, count: int, generator
         return generator.integers(spec.num_actions, size=count).tolist()
     low, high = spec.action_bounds
     return list(generator.uniform(low, high, (count, len(low))).astype(np.float32))
+
+
+def policy_actions(task: BenchmarkTask, artifact: records.PolicyArtifact, count: int = _NUM_ACTIONS) -> list:
+    """The actions by which a collector with this policy steps the task's environment: ints, or float32 [A] arrays.
+
+    They decide how long its episodes are and what its physics cost, which uniformly random ones do not tell.
+    """
+    environment = registry.make(task.name, seed=0)
+    policy = interpreter.PolicyInterpreter(artifact.model)
+    explore = exploration.make(task.agent().make_exploration(0, 1, seed=0), environment.spec)
+    observation, actions = environment.reset(), []
+    for _ in range(count):
+        action = explore(policy(observation[np.newaxis]))[0]
+        actions.append(action)
+        observation, _, terminated, truncated = environment.step(action)
+        if terminated or truncated:
+            observation = environment.reset()
+    environment.close()
+    return actions
 
 
 def make_artifacts(

@@ -135,7 +135,11 @@ def _start_arms(
     artifacts: Mapping[str, records.PolicyArtifact],
 ) -> dict[str, worker_lib.Worker]:
     """The processes of all arms, by name."""
-    arms = {name: worker_lib.Worker(context, cores, make, task.name) for name, make in _environments(config).items()}
+    actions = benchmark_task.policy_actions(task, artifacts[config.recipes[-1]])
+    arms = {
+        name: worker_lib.Worker(context, cores, make, task.name, actions)
+        for name, make in _environments(config).items()
+    }
     if config.with_stock:
         variables = benchmark_task.make_snapshot(task.architecture()).variables
         arms[STOCK] = worker_lib.Worker(
@@ -149,7 +153,7 @@ def _start_arms(
     return arms
 
 
-def _environments(config: CollectionConfig) -> dict[str, Callable[[str], environment_arm.EnvironmentArm]]:
+def _environments(config: CollectionConfig) -> dict[str, Callable[..., environment_arm.EnvironmentArm]]:
     """What makes each arm that steps the environment alone."""
     if not config.with_environments:
         return {}

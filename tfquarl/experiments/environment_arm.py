@@ -1,6 +1,7 @@
-"""An environment alone with uniformly random actions: the limit of every collector."""
+"""An environment alone, by the actions that a collector takes there: the limit of every collector."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 import time
 from typing import Any
 
@@ -8,16 +9,14 @@ import numpy as np
 
 from tfquarl.environments import registry
 from tfquarl.experiments import alternation
-from tfquarl.experiments import benchmark_task
 
-_NUM_ACTIONS = 4096
 _STEPS_PER_CHECK = 32
 
 
 class EnvironmentArm:
     """Steps one environment, resetting it where an episode ends."""
 
-    def __init__(self, step: Callable[[Any], bool], reset: Callable[[], object], actions: list[Any]) -> None:
+    def __init__(self, step: Callable[[Any], bool], reset: Callable[[], object], actions: Sequence[Any]) -> None:
         """Stores its parts.
 
         Args:
@@ -45,8 +44,8 @@ class EnvironmentArm:
                 return alternation.Slice(count, elapsed, time.process_time() - cpu)
 
 
-def make_own(name: str) -> EnvironmentArm:
-    """The environment as a collector has it."""
+def make_own(name: str, actions: Sequence[Any]) -> EnvironmentArm:
+    """The environment called `name` as a collector has it, stepped by `actions`."""
     environment = registry.make(name, seed=0)
     step_one = environment.step
 
@@ -54,11 +53,11 @@ def make_own(name: str) -> EnvironmentArm:
         _, _, terminated, truncated = step_one(action)
         return terminated or truncated
 
-    return EnvironmentArm(step, environment.reset, _actions(name))
+    return EnvironmentArm(step, environment.reset, actions)
 
 
-def make_native(name: str) -> EnvironmentArm:
-    """The environment as its own suite gives it, with nothing of this project around it."""
+def make_native(name: str, actions: Sequence[Any]) -> EnvironmentArm:
+    """The environment called `name` as its own suite gives it, with nothing of this project around it, stepped by `actions`."""
     suite, _, task = name.partition(":")
     if suite == "dm_control":
         from dm_control import suite as dm_suite
@@ -66,13 +65,13 @@ def make_native(name: str) -> EnvironmentArm:
         domain, _, task_in_domain = task.partition("-")
         environment = dm_suite.load(domain, task_in_domain, task_kwargs={"random": 0})
         step_dm = environment.step
-        return EnvironmentArm(lambda action: step_dm(action).last(), environment.reset, _actions(name))
+        return EnvironmentArm(lambda action: step_dm(action).last(), environment.reset, actions)
     if suite == "gym":
         import gym
 
         made = gym.make(task)
         step_gym = made.step
-        return EnvironmentArm(lambda action: step_gym(action)[2], made.reset, _actions(name))
+        return EnvironmentArm(lambda action: step_gym(action)[2], made.reset, actions)
     import gymnasium
 
     modern = gymnasium.make(task)
@@ -82,18 +81,14 @@ def make_native(name: str) -> EnvironmentArm:
         _, _, terminated, truncated, _ = step_modern(action)
         return bool(terminated or truncated)
 
-    return EnvironmentArm(step, modern.reset, _actions(name))
+    return EnvironmentArm(step, modern.reset, actions)
 
 
-def make_stock(name: str) -> EnvironmentArm:
-    """The environment as TF-Agents' own suites give it; imports TensorFlow."""
+def make_stock(name: str, actions: Sequence[Any]) -> EnvironmentArm:
+    """The environment called `name` as TF-Agents' own suites give it, stepped by `actions`; imports TensorFlow."""
     from tfquarl.experiments import stock_agent
 
     environment = stock_agent.load_environment(name)
     step_stock, dtype = environment.step, environment.action_spec().dtype
-    actions = [np.asarray(action, dtype) for action in _actions(name)]
-    return EnvironmentArm(lambda action: bool(step_stock(action).is_last()), environment.reset, actions)
-
-
-def _actions(name: str) -> list[Any]:
-    return benchmark_task.random_actions(registry.spec(name), _NUM_ACTIONS, np.random.default_rng(0))
+    own_actions = [np.asarray(action, dtype) for action in actions]
+    return EnvironmentArm(lambda action: bool(step_stock(action).is_last()), environment.reset, own_actions)
