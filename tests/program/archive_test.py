@@ -146,6 +146,36 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     assert sorted(os.listdir(tmp_path / "policies")) == ["1", "best", "latest"]
 
 
+def test_a_version_whose_replacement_failed_stays_as_it_was(tmp_path, monkeypatch):
+    kept = archive.PolicyArchive(tmp_path)
+    _save(kept, 1, mean_return=10.0)
+    rename = pathlib.Path.rename
+
+    def full(path, target):
+        if path.name == "new":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return rename(path, target)
+
+    monkeypatch.setattr(pathlib.Path, "rename", full)
+    with pytest.raises(errors.StorageError, match="No space left"):
+        _save(kept, 1, mean_return=20.0)
+
+    assert archive.load(tmp_path, "best") == _artifact(1)
+    assert [verdict["quantized"]["mean_return"] for verdict in kept.evaluations()] == [10.0]
+
+
+def test_a_version_whose_replacement_was_killed_is_back_at_the_next_save(tmp_path):
+    kept = archive.PolicyArchive(tmp_path)
+    _save(kept, 1, mean_return=10.0)
+    aside = tmp_path / "policies" / ".1.abc"
+    aside.mkdir()
+    (tmp_path / "policies" / "1").rename(aside / "replaced")
+    _save(kept, 2, mean_return=5.0)
+
+    assert sorted(os.listdir(tmp_path / "policies")) == ["1", "2", "best", "latest"]
+    assert archive.load(tmp_path, "best") == _artifact(1)
+
+
 def test_a_version_whose_removal_was_killed_is_gone(tmp_path, monkeypatch):
     kept = archive.PolicyArchive(tmp_path, max_to_keep=0)
     _save(kept, 1, mean_return=10.0)

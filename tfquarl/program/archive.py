@@ -30,6 +30,7 @@ REFERENCE_MODEL = "policy_float32.tflite"
 _MANIFEST = "manifest.json"
 _EVALUATION = "evaluation.json"
 _LINKS = ("best", "latest")
+_REPLACED = "replaced"
 _SIGNATURE = "signature"
 _OWN_KEYS = ("version", "train_step", "recipe", "sha256", "size_bytes", _SIGNATURE)
 
@@ -81,6 +82,8 @@ class PolicyArchive:
         directory = self._directory / str(quantized.version)
         with files.storage_errors(f"keeping policy {quantized.version} in {self._directory}"):
             self._directory.mkdir(parents=True, exist_ok=True)
+            for leftover in self._leftovers():
+                _put_back(leftover / _REPLACED, self._directory / leftover.name.split(".")[1])
             self._replace(directory, quantized, reference, verdict)
             self._link("latest", quantized.version)
             self._link("best", max(self.versions(), key=self._rank))
@@ -115,9 +118,13 @@ class PolicyArchive:
             write_artifact(quantized, new / MODEL, self._key)
             write_artifact(reference, new / REFERENCE_MODEL, self._key)
             files.write_json(new / _EVALUATION, verdict)
-            if directory.exists():
-                directory.rename(pathlib.Path(temporary) / "old")
-            new.rename(directory)
+            replaced = pathlib.Path(temporary) / _REPLACED
+            try:
+                if directory.exists():
+                    directory.rename(replaced)
+                new.rename(directory)
+            finally:
+                _put_back(replaced, directory)
         files.sync_directory(self._directory)
 
     def _remove(self, directory: pathlib.Path) -> None:
@@ -158,8 +165,18 @@ class PolicyArchive:
         others = [version for version in self.versions() if str(version) not in linked]
         for version in others[: len(others) - self._max_to_keep]:
             self._remove(self._directory / str(version))
-        for leftover in self._directory.glob(".*.*"):  # of a process that was killed while it saved
+        for leftover in self._leftovers():
             shutil.rmtree(leftover)
+
+    def _leftovers(self) -> list[pathlib.Path]:
+        """Temporary directories of a process that was killed while it saved, '.<version>.<random>'."""
+        return list(self._directory.glob(".*.*"))
+
+
+def _put_back(replaced: pathlib.Path, directory: pathlib.Path) -> None:
+    """Undoes the first half of a replacement whose second half never came."""
+    if replaced.is_dir() and not directory.exists():
+        replaced.rename(directory)
 
 
 def write_artifact(artifact: records.PolicyArtifact, model_file: pathlib.Path, key: bytes | None = None) -> None:
