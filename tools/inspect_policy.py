@@ -26,6 +26,7 @@ from tfquarl.export import native_output
 from tfquarl.export import observations_file
 from tfquarl.export import run_source
 from tfquarl.program import archive
+from tfquarl.program import artifact_file
 from tfquarl.program import command_line
 from tfquarl.program import key_flag
 
@@ -65,7 +66,7 @@ def main() -> int:
 
 
 def _inspect(model_file: pathlib.Path) -> inspection.Inspection:
-    artifact = archive.read_artifact(model_file, key_flag.key())
+    artifact = artifact_file.read_artifact(model_file, key_flag.key())
     reference = _reference(model_file, artifact)
     if reference is None:
         if _OBSERVATIONS.value or _COLLECT.value or _PLOTS.value:
@@ -92,7 +93,7 @@ def _reference(model_file: pathlib.Path, artifact: records.PolicyArtifact) -> re
     if artifact.recipe == "float32":
         return artifact
     path = model_file.with_name(archive.REFERENCE_MODEL)
-    reference = archive.read_artifact(path, key_flag.key()) if path.is_file() else None
+    reference = artifact_file.read_artifact(path, key_flag.key()) if path.is_file() else None
     return reference if reference is not None and reference.version == artifact.version else None
 
 

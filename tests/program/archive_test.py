@@ -15,6 +15,7 @@ from tfquarl.core import errors
 from tfquarl.core import files
 from tfquarl.core import records
 from tfquarl.program import archive
+from tfquarl.program import artifact_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -310,7 +311,7 @@ def test_a_manifest_with_a_reserved_key_is_a_mistake(tmp_path):
     artifact = dataclasses.replace(_artifact(1), manifest={"sha256": "x"})
 
     with pytest.raises(ValueError, match="reserved keys"):
-        archive.write_artifact(artifact, tmp_path / "policy.tflite")
+        artifact_file.write_artifact(artifact, tmp_path / "policy.tflite")
 
 
 def test_keeping_a_negative_number_is_a_mistake(tmp_path):

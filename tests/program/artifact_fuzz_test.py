@@ -17,6 +17,7 @@ from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.core import wire
 from tfquarl.program import archive
+from tfquarl.program import artifact_file
 from tfquarl.publication import signature
 
 _SETTINGS = hypothesis.settings(
@@ -129,16 +130,16 @@ def test_altered_header_under_a_right_digest(alterations, kind):
 @_SETTINGS
 @hypothesis.given(alterations=_ALTERATIONS)
 def test_altered_file_of_a_kept_policy(tmp_path: pathlib.Path, key: bytes | None, name: str, alterations):
-    file = tmp_path / archive.MODEL
+    file = tmp_path / artifact_file.MODEL
     if not file.exists():
-        archive.write_artifact(_ARTIFACT, file, key)
+        artifact_file.write_artifact(_ARTIFACT, file, key)
         for path in (file, tmp_path / "manifest.json"):
             path.with_suffix(".whole").write_bytes(path.read_bytes())
     for path in (file, tmp_path / "manifest.json"):
         whole = path.with_suffix(".whole").read_bytes()
         path.write_bytes(_altered(whole, alterations) if path.name == name else whole)
     try:
-        read = archive.read_artifact(file, key)
+        read = artifact_file.read_artifact(file, key)
     except errors.ArtifactError:
         return
     assert read == _ARTIFACT, "only what reads the same may be taken, such as white space between two values"
@@ -146,32 +147,32 @@ def test_altered_file_of_a_kept_policy(tmp_path: pathlib.Path, key: bytes | None
 
 def test_a_policy_of_another_key_or_of_none_is_refused(tmp_path: pathlib.Path):
     for name, key in (("none", None), ("other", _KEY[::-1])):
-        archive.write_artifact(_ARTIFACT, tmp_path / f"{name}.tflite", key)
+        artifact_file.write_artifact(_ARTIFACT, tmp_path / f"{name}.tflite", key)
     with pytest.raises(errors.ArtifactError, match=r"none.json is not signed; with a key file only signed policies"):
-        archive.read_artifact(tmp_path / "none.tflite", _KEY)
+        artifact_file.read_artifact(tmp_path / "none.tflite", _KEY)
     with pytest.raises(errors.ArtifactError, match=r"other.json is not signed by this key"):
-        archive.read_artifact(tmp_path / "other.tflite", _KEY)
-    assert archive.read_artifact(tmp_path / "other.tflite") == _ARTIFACT
+        artifact_file.read_artifact(tmp_path / "other.tflite", _KEY)
+    assert artifact_file.read_artifact(tmp_path / "other.tflite") == _ARTIFACT
 
 
 @pytest.mark.parametrize(
     ("name", "limit"), [("policy.tflite", wire.MAX_PAYLOAD_BYTES), ("manifest.json", wire.MAX_HEADER_BYTES)]
 )
 def test_a_file_is_measured_before_it_is_read(tmp_path: pathlib.Path, name: str, limit: int):
-    archive.write_artifact(_ARTIFACT, tmp_path / archive.MODEL)
+    artifact_file.write_artifact(_ARTIFACT, tmp_path / artifact_file.MODEL)
     with (tmp_path / name).open("r+b") as file:
         file.truncate(limit + 1)  # which takes no room on the disk
     with pytest.raises(errors.ArtifactError, match=f"{name} has {limit + 1} bytes, at most {limit} are read"):
-        archive.read_artifact(tmp_path / archive.MODEL)
+        artifact_file.read_artifact(tmp_path / artifact_file.MODEL)
 
 
 def test_a_manifest_from_before_signatures_is_named(tmp_path: pathlib.Path):
-    archive.write_artifact(_ARTIFACT, tmp_path / archive.MODEL)
+    artifact_file.write_artifact(_ARTIFACT, tmp_path / artifact_file.MODEL)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     del manifest["signature"]
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(errors.ArtifactError, match="has no 'signature'; it was altered, or kept by an older version"):
-        archive.read_artifact(tmp_path / archive.MODEL)
+        artifact_file.read_artifact(tmp_path / artifact_file.MODEL)
 
 
 def test_an_archive_signs_both_policies(tmp_path: pathlib.Path):

@@ -10,6 +10,7 @@ from tfquarl.core import records
 from tfquarl.environments import registry
 from tfquarl.evaluator import evaluation as evaluation_lib
 from tfquarl.program import archive
+from tfquarl.program import artifact_file
 from tfquarl.program import evaluation
 
 _SPEC = registry.spec("gym:CartPole-v1", action_repeat=2)
@@ -25,9 +26,9 @@ def _artifact(version=3, recipe="static_wi8_ai8", **manifest):
     )
 
 
-def _write(directory, artifact, name=archive.MODEL):
+def _write(directory, artifact, name=artifact_file.MODEL):
     directory.mkdir(parents=True, exist_ok=True)
-    archive.write_artifact(artifact, directory / name)
+    artifact_file.write_artifact(artifact, directory / name)
     return directory / name
 
 
@@ -45,10 +46,10 @@ def kept(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["", archive.MODEL], ids=["directory", "file"])
+@pytest.mark.parametrize("name", ["", artifact_file.MODEL], ids=["directory", "file"])
 def test_a_policy_is_opened_with_the_float_one_beside_it(kept, name):
     policy = evaluation.open_policy(kept / name)
-    assert (policy.artifact.digest, policy.model_file) == (_artifact().digest, kept / archive.MODEL)
+    assert (policy.artifact.digest, policy.model_file) == (_artifact().digest, kept / artifact_file.MODEL)
     assert policy.reference is not None and policy.reference.digest == _artifact(recipe="float32").digest
     assert policy.spec == _SPEC and policy.spec.action_repeat == 2
 

@@ -8,7 +8,6 @@ policies/12/evaluation.json
 """
 
 from collections.abc import Mapping
-import json
 import math
 import os
 import pathlib
@@ -20,19 +19,14 @@ from typing import Protocol
 from tfquarl.core import errors
 from tfquarl.core import files
 from tfquarl.core import records
-from tfquarl.core import wire
-from tfquarl.publication import signature
+from tfquarl.program import artifact_file
 
 POLICIES = "policies"
-MODEL = "policy.tflite"
 REFERENCE_MODEL = "policy_float32.tflite"
 
-_MANIFEST = "manifest.json"
 _EVALUATION = "evaluation.json"
 _LINKS = ("best", "latest")
 _REPLACED = "replaced"
-_SIGNATURE = "signature"
-_OWN_KEYS = ("version", "train_step", "recipe", "sha256", "size_bytes", _SIGNATURE)
 
 
 class Evaluation(Protocol):
@@ -115,8 +109,8 @@ class PolicyArchive:
         with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=self._directory) as temporary:
             new = pathlib.Path(temporary) / "new"
             new.mkdir()
-            write_artifact(quantized, new / MODEL, self._key)
-            write_artifact(reference, new / REFERENCE_MODEL, self._key)
+            artifact_file.write_artifact(quantized, new / artifact_file.MODEL, self._key)
+            artifact_file.write_artifact(reference, new / REFERENCE_MODEL, self._key)
             files.write_json(new / _EVALUATION, verdict)
             replaced = pathlib.Path(temporary) / _REPLACED
             try:
@@ -154,7 +148,7 @@ class PolicyArchive:
     def _verdict(self, version: int) -> dict[str, Any] | None:
         """None where the run removed the version since it was listed, or somebody deleted the file."""
         try:
-            return _read_json(self._directory / str(version) / _EVALUATION)
+            return artifact_file.read_json(self._directory / str(version) / _EVALUATION)
         except errors.StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
@@ -179,72 +173,13 @@ def _put_back(replaced: pathlib.Path, directory: pathlib.Path) -> None:
         replaced.rename(directory)
 
 
-def write_artifact(artifact: records.PolicyArtifact, model_file: pathlib.Path, key: bytes | None = None) -> None:
-    """Writes the flatbuffer to `model_file` and its manifest beside it, the manifest last.
-
-    The manifest holds the flatbuffer's sha256, and a signature of all that it holds: by `key`, or by nobody (a digest alone).
-
-    Raises:
-      StorageError: a file can't be written.
-      ValueError: the manifest uses a key that the file needs for itself.
-    """
-    taken = sorted(set(_OWN_KEYS) & set(artifact.manifest))
-    if taken:
-        raise ValueError(f"policy {artifact.version}: its manifest has the reserved keys {taken}")
-    manifest = {
-        "version": artifact.version,
-        "train_step": artifact.train_step,
-        "recipe": artifact.recipe,
-        "sha256": artifact.digest,
-        "size_bytes": len(artifact.model),
-        **artifact.manifest,
-    }
-    manifest[_SIGNATURE] = signature.sign_record(manifest, key)
-    files.write_atomically(model_file, artifact.model)
-    files.write_json(_manifest_file(model_file), manifest)
-
-
-def read_artifact(model_file: pathlib.Path, key: bytes | None = None) -> records.PolicyArtifact:
-    """The artifact that `write_artifact` wrote: `model_file` and its manifest beside it, '<name>.json' or 'manifest.json'.
-
-    Args:
-      model_file: of the policy.
-      key: that it must be signed with; None takes any that is whole.
-
-    Raises:
-      ConfigError: one of the two files is missing.
-      ArtifactError: the manifest is damaged or not signed by `key`, or the flatbuffer is not the one that it describes.
-    """
-    manifest_file = _manifest_file(model_file)
-    if not manifest_file.is_file():
-        manifest_file = model_file.with_name(_MANIFEST)
-    for path in (model_file, manifest_file):
-        if not path.is_file():
-            raise errors.ConfigError(f"{path} is missing; a policy is a .tflite file with its manifest beside it")
-    manifest = _read_json(manifest_file)
-    model = _read_bytes(model_file, wire.MAX_PAYLOAD_BYTES)
-    _check_signature(manifest_file, manifest, key)
-    try:
-        rest = {key: value for key, value in manifest.items() if key not in _OWN_KEYS}
-        version, train_step = int(manifest["version"]), int(manifest["train_step"])
-        artifact = records.PolicyArtifact(version, train_step, str(manifest["recipe"]), model, rest)
-        expected = str(manifest["sha256"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise errors.ArtifactError(f"{manifest_file} lacks {error}; it is no manifest of a policy") from error
-    if artifact.digest != expected:
-        raise errors.ArtifactError(
-            f"{model_file} has sha256 {artifact.digest[:12]}, its manifest says {expected[:12]}; it was truncated or altered"
-        )
-    return artifact
-
-
-def find_model(path: str | os.PathLike[str], version: str = "best", model: str = MODEL) -> pathlib.Path:
+def find_model(path: str | os.PathLike[str], version: str = "best", model: str = artifact_file.MODEL) -> pathlib.Path:
     """The .tflite file that a user means.
 
     Args:
       path: a .tflite file, a directory of one version, or the directory of a run.
       version: which of a run's policies: 'best', 'latest' or a number.
-      model: `MODEL` or `REFERENCE_MODEL`; not used where `path` is a file.
+      model: `artifact_file.MODEL` or `REFERENCE_MODEL`; not used where `path` is a file.
 
     Raises:
       ConfigError: there is no such policy.
@@ -252,7 +187,7 @@ def find_model(path: str | os.PathLike[str], version: str = "best", model: str =
     path = pathlib.Path(path)
     if path.is_file():
         return path
-    if (path / MODEL).is_file():
+    if (path / artifact_file.MODEL).is_file():
         return path / model
     if version not in _LINKS and not version.isdigit():
         raise errors.ConfigError(f"policy version is '{version}', needs 'best', 'latest' or a number")
@@ -265,8 +200,8 @@ def find_model(path: str | os.PathLike[str], version: str = "best", model: str =
 
 
 def load(path: str | os.PathLike[str], version: str = "best", key: bytes | None = None) -> records.PolicyArtifact:
-    """The quantized policy that a user means, verified; arguments and errors as of `find_model` and `read_artifact`."""
-    return read_artifact(find_model(path, version), key)
+    """The quantized policy that a user means, verified; arguments and errors as of `find_model` and `artifact_file.read_artifact`."""
+    return artifact_file.read_artifact(find_model(path, version), key)
 
 
 def load_reference(
@@ -278,35 +213,4 @@ def load_reference(
       ConfigError: there is none.
       ArtifactError: it is damaged.
     """
-    return read_artifact(find_model(path, version).with_name(REFERENCE_MODEL), key)
-
-
-def _manifest_file(model_file: pathlib.Path) -> pathlib.Path:
-    """'manifest.json' for the policy itself, else the model's own name with .json."""
-    return model_file.with_name(_MANIFEST) if model_file.name == MODEL else model_file.with_suffix(".json")
-
-
-def _check_signature(path: pathlib.Path, manifest: Mapping[str, Any], key: bytes | None) -> None:
-    unsigned = dict(manifest)
-    given = unsigned.pop(_SIGNATURE, None)
-    if not isinstance(given, str):
-        raise errors.ArtifactError(
-            f"{path} has no '{_SIGNATURE}'; it was altered, or kept by an older version of tfquarl"
-        )
-    signature.check_record(unsigned, given, key, str(path))
-
-
-def _read_bytes(path: pathlib.Path, limit: int) -> bytes:
-    """A file's bytes, which are counted before there is memory for them."""
-    with files.storage_errors(f"reading {path}"), path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > limit:
-            raise errors.ArtifactError(f"{path} has {size} bytes, at most {limit} are read; it is no file of a policy")
-        return file.read(limit)
-
-
-def _read_json(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(_read_bytes(path, wire.MAX_HEADER_BYTES)))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise errors.ArtifactError(f"{path} is not a JSON object: {error}; was it edited?") from error
+    return artifact_file.read_artifact(find_model(path, version).with_name(REFERENCE_MODEL), key)
