@@ -85,6 +85,7 @@ def _changed_operator(layout: flatbuffer.ModelLayout, index: int, **changes) -> 
 
 _LAYOUT = flatbuffer.read_layout(_INT8)
 _CATEGORICAL = flatbuffer.read_layout(policy_files.categorical_policy())
+_LOW_BIT = flatbuffer.read_layout(policy_files.low_bit_policy())
 _HEAD = next(tensor.index for tensor in _LAYOUT.tensors if tensor.name == "head")
 
 
@@ -96,6 +97,7 @@ _HEAD = next(tensor.index for tensor in _LAYOUT.tensors if tensor.name == "head"
         (_changed_tensor(_LAYOUT, "head", scales=(), zero_points=()), "has no scale"),
         (_changed_tensor(_LAYOUT, "head", scales=(1.0, 1.0), zero_points=(0, 0)), "needs one scale"),
         (_changed_tensor(_LAYOUT, "dense_0/kernel", zero_points=(3,)), "has zero points"),
+        (_changed_tensor(_LAYOUT, "head", zero_points=(128,)), "has zero points"),
         (_changed_operator(_LAYOUT, 2, outputs=(_LAYOUT.input,)), "out of order"),
         (_changed_operator(_LAYOUT, 0, inputs=(_HEAD,)), "out of order"),
         (_changed_operator(_LAYOUT, 3, inputs=(0, 0)), "which no policy has"),
@@ -111,6 +113,7 @@ _HEAD = next(tensor.index for tensor in _LAYOUT.tensors if tensor.name == "head"
         "no scale",
         "two scales",
         "zero point",
+        "zero point beyond int8",
         "output",
         "input",
         "number of inputs",
@@ -124,6 +127,38 @@ _HEAD = next(tensor.index for tensor in _LAYOUT.tensors if tensor.name == "head"
 def test_operators_on_other_tensors_are_refused(layout: flatbuffer.ModelLayout, message: str):
     with pytest.raises(errors.ArtifactError, match=message):
         operator_rules.check_operators(layout)
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        (
+            _changed_tensor(_LAYOUT, "dense_0", scales=(1e-9,)),
+            "'dense_0' has steps of 1e-09, .* multiplied by 2.46e[+]05",
+        ),
+        (_changed_tensor(_LAYOUT, "head/kernel", scales=(0.1, 1e4)), "'head' has steps of 0.0156"),
+        (_changed_tensor(_LAYOUT, "head", scales=(1e20,)), "'head' has steps of 1e[+]20"),
+        (_changed_tensor(_LOW_BIT, "head/coarse", scales=(1e-9,)), "QUANTIZE.*'head/coarse' has steps of 1e-09"),
+    ],
+    ids=["fine output", "one coarse unit", "coarse output", "fine steps behind a tanh"],
+)
+def test_scales_that_no_kernel_can_bridge_are_refused(layout: flatbuffer.ModelLayout, message: str):
+    with pytest.raises(errors.RefusedModelError, match=message):
+        operator_rules.check_operators(layout)
+
+
+def test_scale_that_no_kernel_takes_is_refused_by_name():
+    model = bytearray(_INT8)
+    head = _LAYOUT.tensors[_HEAD]
+    struct.pack_into("<f", model, head.scale_start, 1e-38)
+    with pytest.raises(errors.RefusedModelError, match="'head', has scales of 1e-38"):
+        flatbuffer.read_layout(model)
+
+
+def test_name_that_is_no_text_is_refused():
+    name = _INT8.index(b"dense_0/kernel")
+    with pytest.raises(errors.ArtifactError, match="is no UTF-8"):
+        flatbuffer.read_layout(_INT8[:name] + b"\xff" + _INT8[name + 1 :])
 
 
 @pytest.mark.parametrize(
@@ -142,7 +177,9 @@ def test_other_options_are_refused(operator: str, field: str, value: object, mes
 
 
 @pytest.mark.parametrize(
-    "model", [_FLOAT, _INT8, policy_files.categorical_policy()], ids=["float32", "int8", "categorical"]
+    "model",
+    [_FLOAT, _INT8, policy_files.categorical_policy(), policy_files.low_bit_policy()],
+    ids=["float32", "int8", "categorical", "low bit"],
 )
 def test_policies_pass(model: bytes):
     operator_rules.check_operators(flatbuffer.read_layout(model))

@@ -1,6 +1,7 @@
 """Tests of runtime.interpreter."""
 
 import random
+import struct
 import subprocess
 import sys
 
@@ -116,15 +117,28 @@ def test_no_process_dies_of_altered_bytes():
 
 
 def _run_altered_models(num_models: int) -> tuple[int, int]:
-    """Alters one to three bytes at random places, weighted to the structure; how many were refused and how many ran."""
+    """Alters bytes, scales or zero points at one to three random places; how many were refused and how many ran."""
     generator, num_refused, num_run = random.Random(0), 0, 0
-    models = [*(model for model, _ in _MODELS.values()), policy_files.categorical_policy()]
+    models = [
+        *(model for model, _ in _MODELS.values()),
+        policy_files.categorical_policy(),
+        policy_files.low_bit_policy(),
+    ]
     for _ in range(num_models):
         model = bytearray(generator.choice(models))
+        quantized = [tensor for tensor in flatbuffer.read_layout(model).tensors if tensor.scales]
         for _ in range(generator.randint(1, 3)):
-            model[generator.randrange(len(model))] = generator.choice(
-                [0, 1, 2, 127, 128, 255, generator.randrange(256)]
-            )
+            kind = generator.choice(["byte", "byte", "scale", "zero point"] if quantized else ["byte"])
+            if kind == "byte":
+                model[generator.randrange(len(model))] = generator.choice(
+                    [0, 1, 2, 127, 128, 255, generator.randrange(256)]
+                )
+            elif kind == "scale":
+                scale = 10 ** generator.uniform(-31, 31)
+                struct.pack_into("<f", model, generator.choice(quantized).scale_start, scale)
+            else:
+                zero_point = generator.choice([-129, -128, -1, 1, 127, 128])
+                struct.pack_into("<q", model, generator.choice(quantized).zero_point_start, zero_point)
         try:
             policy = interpreter.PolicyInterpreter(bytes(model))
             policy(_OBSERVATIONS[:1])
@@ -138,4 +152,4 @@ def _run_altered_models(num_models: int) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    print(*_run_altered_models(4000))
+    print(*_run_altered_models(6000))

@@ -7,6 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 import flatbuffers
 import numpy as np
 
+from tfquarl.runtime import low_bit_graph
 from tfquarl.runtime import model_editor
 
 OBSERVATION_SIZE, UNITS, OUTPUT_SIZE = 3, 4, 2
@@ -115,6 +116,16 @@ def int8_policy(io: str = "float32") -> bytes:
     if io == "float32":
         x = writer.operator("DEQUANTIZE", [x], writer.tensor("action", [1, OUTPUT_SIZE], "float32"))
     return writer.finish(source, x)
+
+
+def low_bit_policy() -> bytes:
+    """The int8 policy with the operators of low-bit ones: clamped observations, a scale for each unit, coarser actions."""
+    graph = low_bit_graph.LowBitGraph(int8_policy())
+    graph.clamp_below("observation", "observation/low", "observation/clamped")
+    graph.set_unit_scales("dense_0/kernel")
+    graph.set_unit_scales("dense_0/bias")
+    graph.requantize("head/tanh", 1 / 8, "head/coarse")
+    return graph.pack()
 
 
 def categorical_policy() -> bytes:

@@ -29,6 +29,10 @@ class ConversionError(TfquarlError):
     """A snapshot that can't become a TFLite model, with the variable or the op that stands in the way."""
 
 
+class RefusedModelError(ArtifactError, ConversionError):
+    """A model that is whole and that no runtime can run: the scales of its layers are beyond what kernels take."""
+
+
 class ParityError(TfquarlError):
     """A converted policy that does not act like the float one, with the figures."""
 

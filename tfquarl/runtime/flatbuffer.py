@@ -135,6 +135,7 @@ def read_layout(model: bytes | bytearray | memoryview) -> ModelLayout:
 
     Raises:
       ArtifactError: bytes that are not a policy: truncated, altered, or with parts that policies don't use.
+      RefusedModelError: scales that no kernel takes.
     """
     data = memoryview(model).cast("B")
     if bytes(data[4:8]) != b"TFL3":
@@ -184,7 +185,7 @@ def _read_tensor(index: int, table: table_reader.TableReader, buffers: list[tupl
     if not 1 <= len(shape) <= 2 or min(shape) < 1 or math.prod(shape) * 8 > MAX_TENSOR_BYTES:
         raise errors.ArtifactError(f"model: {what} has shape {shape}, needs one or two positive sizes")
     start, size = buffers[buffer]
-    quantization = _read_quantization(table, what)
+    quantization = _read_quantization(table, f"{what}, '{name}',")
     tensor = Tensor(index, name, shape, TYPES[type_code], data_start=start if size else 0, **quantization)
     if size and (size != tensor.num_bytes or start % 4):
         raise errors.ArtifactError(
@@ -209,8 +210,13 @@ def _read_quantization(table: table_reader.TableReader, what: str) -> dict:
     scales, zero_points = quantization.numbers(2, "f"), quantization.numbers(3, "q")
     if max(len(minimum), len(maximum)) > 1:
         raise errors.ArtifactError(f"model: {what} has {len(minimum)} minima, needs at most 1")
-    if any(not 1e-30 < scale < 1e30 for scale in scales) or any(abs(zero) > 128 for zero in zero_points):
-        raise errors.ArtifactError(f"model: {what} has scales {scales[:3]} and zero points {zero_points[:3]}")
+    if any(abs(zero) > 128 for zero in zero_points):
+        raise errors.ArtifactError(f"model: {what} has zero points {zero_points[:3]}; the bytes were altered")
+    if not all(1e-30 < scale < 1e30 for scale in scales):
+        bad = next(scale for scale in scales if not 1e-30 < scale < 1e30)
+        raise errors.RefusedModelError(
+            f"model: {what} has scales of {bad:.3g}, kernels take 1e-30 to 1e+30; is the layer dead, or was it altered?"
+        )
     return {
         "scales": scales,
         "zero_points": zero_points,

@@ -27,7 +27,8 @@ class PolicyInterpreter:
           num_threads: of each call.
 
         Raises:
-          ArtifactError: bytes that are not a policy or that the runtime refuses.
+          ArtifactError: bytes that are not a policy.
+          RefusedModelError: a policy that the runtime can't run.
         """
         if batch_size < 1 or num_threads < 1:
             raise ValueError(f"batch_size and num_threads must be positive, got {batch_size} and {num_threads}")
@@ -100,7 +101,8 @@ def make_interpreter(
       keeps_values: whether all values between layers can be read after a call; TFLite's own kernels compute them then.
 
     Raises:
-      ArtifactError: the runtime refuses the model.
+      RefusedModelError: the runtime refuses the model.
+      ArtifactError: it gives another shape than the model says.
     """
     resolver = litert.OpResolverType
     kind = resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES if keeps_values else resolver.AUTO
@@ -117,7 +119,10 @@ def make_interpreter(
                 interpreter.resize_tensor_input(layout.input, [batch_size, layout.tensors[layout.input].shape[1]])
             interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise errors.ArtifactError(f"model: the runtime refuses it: {error}; was it altered?") from error
+        reason = str(error).strip().partition("\n")[0]
+        raise errors.RefusedModelError(
+            f"model: the runtime refuses it: {reason}; was it altered, or is a layer dead?"
+        ) from error
     # Operators that reshape do so by constants, which tell a batch's shape only now.
     shape = tuple(map(int, interpreter.get_output_details()[0]["shape"]))
     if shape != (batch_size, layout.tensors[layout.output].shape[1]):

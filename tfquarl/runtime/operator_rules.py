@@ -26,12 +26,16 @@ _TYPES = {
     "SUM": {("float32", "int32", "float32")},
 }
 
+# Integer kernels multiply by less than 2^8; below the smallest one no sum of 32 bits would move the output.
+_MULTIPLIERS = (2.0**-40, 2.0**8)
+
 
 def check_operators(layout: flatbuffer.ModelLayout) -> None:
     """Checks that each operator takes values that exist, of types and shapes that its kernels are for.
 
     Raises:
       ArtifactError: with the operator and what it got.
+      RefusedModelError: its scales are further apart than its kernels can take.
     """
     known = {tensor.index for tensor in layout.tensors if tensor.is_constant}
     if layout.input in known:
@@ -47,6 +51,7 @@ def check_operators(layout: flatbuffer.ModelLayout) -> None:
             raise errors.ArtifactError(f"model: {what} has types {', '.join(types)}, which no policy has")
         _check_shapes(what, operator.name, tensors)
         _check_scales(what, tensors)
+        _check_multipliers(what, operator.name, tensors)
         known.add(operator.outputs[0])
     if layout.output not in known or layout.output == layout.input:
         raise errors.ArtifactError("model: nothing computes its output; the bytes were altered")
@@ -85,8 +90,27 @@ def _check_scales(what: str, tensors: Sequence[flatbuffer.Tensor]) -> None:
             raise errors.ArtifactError(
                 f"model: {what}: tensor '{tensor.name}' needs one scale, has {len(tensor.scales)}"
             )
-        limit = 0 if (len(tensor.shape) == 2 and tensor.is_constant) or tensor.dtype != "int8" else 128
-        if any(abs(zero_point) > limit for zero_point in tensor.zero_points):
+        is_symmetric = (len(tensor.shape) == 2 and tensor.is_constant) or tensor.dtype != "int8"
+        low, high = (0, 0) if is_symmetric else (-128, 127)
+        if any(not low <= zero_point <= high for zero_point in tensor.zero_points):
             raise errors.ArtifactError(
                 f"model: {what}: tensor '{tensor.name}' has zero points {tensor.zero_points[:3]}"
+            )
+
+
+def _check_multipliers(what: str, name: str, tensors: Sequence[flatbuffer.Tensor]) -> None:
+    """Checks what integer sums are multiplied by to become the output's steps."""
+    if name == "FULLY_CONNECTED" and tensors[-1].dtype != "float32":
+        source, kernel, _, target = tensors
+        multipliers = [source.scales[0] * scale / target.scales[0] for scale in kernel.scales]
+    elif name == "QUANTIZE" and tensors[0].dtype != "float32":
+        multipliers = [tensors[0].scales[0] / tensors[1].scales[0]]
+    else:
+        return
+    least, limit = _MULTIPLIERS
+    for multiplier in multipliers:
+        if not least <= multiplier < limit:
+            raise errors.RefusedModelError(
+                f"model: {what}: '{tensors[-1].name}' has steps of {tensors[-1].scales[0]:.3g}, which its sums are multiplied by "
+                f"{multiplier:.3g} for; kernels take {least:.3g} to {limit:g}; is the layer dead, or was it altered?"
             )

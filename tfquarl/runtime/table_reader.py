@@ -84,7 +84,12 @@ class TableReader:
         self._check_count(field, count)
         if start and read(self._data, "B", start + count, self._what) != 0:
             raise errors.ArtifactError(f"model: a string of {self._what} has no end; the bytes were altered")
-        return bytes(self._data[start : start + count]).decode(errors="replace")
+        try:
+            return bytes(self._data[start : start + count]).decode()
+        except UnicodeDecodeError as error:
+            raise errors.ArtifactError(
+                f"model: a string of {self._what} is no UTF-8; the bytes were altered"
+            ) from error
 
     def table(self, field: int, num_fields: int, what: str) -> "TableReader | None":
         """A nested table, or None where it is absent."""
