@@ -54,6 +54,28 @@ def test_feature_that_does_not_vary_gets_the_largest_unit(observations: list, sc
     np.testing.assert_array_equal(scaled["observation_scaling/scale"], np.float32(scale))
 
 
+@pytest.mark.parametrize(
+    ("observations", "kernel", "scale"),
+    [
+        ([[0, -1], [8e7, 1]], [1e-7, 1], [1 / 4e7, 1]),
+        ([[0, -1e-9], [8, 1e-9]], [1, 1e9], [0.25, 1e9]),
+        ([[0, -1], [8e7, 1]], [1, 1], [1 / 4e7, 1 / 4e7]),
+        ([[0, -1], [8e7, 1]], [0, 1], [1 / 4e7, 1]),
+    ],
+    ids=[
+        "wide feature",
+        "narrow feature",
+        "feature that moves nothing beside the other",
+        "wide feature without weights",
+    ],
+)
+def test_feature_varies_by_what_it_moves_and_not_by_its_unit(observations: list, kernel: list, scale: list):
+    variables = dict(_by_hand(), **{"dense_0/kernel": np.float32(kernel)[:, np.newaxis]})
+    variables["observation_scaling/scale"] = np.float32([1, 1])
+    scaled = observation_scaling.scale_features(variables, np.float32(observations))
+    np.testing.assert_allclose(scaled["observation_scaling/scale"], scale, rtol=1e-6)
+
+
 @hypothesis.settings(max_examples=50, deadline=None)
 @hypothesis.given(seed=strategies.integers(0, 2**32 - 1), spread=strategies.floats(0, 1.3))
 def test_policy_stays_the_same(seed: int, spread: float):

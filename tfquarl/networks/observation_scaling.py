@@ -17,9 +17,11 @@ import numpy as np
 OFFSET, SCALE = "observation_scaling/offset", "observation_scaling/scale"
 RANGE_SHARE = 0.75
 
-# A feature that varies this much less than the one that varies most counts as constant. It gets that one's scale: what varies
-# later would otherwise be far beyond its range.
+# A feature counts as constant where what varies of it is rounding, or moves the first layer this much less than the feature that moves
+# it most: a comparison that no unit of measurement changes. It gets the widest scale of the others: what varies later would otherwise be
+# far beyond its range.
 _CONSTANT_SHARE = 1e-6
+_ROUNDING_SHARE = 4 * float(np.finfo(np.float32).eps)
 
 
 def scale_features(
@@ -39,12 +41,15 @@ def scale_features(
         lowest, highest = observations.min(axis=0).astype(np.float64), observations.max(axis=0).astype(np.float64)
         offset = ((lowest + highest) / 2).astype(np.float32)
         spread = observations.std(axis=0, dtype=np.float64)
-        largest = spread.max() if spread.max() > 0 else 1.0
-        varies = spread > _CONSTANT_SHARE * largest
-        unit = np.where(varies, spread ** (1 - range_share) * ((highest - lowest) / 2) ** range_share, 0)
-        scale = (1 / np.where(varies, unit, unit.max() if varies.any() else 1.0)).astype(np.float32)
         old_offset, old_scale = (variables[name].astype(np.float64) for name in (OFFSET, SCALE))
         kernel = variables["dense_0/kernel"].astype(np.float64)
+        effect = spread * np.abs(old_scale) * np.linalg.norm(kernel, axis=1)
+        is_rounding = spread <= _ROUNDING_SHARE * np.maximum(np.abs(lowest), np.abs(highest))
+        varies = ~is_rounding & (effect > _CONSTANT_SHARE * effect.max())
+        unit = spread ** (1 - range_share) * ((highest - lowest) / 2) ** range_share
+        widest = unit[varies].max() if varies.any() else 0.0
+        unit = np.where(varies, unit, np.maximum(unit, widest))
+        scale = (1 / np.where(unit > 0, unit, 1.0)).astype(np.float32)
         bias = variables["dense_0/bias"] + ((offset - old_offset) * old_scale) @ kernel
         changed = {
             OFFSET: offset,
