@@ -4,7 +4,15 @@ import numpy as np
 
 from tfquarl.networks import architecture as architecture_lib
 
-KINDS = ("random", "zero biases", "some zero biases", "constant kernels", "zero rows", "zero kernels")
+KINDS = (
+    "random",
+    "zero biases",
+    "some zero biases",
+    "negative zero biases",
+    "constant kernels",
+    "zero rows",
+    "zero kernels",
+)
 
 
 def architecture(
@@ -50,6 +58,8 @@ def variables(
         elif name.endswith("/bias"):
             if kind == "zero biases" or (kind == "some zero biases" and is_chosen):
                 value = np.zeros(shape)
+            elif kind == "negative zero biases":
+                value = np.full(shape, -1e-40 if is_chosen else -0.0)
         elif not scales_observations:
             value = np.full(shape, float(name.endswith("/scale")))
         elif name.endswith("/scale"):

@@ -59,6 +59,8 @@ def template_inputs(
 ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Variables and observations that a template can be compiled from: random ones, with no layer dead or constant.
 
+    Kernels and biases are positive, so that some observation keeps each relu of a narrow layer alive.
+
     Args:
       architecture: of the policy.
       recipe: of the policy.
@@ -69,9 +71,9 @@ def template_inputs(
     for name, shape in architecture.variable_shapes().items():
         value = generator.standard_normal(shape, np.float32)
         if name.endswith("/kernel"):
-            value /= np.float32(np.sqrt(shape[0]))
+            value = np.abs(value) / np.float32(np.sqrt(shape[0]))
         elif name.endswith("/bias"):
-            value = np.abs(value) + 1  # relus stay alive
+            value = np.abs(value) + 1
         elif not scale_observations:
             value[...] = name == scaling_ops.SCALE
         variables[name] = value
@@ -142,12 +144,12 @@ class Template:
                     raise errors.NumericalError(
                         f"variable '{layer.name}/{part}' has values beyond float16's 65504; use another recipe"
                     )
-                slot.values[...] = value.T
+                slot.values[...] = value.T if part == "kernel" else _without_negative_zeros(value)
 
     def _write_dynamic(self, core: Mapping[str, np.ndarray]) -> None:
         for layer in self._layers:
             kernel = core[f"{layer.name}/kernel"]
-            layer.bias.values[...] = core[f"{layer.name}/bias"]
+            layer.bias.values[...] = _without_negative_zeros(core[f"{layer.name}/bias"])
             if layer.kernel.dtype == "float32":
                 layer.kernel.values[...] = kernel.T
                 continue
@@ -167,10 +169,10 @@ class Template:
         for layer, output_range in zip(self._layers, ranges):
             largest = _largest(core[f"{layer.name}/kernel"])
             scales = self._layer_scales(layer, core, source.scale, max(-low, high), largest)
-            affine.quantize_kernel(core[f"{layer.name}/kernel"], largest, scales.kernel, layer.kernel.values)
-            layer.kernel.set_scale(scales.kernel)
-            layer.bias.values[...] = affine.quantize_bias(core[f"{layer.name}/bias"], scales.bias, layer.bias.dtype)
+            layer.kernel.set_scale(scales.kernel)  # first, as it looks whether one can divide by them
             layer.bias.set_scale(scales.bias)
+            affine.quantize_kernel(core[f"{layer.name}/kernel"], largest, scales.kernel, layer.kernel.values)
+            layer.bias.values[...] = affine.quantize_bias(core[f"{layer.name}/bias"], scales.bias, layer.bias.dtype)
             low, high = output_range
             source = quantize(low, high)
             layer.output.set_scale(source.scale, source.zero_point)
@@ -218,6 +220,11 @@ def _find_layers(
         output = operator.outputs[0]
         layers.append(_Layer(name, kernel, bias, _Slot(model, layout.tensors[output]), tanhs.get(output)))
     return tuple(layers)
+
+
+def _without_negative_zeros(bias: np.ndarray) -> np.ndarray:
+    """The bias as TFLiteConverter has it: one whose values are all zero, of either sign, is left out there, and positive zeros here."""
+    return bias if bias.any() else np.zeros_like(bias)
 
 
 def _largest(values: np.ndarray) -> np.float32:

@@ -47,7 +47,8 @@ def output_ranges(layers: Sequence[DenseLayer], observations: np.ndarray) -> lis
     Raises:
       OverflowError: with the index of the layer whose output is not finite.
     """
-    candidates = _candidates(layers, observations)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is an error of its own
+        candidates = _candidates(layers, observations)
     needed = _needed(candidates)
     x, ranges = observations[needed[0]], []
     for layer, candidate, rows, following in zip(layers, candidates, needed, [*needed[1:], []]):
