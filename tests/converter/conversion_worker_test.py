@@ -187,6 +187,8 @@ def _shares_without_and_with(
         shares += station.metrics.series("convert", "Parity/action_error_mean_share")
         ((quantized, original),) = station.sink.pairs
         assert (preparation in quantized.manifest["preparations"]) is is_done
+        float_preparations = [name for name in quantized.manifest["preparations"] if name != "correct_biases"]
+        assert original.manifest["preparations"] == float_preparations
         got = interpreter.PolicyInterpreter(original.model, 16)(observations.held_out())
         np.testing.assert_allclose(got, expected, atol=1e-3)
     return shares
@@ -296,6 +298,70 @@ def test_parity_failure_can_stop_the_run(reference: reference_process.ReferenceP
     ):
         station.worker.step()
     assert station.sink.published == []
+
+
+def _dead_snapshot() -> records.PolicySnapshot:
+    """No relu of its second layer ever opens; int8 steps of an output that is always 0 are finer than kernels can have them."""
+    snapshot = _snapshot(1)
+    snapshot.variables["dense_1/bias"][:] = -1000
+    return snapshot
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "published"), [("keep", []), ("publish_float32", ["float32"])], ids=["keep", "publish float32"]
+)
+def test_policy_that_no_runtime_can_run_fails_parity(
+    reference: reference_process.ReferenceProcess, on_failure: str, published: list[str]
+):
+    station = _station(reference, [_dead_snapshot()], parity_gate.ParityConfig(on_failure=on_failure))
+    assert station.worker.step()
+    assert [artifact.recipe for artifact in station.sink.published] == published
+    # The evaluator judges what is deployed.
+    assert [(quantized.recipe, original.recipe) for quantized, original in station.sink.pairs] == [
+        (recipe, "float32") for recipe in published
+    ]
+    assert station.metrics.series("convert", "Parity/num_failures") == [1.0]
+
+
+def test_policy_that_no_runtime_can_run_stops_the_run_where_failures_do(reference: reference_process.ReferenceProcess):
+    station = _station(reference, [_dead_snapshot()], parity_gate.ParityConfig(on_failure="stop"))
+    with pytest.raises(
+        errors.ParityError, match=r"policy 1 fails parity: .*'dense_1' has steps of .*is the layer dead"
+    ):
+        station.worker.step()
+
+
+@pytest.mark.parametrize("passes", [True, False])
+def test_each_policy_is_converted_once(
+    reference: reference_process.ReferenceProcess, monkeypatch: pytest.MonkeyPatch, passes: bool
+):
+    converted, convert = [], policy_converter.PolicyConverter.convert
+
+    def counted(converter, *arguments):
+        converted.append(converter.recipe.name)
+        return convert(converter, *arguments)
+
+    monkeypatch.setattr(policy_converter.PolicyConverter, "convert", counted)
+    _station(reference, [_snapshot(1)], None if passes else _NEVER_PASSES).worker.step()
+    assert converted == ["static_wi8_ai8", "float32"]
+
+
+def test_float_policy_whose_outputs_overflow_is_not_published(reference: reference_process.ReferenceProcess):
+    snapshot = _snapshot(1)
+    for name in ("dense_0/kernel", "dense_1/kernel", "head/kernel"):
+        snapshot.variables[name] *= np.float32(1e20)
+    station = _station(reference, [snapshot], stop_at_bad_numbers=True)
+    with pytest.raises(errors.NumericalError):
+        station.worker.step()
+    assert station.sink.published == []
+
+
+@pytest.mark.parametrize("name", ["head/kernel", "observation_scaling/offset"])
+def test_snapshot_of_another_network_is_a_conversion_error(reference: reference_process.ReferenceProcess, name: str):
+    snapshot = _snapshot(1)
+    del snapshot.variables[name]
+    with pytest.raises(errors.ConversionError, match=f"variables missing: .*{name}"):
+        _station(reference, [snapshot]).worker.step()
 
 
 def test_run_ends_when_told(reference: reference_process.ReferenceProcess):

@@ -100,6 +100,22 @@ def test_unknown_consequence_is_refused():
         parity_gate.ParityConfig(on_failure="ignore")
 
 
+def test_threshold_that_is_no_number_is_refused():
+    with pytest.raises(errors.ConfigError, match="max_action_error_share is nan"):
+        parity_gate.ParityConfig(max_action_error_share=float("nan"))
+
+
+def test_outputs_that_overflow_are_no_measure(reference: reference_process.ReferenceProcess):
+    architecture = policies.architecture("q_values")
+    variables = policies.variables(architecture, np.random.default_rng(1), scales_observations=False)
+    converter = policy_converter.PolicyConverter(architecture, recipe_lib.float32(), True, reference)
+    model = converter.convert(records.PolicySnapshot(1, 1, variables))
+    observations = _OBSERVATIONS.copy()
+    observations[0] = 3e38
+    with pytest.raises(errors.NumericalError, match="own outputs are not finite"):
+        parity_gate.ParityGate(_CONFIG).check(architecture, variables, model, observations)
+
+
 def test_model_of_other_bytes_is_refused():
     architecture = policies.architecture()
     variables = policies.variables(architecture, np.random.default_rng(1))

@@ -103,6 +103,35 @@ def test_what_the_template_cannot_do_goes_to_the_reference_and_warns_once(
     assert sum("take TFLiteConverter's time" in record.message for record in caplog.records) == 1
 
 
+@pytest.mark.parametrize("name", [*recipe_lib.NAMES, "ptq_wi4_ai8"])
+@pytest.mark.parametrize("hidden_sizes", [(4, 1, 4), (1, 65, 2, 7, 2), (1, 1, 1)], ids=str)
+def test_narrow_layers_have_a_template(
+    reference: reference_process.ReferenceProcess, name: str, hidden_sizes: tuple[int, ...]
+):
+    architecture = policies.architecture("q_values", hidden_sizes)
+    policy_converter.PolicyConverter(architecture, recipe_lib.from_name(name), True, reference).prepare()
+
+
+def test_layer_whose_range_vanishes_is_named(reference: reference_process.ReferenceProcess):
+    architecture = policies.architecture()
+    converter = policy_converter.PolicyConverter(architecture, recipe_lib.static_wi8_ai16(), True, reference)
+    variables = policies.variables(architecture, np.random.default_rng(1))
+    variables["dense_1/bias"][:] = -1000
+    with pytest.raises(
+        errors.RefusedModelError, match="recipe 'static_wi8_ai16': model: .*'dense_1', has scales of 3.59e-43"
+    ):
+        converter.convert(records.PolicySnapshot(1, 1, variables), _OBSERVATIONS)
+
+
+def test_layer_whose_bias_steps_vanish_goes_to_the_reference(reference: reference_process.ReferenceProcess):
+    architecture = policies.architecture()
+    converter = policy_converter.PolicyConverter(architecture, recipe_lib.static_wi8_ai16(), True, reference)
+    variables = policies.variables(architecture, np.random.default_rng(1), "zero biases", scales_observations=False)
+    variables["dense_0/kernel"] *= np.float32(1e-20)
+    with pytest.raises(errors.RefusedModelError):
+        converter.convert(records.PolicySnapshot(1, 1, variables), _OBSERVATIONS * np.float32(1e-20))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_value_that_is_not_finite_is_refused_by_name(value: float):
     architecture = policies.architecture()

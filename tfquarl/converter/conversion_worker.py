@@ -1,7 +1,9 @@
 """The conversion station: newest snapshot in, checked artifact out."""
 
+from collections.abc import Mapping
 import dataclasses
 import time
+from typing import Any
 from typing import Protocol
 
 from absl import logging
@@ -10,15 +12,13 @@ import numpy as np
 from tfquarl.converter import manifest as manifest_lib
 from tfquarl.converter import parity_gate
 from tfquarl.converter import policy_converter
+from tfquarl.converter import preparation
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.core import records
 from tfquarl.metrics import names
-from tfquarl.networks import bias_correction
-from tfquarl.networks import layer_equalization
 from tfquarl.networks import low_bit_policy
-from tfquarl.networks import observation_scaling
 from tfquarl.networks import q_centering
 from tfquarl.quantization import calibration_set
 from tfquarl.quantization import recipe as recipe_lib
@@ -84,9 +84,7 @@ class ConverterConfig:
         """What is done to a snapshot's variables before they are rounded, by the names of these switches: nothing where nothing is."""
         if not recipe_lib.from_name(self.recipe).rounds_to_int8:
             return ()
-        return tuple(
-            name for name in ("scale_observations", "equalize_layers", "correct_biases") if getattr(self, name)
-        )
+        return tuple(name for name in preparation.NAMES if getattr(self, name))
 
 
 class ConversionWorker:
@@ -151,11 +149,9 @@ class ConversionWorker:
             return False
         if snapshot.created_sec is None:
             snapshot = dataclasses.replace(snapshot, created_sec=time.monotonic())
-        if self._config.center_q_values:
-            variables = q_centering.center(self._converter.architecture, snapshot.variables)
-            snapshot = dataclasses.replace(snapshot, variables=variables)
         try:
-            self._convert(snapshot)
+            self._converter.check_snapshot(snapshot)
+            self._convert(self._centered(snapshot))
         except errors.NumericalError as error:
             if self._config.stop_at_bad_numbers:
                 raise
@@ -170,53 +166,58 @@ class ConversionWorker:
         recent = self._observations.calibration()
         calibration = calibration_set.choose(recent, self._config.num_calibration_observations)
         converting = time.perf_counter()
-        snapshot = self._prepared(snapshot, recent)
-        model = self._converter.convert(self._corrected(snapshot, recent), calibration)
-        checking = time.perf_counter()
-        held_out = self._observations.held_out()[-self._config.num_calibration_observations :]
-        report = self._gate.check(
-            self._converter.architecture, snapshot.variables, model, held_out, self._trained_output(snapshot, held_out)
-        )
-        checked = time.perf_counter()
-        calibrated_on = (
-            None if snapshot.ranges else calibration
-        )  # a policy that was trained quantized brings its own ranges
-        quantized = self._artifact(snapshot, self._converter, model, report, calibrated_on)
-        is_published = self._publish(snapshot, quantized, report)
+        prepared = preparation.prepare(self._converter.architecture, snapshot, recent, self._config.preparations)
+        quantized = self._quantize(prepared, calibration)
+        conversion_sec = time.perf_counter() - converting - quantized.check_sec
+        decision = self._decide(snapshot.version, quantized.report)
+        reference = self._reference(prepared) if decision == "publish_float32" else None
+        deployed = reference or quantized.artifact
+        is_published = decision != "keep" and deployed is not None
+        if is_published:
+            self._policies.publish(deployed)
         values = {
             names.POLICY_VERSION: float(snapshot.version),
-            names.CONVERSION_SEC: checking - converting,
-            names.PARITY_CHECK_SEC: checked - checking,
+            names.CONVERSION_SEC: conversion_sec,
+            names.PARITY_CHECK_SEC: quantized.check_sec,
             names.SNAPSHOT_TO_PUBLISHED_SEC: time.monotonic() - (snapshot.created_sec or 0.0),
-            "Policy/model_bytes": float(len(model)),
+            "Policy/model_bytes": float(quantized.num_bytes),
             "Policy/calibration_observations": float(len(calibration)),
             "Policy/is_published": float(is_published),
             "Policy/num_refused_snapshots": float(self._num_refused),
-            "Parity/is_passed": float(report.passed),
+            "Parity/is_passed": float(quantized.report.passed),
             "Parity/num_failures": float(self._num_failed_parity),
         }
-        values.update({f"Parity/{name}": value for name, value in report.figures.items()})
+        values.update({f"Parity/{name}": value for name, value in quantized.report.figures.items()})
         if is_published:  # only now, when collectors have what they wait for
-            self._evaluation_policies.publish_pair(quantized, self._reference(snapshot))
+            reference = reference or self._reference(prepared)
+            judged = quantized.artifact if quantized.report.runs else None
+            self._evaluation_policies.publish_pair(judged or reference, reference)
         self._metrics.write(names.CONVERT, snapshot.train_step, values)
 
-    def _prepared(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> records.PolicySnapshot:
-        """The same policy in variables that lose less when they are rounded; one with ranges was trained for what it has."""
-        if snapshot.ranges:
+    def _centered(self, snapshot: records.PolicySnapshot) -> records.PolicySnapshot:
+        if not self._config.center_q_values:
             return snapshot
-        variables, preparations = snapshot.variables, self._config.preparations
-        if "scale_observations" in preparations:
-            variables = observation_scaling.scale_features(variables, observations)
-        if "equalize_layers" in preparations:
-            variables = layer_equalization.equalize(self._converter.architecture, variables, observations)
+        variables = q_centering.center(self._converter.architecture, snapshot.variables)
         return dataclasses.replace(snapshot, variables=variables)
 
-    def _corrected(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> records.PolicySnapshot:
-        """What the rounded model is made of; the float policy is the prepared one."""
-        if snapshot.ranges or "correct_biases" not in self._config.preparations:
-            return snapshot
-        variables = bias_correction.correct(self._converter.architecture, snapshot.variables, observations)
-        return dataclasses.replace(snapshot, variables=variables)
+    def _quantize(self, prepared: preparation.Prepared, calibration: np.ndarray) -> "_Quantized":
+        held_out = self._observations.held_out()[-self._config.num_calibration_observations :]
+        try:
+            model = self._converter.convert(prepared.rounded, calibration)
+        except errors.RefusedModelError as error:
+            return _Quantized(None, parity_gate.refused(error, len(held_out)), 0.0)
+        checking = time.perf_counter()
+        policy = prepared.policy
+        expected = self._trained_output(policy, held_out)
+        report = self._gate.check(self._converter.architecture, policy.variables, model, held_out, expected)
+        check_sec = time.perf_counter() - checking
+        # A policy that was trained quantized brings its own ranges.
+        is_calibrated = self._converter.recipe.needs_calibration and not policy.ranges
+        names_of_steps = (*prepared.preparations, *prepared.corrections)
+        manifest = manifest_lib.make_manifest(
+            self._spec, self._converter, names_of_steps, model, report, calibration if is_calibrated else None
+        )
+        return _Quantized(_artifact(policy, self._converter, model, manifest), report, check_sec)
 
     def _trained_output(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> np.ndarray | None:
         """What the learner's own network gives where it computes with quantized values; None where it computes in float."""
@@ -226,41 +227,57 @@ class ConversionWorker:
         architecture = self._converter.architecture
         return low_bit_policy.forward(architecture, snapshot.variables, snapshot.ranges, widths, observations)
 
-    def _publish(
-        self, snapshot: records.PolicySnapshot, quantized: records.PolicyArtifact, report: parity_gate.ParityReport
-    ) -> bool:
+    def _decide(self, version: int, report: parity_gate.ParityReport) -> str:
+        """What follows from a verdict: 'publish', or what the gate's config says of failures; raises where that is 'stop'."""
         figures = ", ".join(f"{name} {value:.4g}" for name, value in report.figures.items())
         if report.passed:
-            logging.info("Policy %d passes parity: %s", quantized.version, figures)
-            self._policies.publish(quantized)
-            return True
+            logging.info("Policy %d passes parity: %s", version, figures)
+            return "publish"
         self._num_failed_parity += 1
         action = self._gate.config.on_failure
-        message = f"policy {quantized.version} fails parity: {'; '.join(report.failures)} ({figures})"
+        message = f"policy {version} fails parity: {'; '.join(report.failures)}{f' ({figures})' if figures else ''}"
         if action == "stop":
             raise errors.ParityError(
-                f"{message}; loosen the thresholds or choose a finer recipe than {quantized.recipe}"
+                f"{message}; loosen the thresholds or choose a finer recipe than {self._converter.recipe.name}"
             )
         logging.warning("%s; on_failure is '%s'", message, action)
-        if action == "publish_float32":
-            self._policies.publish(self._reference(snapshot))
-        return action == "publish_float32"
+        return action
 
-    def _reference(self, snapshot: records.PolicySnapshot) -> records.PolicyArtifact:
-        """The float policy of the snapshot."""
-        return self._artifact(snapshot, self._float_converter, self._float_converter.convert(snapshot), None, None)
-
-    def _artifact(
-        self,
-        snapshot: records.PolicySnapshot,
-        converter: policy_converter.PolicyConverter,
-        model: bytes,
-        report: parity_gate.ParityReport | None,
-        calibration: np.ndarray | None,
-    ) -> records.PolicyArtifact:
+    def _reference(self, prepared: preparation.Prepared) -> records.PolicyArtifact:
+        """The float policy of a prepared snapshot."""
+        model = self._float_converter.convert(prepared.policy)
         manifest = manifest_lib.make_manifest(
-            self._spec, converter, self._config.preparations, model, report, calibration
+            self._spec, self._float_converter, prepared.preparations, model, None, None
         )
-        return records.PolicyArtifact(
-            snapshot.version, snapshot.train_step, converter.recipe.name, model, manifest, snapshot.created_sec
-        )
+        return _artifact(prepared.policy, self._float_converter, model, manifest)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Quantized:
+    """What became of a snapshot.
+
+    Attributes:
+      artifact: of the recipe; None where its types can't hold the policy.
+      report: the verdict on it.
+      check_sec: time that the verdict took.
+    """
+
+    artifact: records.PolicyArtifact | None
+    report: parity_gate.ParityReport
+    check_sec: float
+
+    @property
+    def num_bytes(self) -> int:
+        """Of the model; 0 where there is none."""
+        return 0 if self.artifact is None else len(self.artifact.model)
+
+
+def _artifact(
+    snapshot: records.PolicySnapshot,
+    converter: policy_converter.PolicyConverter,
+    model: bytes,
+    manifest: Mapping[str, Any],
+) -> records.PolicyArtifact:
+    return records.PolicyArtifact(
+        snapshot.version, snapshot.train_step, converter.recipe.name, model, manifest, snapshot.created_sec
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,10 @@ class ParityConfig:
     def __post_init__(self) -> None:
         if self.on_failure not in ON_FAILURE:
             raise errors.ConfigError(f"parity: on_failure is '{self.on_failure}', needs one of {', '.join(ON_FAILURE)}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name != "on_failure" and math.isnan(value):
+                raise errors.ConfigError(f"parity: {field.name} is {value}, needs a number")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +53,7 @@ class ParityReport:
     Attributes:
       passed: whether all thresholds are met.
       num_observations: M, held-out observations that were compared.
-      figures: by name, of `quantization.parity`.
+      figures: by name, of `quantization.parity`; empty where nothing could be compared.
       failures: one sentence for each threshold that isn't met.
     """
 
@@ -56,6 +61,11 @@ class ParityReport:
     num_observations: int
     figures: Mapping[str, float]
     failures: tuple[str, ...]
+
+    @property
+    def runs(self) -> bool:
+        """Whether the policy can be run, and gave numbers that could be compared."""
+        return bool(self.figures)
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON values."""
@@ -65,6 +75,11 @@ class ParityReport:
             "figures": dict(self.figures),
             "failures": list(self.failures),
         }
+
+
+def refused(error: errors.RefusedModelError, num_observations: int) -> ParityReport:
+    """The verdict on a policy that no runtime can run."""
+    return ParityReport(False, num_observations, {}, (str(error),))
 
 
 class ParityGate:
@@ -98,10 +113,20 @@ class ParityGate:
 
         Raises:
           ArtifactError: bytes that are not a policy.
+          NumericalError: what the model is compared with isn't finite.
         """
         if expected is None:
-            expected = numpy_policy.forward(architecture, variables, observations)["output"]
-        got = interpreter.PolicyInterpreter(model, len(observations))(observations)
+            with np.errstate(all="ignore"):
+                expected = numpy_policy.forward(architecture, variables, observations)["output"]
+        if not np.all(np.isfinite(expected)):
+            raise errors.NumericalError(
+                "the policy's own outputs are not finite on the observations that parity goes by; lower the learning rate, or look "
+                "for features that explode"
+            )
+        try:
+            got = interpreter.PolicyInterpreter(model, len(observations))(observations)
+        except errors.RefusedModelError as error:
+            return refused(error, len(observations))
         if not np.all(np.isfinite(got)):
             return ParityReport(False, len(observations), {}, ("outputs are not finite",))
         if architecture.head == "action":
@@ -122,10 +147,10 @@ class ParityGate:
         failures = [
             f"{name} is {figures[name]:.4g}, at most {limit:.4g} is allowed"
             for name, limit in limits.items()
-            if name in figures and figures[name] > limit
+            if name in figures and not figures[name] <= limit
         ]
         disagrees = figures.get("greedy_agreement", 1.0) < config.min_greedy_agreement
-        if disagrees and figures["regret_share"] > config.max_regret_share:
+        if disagrees and not figures["regret_share"] <= config.max_regret_share:
             failures.append(
                 f"greedy_agreement is {figures['greedy_agreement']:.4g}, at least {config.min_greedy_agreement:.4g} is needed"
             )

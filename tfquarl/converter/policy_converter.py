@@ -95,6 +95,15 @@ class PolicyConverter:
                 self._warn("TensorFlow's kernels round in another way on this machine")
         self._is_prepared = True
 
+    def check_snapshot(self, snapshot: records.PolicySnapshot) -> None:
+        """Checks a snapshot's variables as `convert` does.
+
+        Raises:
+          ConversionError: variables that are not the architecture's.
+          NumericalError: one with a NaN or an infinity, by name and place.
+        """
+        self._check_variables(f"snapshot {snapshot.version}", snapshot.variables)
+
     def release(self) -> None:
         """Ends TFLiteConverter's process at once and gives its memory back; it is started again where the template can't do something."""
         self._reference.close()
@@ -111,9 +120,11 @@ class PolicyConverter:
           ConversionError: variables that are not the architecture's, no observations where the recipe needs some, or a file
             that isn't what the recipe says.
           NumericalError: a variable, or the observations, with a NaN or an infinity.
+          RefusedModelError: the recipe's types can't hold the policy, as a layer is dead or its scales are far apart. Such a file may
+            also be given and be refused by the runtime.
         """
         source = f"snapshot {snapshot.version}"
-        self._check_variables(source, snapshot.variables)
+        self.check_snapshot(snapshot)
         is_calibrated = self._recipe.needs_calibration and not snapshot.ranges
         observations = self._check_observations(source, observations) if is_calibrated else None
         self.prepare()
@@ -168,6 +179,8 @@ class PolicyConverter:
         model = self._reference.convert(request)
         try:
             model_info.check_model(model, recipe)
+        except errors.RefusedModelError as error:
+            raise errors.RefusedModelError(f"recipe '{recipe.name}': {error}") from error
         except errors.ArtifactError as error:
             raise errors.ConversionError(f"recipe '{recipe.name}': {error}") from error
         return model

@@ -47,7 +47,7 @@ class ReferenceProcess:
         return reference_frames.unpack_answer(answer)
 
     def close(self) -> None:
-        """Ends the process at once, whatever it does."""
+        """Ends the process, after a conversion that another thread waits for."""
         with self._lock:
             if self._process is not None:
                 self._process.kill()
