@@ -118,7 +118,7 @@ def test_layer_whose_range_vanishes_is_named(reference: reference_process.Refere
     variables = policies.variables(architecture, np.random.default_rng(1))
     variables["dense_1/bias"][:] = -1000
     with pytest.raises(
-        errors.RefusedModelError, match="recipe 'static_wi8_ai16': model: .*'dense_1', has scales of 3.59e-43"
+        errors.RefusedModelError, match=r"recipe 'static_wi8_ai16': model: .*'dense_1', has scales of 3\.59e-43"
     ):
         converter.convert(records.PolicySnapshot(1, 1, variables), _OBSERVATIONS)
 

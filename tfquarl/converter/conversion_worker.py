@@ -171,9 +171,8 @@ class ConversionWorker:
         conversion_sec = time.perf_counter() - converting - quantized.check_sec
         decision = self._decide(snapshot.version, quantized.report)
         reference = self._reference(prepared) if decision == "publish_float32" else None
-        deployed = reference or quantized.artifact
-        is_published = decision != "keep" and deployed is not None
-        if is_published:
+        deployed = reference or (quantized.artifact if decision == "publish" else None)
+        if deployed is not None:
             self._policies.publish(deployed)
         values = {
             names.POLICY_VERSION: float(snapshot.version),
@@ -182,13 +181,13 @@ class ConversionWorker:
             names.SNAPSHOT_TO_PUBLISHED_SEC: time.monotonic() - (snapshot.created_sec or 0.0),
             "Policy/model_bytes": float(quantized.num_bytes),
             "Policy/calibration_observations": float(len(calibration)),
-            "Policy/is_published": float(is_published),
+            "Policy/is_published": float(deployed is not None),
             "Policy/num_refused_snapshots": float(self._num_refused),
             "Parity/is_passed": float(quantized.report.passed),
             "Parity/num_failures": float(self._num_failed_parity),
         }
         values.update({f"Parity/{name}": value for name, value in quantized.report.figures.items()})
-        if is_published:  # only now, when collectors have what they wait for
+        if deployed is not None:  # only now, when collectors have what they wait for
             reference = reference or self._reference(prepared)
             judged = quantized.artifact if quantized.report.runs else None
             self._evaluation_policies.publish_pair(judged or reference, reference)
