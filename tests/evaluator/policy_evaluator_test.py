@@ -90,6 +90,14 @@ def test_one_that_goes_on_keeps_the_bar_and_uses_no_episodes_twice() -> None:
     assert {series for _, num_episodes, series in rig.judge.tape if num_episodes == 5} == {5}
 
 
+def test_what_an_earlier_evaluator_judged_is_passed_over() -> None:
+    rig = _Rig(_pair(4, b"9"), _pair(5, b"8"), best_return=6.0, newest_version=4)
+    assert rig.evaluator.step() is None
+    assert not rig.judge.tape
+    assert rig.evaluator.step() is not None
+    assert [version for version, _, _ in rig.archive.saved] == [5]
+
+
 def test_the_best_so_far_is_confirmed_on_fresh_episodes_of_both_policies() -> None:
     rig = _Rig(_pair(1, b"8"))
     verdict = rig.evaluator.step()

@@ -73,7 +73,8 @@ class PolicyEvaluator:
           metrics: where returns are reported, at the train step of the policy.
           config: settings.
           best_return: highest confirmed mean return of the policies that earlier evaluators of the run judged.
-          newest_version: of those policies; each has had at most one series of fresh episodes, and none is used again.
+          newest_version: of those policies. None is judged again: it would be by a first look, whose return would take the place of a
+            confirmed one. And each has had at most one series of fresh episodes, of which none is used again.
           clock: seconds, for tests.
         """
         self._source = source
@@ -81,6 +82,7 @@ class PolicyEvaluator:
         self._archive = archive
         self._metrics = metrics
         self._config = config
+        self._newest_version = newest_version
         self._fresh_series = itertools.count(_FIRST_LOOKS + 1 + newest_version)
         self._best_return = best_return
         self._clock = clock
@@ -119,10 +121,12 @@ class PolicyEvaluator:
         """Judges the newest policy, reports it and keeps it.
 
         Returns:
-          The verdict; None if there is no newer policy, if it is damaged or met a NaN or an infinity, or if `stop` broke it off.
+          The verdict; None if there is no newer policy, if an earlier evaluator judged it, if it is damaged or met a NaN or an infinity, or if `stop` broke it off.
         """
         try:
             pair = self._source.poll()
+            if pair is not None and pair[0].version <= self._newest_version:
+                return None
             verdict = None if pair is None else self._look(pair, stop)
         except (errors.ArtifactError, errors.NumericalError) as error:
             logging.error("a published policy could not be judged: %s", error)
