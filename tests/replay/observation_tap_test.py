@@ -21,9 +21,14 @@ CONFIG = replay_config.ReplayConfig(observation_every=3, observation_block=2, ob
 Serve = Callable[[replay_config.ReplayConfig], reverb.Client]
 
 
-def tap(client: reverb.Client, num_steps: int, step_sec: Callable[[int], float] = lambda t: 1.0) -> None:
+def tap(
+    client: reverb.Client,
+    num_steps: int,
+    step_sec: Callable[[int], float] = lambda t: 0.1,
+    num_environments: int = 1,
+) -> None:
     now = 0.0
-    sink = observation_tap.ObservationTap(client, LAYOUT, CONFIG, clock=lambda: now)
+    sink = observation_tap.ObservationTap(client, LAYOUT, CONFIG, num_environments, clock=lambda: now)
     for t in range(num_steps):
         now += step_sec(t)
         sink.add(np.float32([t, -t]))
@@ -46,8 +51,24 @@ def test_keeps_fewer_while_steps_are_fast(serve: Serve):
     client = serve(CONFIG)
     tap(client, 80, lambda t: 0.001 if t < 40 else 0.1)
     eager = {(0, 1), (2, 3), (4, 5), (6, 7)}
-    # Each of a block's two should come 0.05 s after the other: 6, 12 and 24 steps later, from step 40 on 12, 6 and 3 again.
-    assert blocks(client) - eager == {(8, 14), (26, 50), (62, 68), (71, 74)}
+    # A block should take 0.1 s: the next ones' observations come 3, 6 and 12 steps after each other, from step 40 on 6 and 3 again.
+    assert blocks(client) - eager == {(8, 11), (17, 23), (35, 47), (53, 56), (59, 62), (65, 68), (71, 74)}
+
+
+def test_keeps_as_many_of_a_collector_that_is_held_back_between_bursts(serve: Serve):
+    client = serve(CONFIG)
+    tap(client, 60, lambda t: 0.2 if t % 4 == 0 else 0.0)  # twenty steps a second, four at once
+    # None fewer than of one that takes 0.05 s a step: 8, 11, ... 59.
+    assert len(blocks(client)) == 4 + 9
+
+
+@pytest.mark.parametrize(("num_environments", "strides"), [(2, (5, 5)), (3, (4, 4)), (4, (5, 5)), (8, (9, 9))])
+def test_shows_each_environment_in_turn(serve: Serve, num_environments: int, strides: tuple[int, int]):
+    client = serve(CONFIG)
+    tap(client, 100, num_environments=num_environments)
+    later = sorted(t for block in blocks(client) for t in block if t >= 8)
+    assert {after - before for before, after in zip(later, later[1:])} == set(strides)
+    assert {int(t) % num_environments for t in later} == set(range(num_environments))
 
 
 def test_refuses_what_is_not_finite(serve: Serve):

@@ -160,7 +160,8 @@ class ReverbTransport:
 
     def observation_sink(self) -> interfaces.ObservationSink:
         """As `Transport`."""
-        tap = observation_tap.ObservationTap(self._client, self._layout, self._experiment.replay)
+        num_environments = self._experiment.scale.environments_per_collector
+        tap = observation_tap.ObservationTap(self._client, self._layout, self._experiment.replay, num_environments)
         self._closers.append(tap)
         return tap
 

@@ -23,6 +23,8 @@ _EAGER_BLOCKS = 4
 _MAX_PENDING_BLOCKS = 32
 # Seconds that a block should take to fill, or more: more of them would tell the converter nothing new, and each costs as much as many steps.
 _BLOCK_SEC = 0.1
+# A block that takes this many times as long had too few observations.
+_SLOW_BLOCKS = 2.5
 _POLL_SEC = 0.1
 _REFRESH_SEC = 1.0
 _SERVER_INFO_SEC = 3
@@ -36,6 +38,7 @@ class ObservationTap:
         client: reverb.Client,
         layout: transition.TransitionLayout,
         config: replay_config.ReplayConfig,
+        num_environments: int = 1,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """Checks the server's table.
@@ -44,6 +47,7 @@ class ObservationTap:
           client: of the server.
           layout: tells the observation size D.
           config: tells how often and in what blocks.
+          num_environments: K, whose observations come in turns.
           clock: seconds, for tests.
 
         Raises:
@@ -52,7 +56,8 @@ class ObservationTap:
         """
         _check_table(client, layout, config)
         self._least_every = self._every = config.observation_every
-        self._clock, self._kept_at = clock, clock()
+        self._num_environments = num_environments
+        self._clock, self._kept_at, self._begun_at = clock, clock(), clock()
         self._block = np.zeros((config.observation_block, layout.observation_size), np.float32)
         writer = bounded_writer.make_item_writer(client, tables.OBSERVATIONS)
         self._append = writer.append
@@ -77,27 +82,31 @@ class ObservationTap:
 
     def _keep(self, observation: np.ndarray) -> None:
         transition.check_finite("observation", observation)
-        self._countdown = self._pace()
         self._block[self._fill] = observation
-        self._fill += 1
-        if self._fill == len(self._block):
-            self._fill = 0
+        self._fill = (self._fill + 1) % len(self._block)
+        is_full = self._fill == 0
+        self._countdown = self._pace(is_full)
+        if is_full:
             self._num_blocks += 1
             if self._bounded.try_wait(_MAX_PENDING_BLOCKS, 0.001):
                 self._append(self._block)
 
-    def _pace(self) -> int:
-        """Steps to the next observation that is kept: more where the last ones came fast, fewer again where they took their time."""
+    def _pace(self, is_full: bool) -> int:
+        """Steps to the next observation that is kept: more where a whole block came fast, fewer again where one observation took as long."""
+        now = self._clock()
+        waited_sec, self._kept_at = now - self._kept_at, now
+        filled_sec = now - self._begun_at
+        if is_full:
+            self._begun_at = now
         if self._num_blocks < _EAGER_BLOCKS:
             return 1
-        now = self._clock()
-        elapsed_sec, self._kept_at = now - self._kept_at, now
-        wanted_sec = _BLOCK_SEC / len(self._block)
-        if elapsed_sec < wanted_sec / 2:
-            self._every *= 2
-        elif elapsed_sec > wanted_sec:
+        if waited_sec > _BLOCK_SEC or (is_full and filled_sec > _SLOW_BLOCKS * _BLOCK_SEC):
             self._every = max(self._every // 2, self._least_every)
-        return self._every
+        elif is_full and filled_sec < _BLOCK_SEC:
+            self._every *= 2
+        # Another environment's turn each time, where a multiple of their number would show the same one for ever.
+        num_environments = self._num_environments
+        return self._every if num_environments == 1 else -(-self._every // num_environments) * num_environments + 1
 
 
 class ObservationPool:
