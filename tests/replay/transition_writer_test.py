@@ -11,6 +11,7 @@ import reverb
 from tests.replay import conftest
 from tfquarl.core import errors
 from tfquarl.core import interfaces
+from tfquarl.replay import bounded_writer
 from tfquarl.replay import replay_config
 from tfquarl.replay import server_calls
 from tfquarl.replay import tables
@@ -172,6 +173,23 @@ def test_stop_signal_ends_a_blocked_write(serve: Serve):
     thread.join(5)
     assert not thread.is_alive() and not failures
     assert not writer.flush()
+    writer.close()
+
+
+def test_once_told_to_stop_no_further_burst_waits(serve: Serve, monkeypatch: pytest.MonkeyPatch):
+    stop = threading.Event()
+    _, writer, thread, failures = start_blocked_writer(serve, stop)
+    stop.set()
+    thread.join(5)
+    waits: list[int] = []
+    monkeypatch.setattr(bounded_writer.BoundedWriter, "wait", lambda self, num_pending: waits.append(num_pending))
+    sink = writer.sinks(1)[0]
+    sink.start(OBSERVATION)
+    num_before = writer.num_rows
+    add(sink, 50)
+    assert not writer.flush()
+    assert not waits and not failures
+    assert writer.num_rows == num_before + 50  # none is dropped
     writer.close()
 
 

@@ -57,7 +57,7 @@ class TransitionWriter:
           RemoteTimeoutError: the server does not answer.
         """
         tables.check_tables(client, [tables.experience_shape(config, layout)])
-        self._n_step, self._clock = n_step, clock
+        self._n_step, self._stop, self._clock = n_step, stop, clock
         self._windows = n_step_lib.WindowMaker(layout, n_step, discount)
         writer = bounded_writer.make_item_writer(client, tables.EXPERIENCE, config.initial_priority)
         self._append = writer.append
@@ -159,6 +159,10 @@ class TransitionWriter:
 
     def _wait(self, num_pending: int) -> bool:
         start = time.perf_counter()
-        is_done = self._bounded.wait(num_pending)
+        if self._stop is not None and self._stop.is_set():
+            # Only a look: a loop that is told to stop may have some bursts to write before it sees it, and must not wait for each.
+            is_done = self._bounded.try_wait(num_pending, 0.001)
+        else:
+            is_done = self._bounded.wait(num_pending)
         self._blocked_sec += time.perf_counter() - start
         return is_done
