@@ -316,6 +316,36 @@ def test_environments_of_one_collector_are_alike() -> None:
         )
 
 
+class _SlowRig(_Rig):
+    """Steps take `step_sec` each, and after `stop_after` of them it is told to stop."""
+
+    step_sec, stop_after = 0.0, 0
+
+    def _wrap(self) -> None:
+        self.num_steps, environment = 0, self.environments[0]
+        step = environment.step
+
+        def slow_step(action):
+            self.now += self.step_sec
+            self.num_steps += 1
+            if self.num_steps == self.stop_after:
+                self.stop.set()
+            return step(action)
+
+        environment.step = slow_step
+
+
+@pytest.mark.parametrize(
+    ("step_sec", "most_further_steps"), [(0.4, 0), (0.15, 1), (0.001, 31)], ids=["slow", "middling", "fast"]
+)
+def test_a_slow_environment_is_stopped_soon(step_sec: float, most_further_steps: int) -> None:
+    for stop_after in range(100, 132):
+        rig = _SlowRig([_ENDLESS])
+        rig.step_sec, rig.stop_after = step_sec, stop_after
+        rig.loop.run(10_000, rig.stop)
+        assert stop_after <= rig.num_steps <= stop_after + most_further_steps
+
+
 def test_reports_come_by_the_clock_and_on_demand() -> None:
     script = [[(1.0, ""), (2.0, "terminated")], [(5.0, "truncated")]]
     rig = _Rig([script], [collector_fakes.artifact(5)], report_interval_sec=4.0)

@@ -14,8 +14,10 @@ from tfquarl.collector import policy_slot
 from tfquarl.core import errors
 from tfquarl.core import interfaces
 
-# Rounds between looks at the stop signal, the clock and the next policy, which cost as much as a cheap environment's step.
-_ROUNDS_PER_CHECK = 32
+# Most rounds between looks at the stop signal, the clock and the next policy, which cost as much as a cheap environment's step; a slow
+# environment makes fewer, so that the looks are about this long apart.
+_MAX_ROUNDS_PER_CHECK = 32
+_CHECK_SEC = 0.2
 
 
 class Loop(abc.ABC):
@@ -67,6 +69,8 @@ class Loop(abc.ABC):
         self._sinks = sinks
         self._observations = observations
         self._config = config
+        self._clock = clock
+        self._rounds_per_check = 1
         self._num_rounds = -(-first_step // len(sinks))
         self._report = collection_report.CollectionReport(
             metrics, slot, config, index, blocked_sec, clock, self.num_steps, first_episode
@@ -86,7 +90,7 @@ class Loop(abc.ABC):
 
         Args:
           num_steps: environment steps to make, rounded up to a multiple of K.
-          stop: ends the call early; it is looked at every few steps.
+          stop: ends the call early; it is looked at every few steps, of a slow environment at each.
 
         Returns:
           The environment steps made.
@@ -104,10 +108,19 @@ class Loop(abc.ABC):
         end = self._num_rounds + -(-num_steps // num_environments)
         start = self._num_rounds
         while self._num_rounds < end and not stop.is_set():
-            self._collect(min(_ROUNDS_PER_CHECK, end - self._num_rounds))
+            begun_sec = self._clock()
+            self._collect(min(self._rounds_per_check, end - self._num_rounds))
+            self._adapt(self._clock() - begun_sec)
             self._swap(self._num_rounds)
             self._report.write_if_due(self.num_steps)
         return (self._num_rounds - start) * num_environments
+
+    def _adapt(self, elapsed_sec: float) -> None:
+        """Chooses how many rounds come before the next look, by the time that the last ones took."""
+        if elapsed_sec > _CHECK_SEC:
+            self._rounds_per_check = max(1, self._rounds_per_check // 2)
+        elif elapsed_sec < _CHECK_SEC / 4:
+            self._rounds_per_check = min(2 * self._rounds_per_check, _MAX_ROUNDS_PER_CHECK)
 
     def report(self) -> None:
         """Reports now; for the end of a run."""
