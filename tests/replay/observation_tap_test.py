@@ -1,6 +1,7 @@
 """Tests of tfquarl.replay.observation_tap, with real servers."""
 
 from collections.abc import Callable
+import itertools
 import threading
 
 import numpy as np
@@ -62,12 +63,12 @@ def test_keeps_as_many_of_a_collector_that_is_held_back_between_bursts(serve: Se
     assert len(blocks(client)) == 4 + 9
 
 
-@pytest.mark.parametrize(("num_environments", "strides"), [(2, (5, 5)), (3, (4, 4)), (4, (5, 5)), (8, (9, 9))])
-def test_shows_each_environment_in_turn(serve: Serve, num_environments: int, strides: tuple[int, int]):
+@pytest.mark.parametrize(("num_environments", "stride"), [(2, 5), (3, 4), (4, 5), (8, 9)])
+def test_shows_each_environment_in_turn(serve: Serve, num_environments: int, stride: int):
     client = serve(CONFIG)
     tap(client, 100, num_environments=num_environments)
     later = sorted(t for block in blocks(client) for t in block if t >= 8)
-    assert {after - before for before, after in zip(later, later[1:])} == set(strides)
+    assert {after - before for before, after in itertools.pairwise(later)} == {stride}
     assert {int(t) % num_environments for t in later} == set(range(num_environments))
 
 

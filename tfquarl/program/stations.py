@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from tfquarl.learner import learner_station
     from tfquarl.program import transport as transport_lib
 
-# Seeds of the parts of a run are its own seed plus these, so that no two of them draw the same numbers.
+# Seeds of a run's processes are its own seed plus these, so that no two of them draw the same numbers.
 _LEARNER_SEED = 0
 _COLLECTOR_SEED = 1_000
 _EVALUATOR_SEED = 500_000
+# What a collector's own parts draw must have nothing to do with its environments' numbers, which begin from its seed itself.
+_EXPLORATION, _INITIAL_EXPLORATION = 1, 2
 
 
 def make_learner(
@@ -153,7 +155,8 @@ def make_collector(
     num_environments = scale.environments_per_collector
     seed = _go_on(collector_seed(experiment, index), start.env_steps)
     make_loop = _loop_around(experiment, seed)
-    exploration_config = experiment.agent.make_exploration(index, scale.num_collectors, seed)
+    exploration_seed, initial_seed = (_seed_for(seed, purpose) for purpose in (_EXPLORATION, _INITIAL_EXPLORATION))
+    exploration_config = experiment.agent.make_exploration(index, scale.num_collectors, exploration_seed)
     slot = policy_slot.PolicySlot(
         transport.policy_source(),
         lambda artifact: make_policy(artifact, num_environments),
@@ -164,7 +167,7 @@ def make_collector(
     loop = make_loop(
         slot,
         exploration.make(exploration_config, spec, max(0, start.env_steps - config.initial_collect_steps)),
-        exploration.UniformRandom(spec, seed),
+        exploration.UniformRandom(spec, initial_seed),
         writer.sinks(num_environments),
         transport.observation_sink(),
         metrics,
@@ -195,7 +198,12 @@ def _loop_around(experiment: experiment_lib.Experiment, seed: int) -> "Callable[
 
 def _go_on(seed: int, env_steps: int) -> int:
     """`seed` for a collector's beginning; another one where it goes on, as it would meet the same episodes again."""
-    return seed if not env_steps else int(np.random.SeedSequence((seed, env_steps)).generate_state(1)[0])
+    return seed if not env_steps else _seed_for(seed, env_steps)
+
+
+def _seed_for(seed: int, purpose: int) -> int:
+    """A seed that depends on both, and shares no numbers with `seed` itself."""
+    return int(np.random.SeedSequence((seed, purpose)).generate_state(1)[0])
 
 
 def make_evaluator(
