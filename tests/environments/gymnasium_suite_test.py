@@ -101,6 +101,26 @@ def test_pictures_must_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
         gymnasium_suite.make_task("CartPole-v1", seed=1).render()
 
 
+def test_a_constructor_needs_no_render_mode() -> None:
+    gymnasium.register("tfquarl/NoPictures-v0", entry_point=_Task)
+    try:
+        assert gymnasium_suite.make_task("tfquarl/NoPictures-v0", seed=1).spec.observation_size == 1
+    finally:
+        del gymnasium.registry["tfquarl/NoPictures-v0"]
+
+
+def test_an_environment_may_keep_and_change_its_actions() -> None:
+    class Smoothing(_Task):
+        def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+            action *= 0.5
+            return super().step(action)
+
+    environment, action = _wrapped(Smoothing()), np.float32([1, 2])
+    environment.reset()
+    environment.step(action)
+    assert action.tolist() == [1, 2]
+
+
 def test_a_task_that_cannot_be_made_names_the_reason() -> None:
     with pytest.raises(errors.TaskError, match="gymnasium:nowhere:Task-v0"):
         gymnasium_suite.make_task("nowhere:Task-v0", seed=1)

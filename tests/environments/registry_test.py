@@ -61,6 +61,40 @@ def test_a_registered_suite_is_made_by_its_prefix(monkeypatch: pytest.MonkeyPatc
         registry.register_suite("gym", make_task)
 
 
+class _Reusing(scripted_environment.ScriptedEnvironment):
+    """Has one buffer for all observations, and changes the actions that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__([[(0.0, "")] * 3], num_actions=None)
+        self._buffer = np.zeros(2, np.float32)
+
+    def reset(self) -> np.ndarray:
+        self._buffer[:] = super().reset()
+        return self._buffer
+
+    def step(self, action):
+        observation, *rest = super().step(action)
+        self._buffer[:] = observation
+        action[:] = 0
+        return (self._buffer, *rest)
+
+
+def test_a_registered_suite_may_reuse_its_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+    registry.register_suite("mine", lambda task, seed, can_render: _Reusing())
+    environment = registry.make("mine:maze", seed=7)
+    actions = [np.float32([0.25, 1]), np.float32([0.5, 2])]
+    observations = [environment.reset(), *(environment.step(action)[0] for action in actions)]
+    np.testing.assert_array_equal(observations, [[0, 0], [0, 1], [0, 2]])
+    np.testing.assert_array_equal(actions, [[0.25, 1], [0.5, 2]])
+
+
+@pytest.mark.parametrize("suite", ["gym", "gymnasium"])
+def test_an_unknown_task_tells_how_own_ones_are_named(suite: str) -> None:
+    with pytest.raises(errors.ConfigError, match=f"'{suite}:<module>:Arm-v0'"):
+        registry.make(f"{suite}:Arm-v0", seed=7)
+
+
 def test_a_suite_is_loaded_only_when_it_is_used() -> None:
     program = (
         "import sys; from tfquarl.environments import registry; registry.make('gym:CartPole-v1', 1); "

@@ -49,14 +49,17 @@ def make_flatten(
 
 
 def make_act(action_space: Any, spaces: Any) -> Callable[[Any], Any]:
-    """The function from tfquarl's action, an int from 0 or a float32 [A], to the environment's own."""
+    """The function from tfquarl's action, an int from 0 or a float32 [A], to the environment's own.
+
+    What it gives is a new array, which the environment may keep or change: the replay has the action itself.
+    """
     if isinstance(action_space, spaces.Discrete):
         start = int(getattr(action_space, "start", 0))
         return int if start == 0 else lambda action: int(action) + start
     shape, dtype = action_space.shape, action_space.dtype
     if len(shape) == 1 and dtype == np.float32:
-        return _as_it_is
-    return lambda action: np.asarray(action, dtype).reshape(shape)
+        return _copy
+    return lambda action: np.array(action, dtype).reshape(shape)
 
 
 def make_act_together(action_space: Any, num_environments: int, spaces: Any) -> Callable[[list[int] | np.ndarray], Any]:
@@ -65,11 +68,11 @@ def make_act_together(action_space: Any, num_environments: int, spaces: Any) -> 
         start, dtype = int(getattr(action_space, "start", 0)), action_space.dtype
         return lambda actions: np.asarray(actions, dtype) + start if start else np.asarray(actions, dtype)
     shape, dtype = (num_environments, *action_space.shape), action_space.dtype
-    return lambda actions: np.asarray(actions, dtype).reshape(shape)
+    return lambda actions: np.array(actions, dtype).reshape(shape)
 
 
-def _as_it_is(action: Any) -> Any:
-    return action
+def _copy(action: np.ndarray) -> np.ndarray:
+    return action.copy()
 
 
 def _boxes(name: str, space: Any, spaces: Any) -> list[tuple[str, tuple[int, ...], np.dtype]]:

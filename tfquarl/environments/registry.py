@@ -19,6 +19,7 @@ from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.environments import action_repeat as action_repeat_lib
 from tfquarl.environments import graphics
+from tfquarl.environments import own_arrays
 
 
 class TaskFactory(Protocol):
@@ -57,6 +58,7 @@ _BUILT_IN = {
     "gym": "tfquarl.environments.gym_suite",
     "gymnasium": "tfquarl.environments.gymnasium_suite",
 }
+_GYM_LIKE = ("gym", "gymnasium")
 _registered: dict[str, _Suite] = {}
 
 
@@ -72,7 +74,8 @@ def register_suite(
       prefix: what stands before the colon in its tasks' names.
       make_task: makes one of its tasks.
       task_names: its known tasks. Where they are given, others are refused with the closest known ones.
-      make_vector_task: makes K copies of a task that the suite steps by one call; None where it has no such code.
+      make_vector_task: makes K copies of a task that the suite steps by one call; None where it has no such code. Its arrays must be new
+        ones at each step, as they are kept.
 
     Raises:
       ValueError: `prefix` is taken or has a colon.
@@ -111,6 +114,8 @@ def make(name: str, seed: int, action_repeat: int = 1, can_render: bool = False)
     graphics.prepare(can_render)
     suite, task = _find_task(name)
     environment = suite.make(task, seed, can_render)
+    if suite_module(name) is None:
+        environment = own_arrays.OwnArrays(environment)
     return environment if action_repeat == 1 else action_repeat_lib.ActionRepeat(environment, action_repeat)
 
 
@@ -145,8 +150,9 @@ def _find_task(name: str) -> tuple[_Suite, str]:
     known = list(suite.task_names())
     # A gym id with a module in front ('package:Task-v0') registers itself when it is made.
     if known and task not in known and ":" not in task:
+        hint = f"; one that your own module registers is '{prefix}:<module>:{task}'" if prefix in _GYM_LIKE else ""
         raise errors.ConfigError(
-            f"environment '{name}' is unknown; " + _closest(name, (f"{prefix}:{other}" for other in known))
+            f"environment '{name}' is unknown; " + _closest(name, (f"{prefix}:{other}" for other in known)) + hint
         )
     return suite, task
 
