@@ -36,13 +36,16 @@ _NEVER_PASSES = parity_gate.ParityConfig(mean_action_error_share=-1.0)
 
 
 class _Source:
-    """Gives prepared snapshots, then none."""
+    """Gives prepared snapshots, or raises prepared errors, then gives none."""
 
-    def __init__(self, snapshots: list[records.PolicySnapshot]) -> None:
+    def __init__(self, snapshots: list[records.PolicySnapshot | errors.ArtifactError]) -> None:
         self.snapshots = list(snapshots)
 
     def poll(self) -> records.PolicySnapshot | None:
-        return self.snapshots.pop(0) if self.snapshots else None
+        item = self.snapshots.pop(0) if self.snapshots else None
+        if isinstance(item, errors.ArtifactError):
+            raise item
+        return item
 
 
 class _Observations:
@@ -96,7 +99,7 @@ def _snapshot(version: int) -> records.PolicySnapshot:
 
 def _station(
     reference: reference_process.ReferenceProcess,
-    snapshots: list[records.PolicySnapshot],
+    snapshots: list[records.PolicySnapshot | errors.ArtifactError],
     parity: parity_gate.ParityConfig | None = None,
     observations: _Observations | None = None,
     config: conversion_worker.ConverterConfig | None = None,
@@ -269,6 +272,15 @@ def test_snapshot_that_is_not_finite_is_counted_and_the_last_policy_stays(
         assert station.worker.step()
     assert [artifact.version for artifact in station.sink.published] == [1, 3]
     assert station.metrics.series("convert", "Policy/num_refused_snapshots") == [0.0, 1.0, 1.0]
+
+
+def test_snapshot_that_does_not_verify_is_counted_and_the_last_policy_stays(
+    reference: reference_process.ReferenceProcess,
+):
+    station = _station(reference, [_snapshot(1), errors.ArtifactError("altered"), _snapshot(3)])
+    assert [station.worker.step() for _ in range(3)] == [True, False, True]
+    assert [artifact.version for artifact in station.sink.published] == [1, 3]
+    assert station.metrics.series("convert", "Policy/num_refused_snapshots") == [0.0, 1.0]
 
 
 def test_snapshot_that_is_not_finite_can_stop_the_run(reference: reference_process.ReferenceProcess):

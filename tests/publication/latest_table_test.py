@@ -24,8 +24,8 @@ def table(client: reverb.Client) -> latest_table.LatestTable:
     return latest_table.LatestTable(client, NAME)
 
 
-def read(found: tuple[int, np.ndarray] | None) -> tuple[int, bytes] | None:
-    return None if found is None else (found[0], found[1].tobytes())
+def read(found: latest_table.Publication | None) -> tuple[int, bytes] | None:
+    return None if found is None or found.payload is None else (found.version, found.payload.tobytes())
 
 
 def test_nothing_published(table: latest_table.LatestTable):
@@ -40,7 +40,9 @@ def test_newest_wins(table: latest_table.LatestTable):
 
 def test_nothing_newer_is_told_without_fetching(table: latest_table.LatestTable, client: reverb.Client):
     table.push(3, b"three")
-    assert table.poll(3) is None and table.poll(4) is None and table.poll(2, refused=3) is None
+    assert table.poll(3) is None and table.poll(2, refused=3) is None
+    assert table.poll(4, announced=3) is None
+    assert table.poll(4) == table.poll(5, announced=4) == latest_table.Publication(3, 3, None)
     samples = server_calls.server_info(client, 5)[NAME].rate_limiter_info.sample_stats.completed
     assert samples == 0
     assert read(table.poll(2)) == (3, b"three")
@@ -203,11 +205,12 @@ def test_race(client: reverb.Client):
     def subscribe(versions: list[int]) -> None:
         table = latest_table.LatestTable(client, NAME)
         barrier.wait(20)
-        newest = 0
+        newest = announced = 0
         while newest < num_versions:
-            found = table.poll(newest)
+            found = table.poll(newest, announced)
             if found is not None:
-                version, payload = found
+                announced, version, payload = found
+                assert payload is not None
                 assert payload.tobytes() == bytes([version]) * (1000 + version)
                 versions.append(version)
                 newest = version

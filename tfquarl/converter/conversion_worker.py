@@ -137,14 +137,19 @@ class ConversionWorker:
                 stop.wait(self._config.poll_interval_sec)
 
     def step(self) -> bool:
-        """Converts the newest snapshot if it is newer than the last one; whether there was one. Does not wait for it.
+        """Converts the newest snapshot if it is newer than the last one; whether there was one that verifies. Does not wait for it.
 
         Raises:
           ConversionError: the snapshot isn't the architecture's, or the file isn't what the recipe says.
           ParityError: the converted policy differs too much and the gate's config says 'stop'.
           NumericalError: a NaN or an infinity in it, and the config says to stop there.
         """
-        snapshot = self._snapshots.poll()
+        try:
+            snapshot = self._snapshots.poll()
+        except errors.ArtifactError as error:
+            self._num_refused += 1
+            logging.error("A published snapshot was refused, the last good policy stays: %s", error)
+            return False
         if snapshot is None:
             return False
         if snapshot.created_sec is None:

@@ -41,7 +41,7 @@ def make_task(task: str, seed: int, can_render: bool = False) -> "GymnasiumEnvir
             # pygame 2.1 uses pkg_resources, which warns of its own end.
             warnings.simplefilter("ignore", UserWarning)
             # Not every constructor takes a render_mode.
-            render = {"render_mode": "rgb_array"} if can_render else {}
+            render: dict[str, Any] = {"render_mode": "rgb_array"} if can_render else {}
             # The checker looks at every first step and prints; the border checks what matters here.
             environment = gymnasium.make(task, disable_env_checker=True, **render)
     except Exception as error:  # Whatever a third party's constructor raises is the task's fault here.

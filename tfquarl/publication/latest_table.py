@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from typing import NamedTuple
 
 from absl import logging
 import numpy as np
@@ -25,6 +26,20 @@ def make_latest_tables(name: str) -> list[reverb.Table]:
         tables.make_newest_item_table(name, [None], "uint8"),
         tables.make_newest_item_table(_version_name(name), [], "int64"),
     ]
+
+
+class Publication(NamedTuple):
+    """What a table has.
+
+    Attributes:
+      announced: the version that its second table tells.
+      version: the one that the payload was written with: a newer one where the publisher is between its two writes.
+      payload: uint8 [N]; None, as it isn't fetched, where `announced` is older than what was asked for.
+    """
+
+    announced: int
+    version: int
+    payload: np.ndarray | None
 
 
 class LatestTable:
@@ -105,14 +120,19 @@ class LatestTable:
             np.int64(version), _version_name(self._name), 1.0
         )
 
-    def poll(self, newer_than: int, refused: int | None = None) -> tuple[int, np.ndarray] | None:
-        """The newest version and its payload, uint8 [N]; None, without fetching it, if it isn't newer or is `refused`.
+    def poll(self, seen: int, announced: int | None = None, refused: int | None = None) -> Publication | None:
+        """What is published; None where there is nothing new: nothing at all, or what is announced was seen or refused.
+
+        Args:
+          seen: version that the caller has.
+          announced: version that was announced when it was read, if that was less: what is between the two was overtaken.
+          refused: announced version that is not looked at again.
 
         Raises:
           RemoteTimeoutError: the server does not answer.
           StoppedError: told to stop while waiting for it.
         """
-        return self._call("polling", self._fetch, newer_than, refused)
+        return self._call("polling", self._fetch, seen, seen if announced is None else announced, refused)
 
     def close(self) -> None:
         """Gives an unconfirmed push one more second to arrive."""
@@ -122,7 +142,7 @@ class LatestTable:
     def _call(self, what: str, function: Any, *args: Any) -> Any:
         return self._caller.call(f"{what} '{self._name}' of {self._client.server_address}", function, *args)
 
-    def _fetch(self, newer_than: int, refused: int | None) -> tuple[int, np.ndarray] | None:
+    def _fetch(self, seen: int, announced: int, refused: int | None) -> Publication | None:
         # A sample is a further call with a stream of its own, and most polls find nothing new.
         info = self._version_info()
         num_inserts, now = info.rate_limiter_info.insert_stats.completed, time.perf_counter()
@@ -130,10 +150,12 @@ class LatestTable:
             self._version = self._sample_version(info)
             self._seen_inserts, self._look_sec = num_inserts, now
         version = self._version
-        if version is None or version <= newer_than or version == refused:
+        if version is None or version == refused or announced <= version <= seen:
             return None
+        if version < announced:
+            return Publication(version, version, None)
         item = server_calls.sample(self._client, self._name)[0]
-        return int(item.priority), item.value
+        return Publication(version, int(item.priority), item.value)
 
     def _read_version(self) -> int | None:
         return self._sample_version(self._version_info())

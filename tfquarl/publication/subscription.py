@@ -33,6 +33,8 @@ class Subscription(Generic[_T]):
         """
         self._table, self._signer, self._unpack = table, signer, unpack
         self._seen = -1
+        # What the table announced when a value was given last, which may be less than that value's version, and when one was refused.
+        self._announced: int | None = None
         self._refused: int | None = None
         self._num_refused = 0
         self._num_unanswered = 0
@@ -49,15 +51,15 @@ class Subscription(Generic[_T]):
         return self._num_unanswered
 
     def poll(self) -> _T | None:
-        """The newest value if it is newer than the last one given, else None.
+        """The newest value if it is newer than the last one given; None where nothing else is announced.
 
         A server that does not answer is no error here: who needs newer values judges by the age of the last one.
 
         Raises:
-          ArtifactError: the newest payload does not verify; it is not read again.
+          ArtifactError: what was announced last does not verify, or is older than the last one given; it is told and counted once.
         """
         try:
-            found = self._table.poll(self._seen, self._refused)
+            found = self._table.poll(self._seen, self._announced, self._refused)
         except deadline.StoppedError:
             return None
         except errors.RemoteTimeoutError as error:
@@ -67,18 +69,24 @@ class Subscription(Generic[_T]):
             self._is_answered = False
             return None
         self._is_answered = True
-        if found is None or found[0] <= self._seen:
+        if found is None:
             return None
-        return self._verify(*found)
-
-    def _verify(self, version: int, payload: np.ndarray) -> _T:
         try:
-            inner_version, value = self._unpack(self._signer.verify(payload))
-            if inner_version != version:
-                raise errors.ArtifactError(f"bytes published as version {version} hold version {inner_version}")
+            value = self._verify(found)
         except errors.ArtifactError:
-            self._refused = version
+            self._refused = found.announced
             self._num_refused += 1
             raise
-        self._seen = version
+        self._seen, self._announced = found.version, found.announced
+        return value
+
+    def _verify(self, found: latest_table.Publication) -> _T:
+        if found.payload is None or found.version <= self._seen:
+            raise errors.ArtifactError(
+                f"version {found.version} was published after version {self._seen}, which is newer and stays; does another program"
+                " write to this server?"
+            )
+        version, value = self._unpack(self._signer.verify(found.payload))
+        if version != found.version:
+            raise errors.ArtifactError(f"bytes published as version {found.version} hold version {version}")
         return value
