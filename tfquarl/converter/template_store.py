@@ -1,6 +1,7 @@
 """Compiled templates kept between runs, so that only the first run of an architecture waits for TFLiteConverter.
 
-A template depends on architecture, recipe, TensorFlow and this project's converter alone, never on weights: all of these are in its key.
+A template depends on architecture, recipe, TensorFlow, the processor's instructions and this project's converter alone, never on weights:
+all of these are in its key.
 """
 
 import hashlib
@@ -18,8 +19,9 @@ from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import recipe as recipe_lib
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
-# What decides a file's bytes: the way to TFLiteConverter, and the editing of what it gives.
-_SOURCES = ("converter", "networks", "runtime")
+# What decides a file's bytes: the way to TFLiteConverter, the editing of what it gives, and the packages that do both.
+_SOURCES = ("converter", "networks", "quantization", "runtime")
+_PACKAGES = ("tensorflow", "ai-edge-litert", "flatbuffers", "numpy")
 _MAX_BYTES = 256 << 20
 
 
@@ -105,10 +107,19 @@ def _digest(key: str, model: bytes) -> bytes:
 
 
 def _environment() -> list[str]:
-    """TensorFlow's version, the kind of machine, and a digest of the sources that make templates."""
+    """Versions of the packages, the processor and what it can do, and a digest of the sources that make templates."""
     package = pathlib.Path(__file__).parent.parent
     sources = hashlib.sha256()
     for name in _SOURCES:
         for path in sorted((package / name).glob("*.py")):
             sources.update(path.read_bytes())
-    return [metadata.version("tensorflow"), platform.machine(), sources.hexdigest()]
+    return [*map(metadata.version, _PACKAGES), platform.machine(), _processor(), sources.hexdigest()]
+
+
+def _processor() -> str:
+    """The instructions that kernels choose by: another processor, with which a home may be shared, may round in another way."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
