@@ -72,6 +72,14 @@ def test_a_damaged_one_is_passed_over(three, tmp_path, damage, caplog):
     assert "Replay checkpoint" in caplog.text and "passed over" in caplog.text
 
 
+def test_damaged_ones_do_not_crowd_out_a_whole_one(three, tmp_path):
+    (tmp_path / "replay" / "3" / "digests.json").unlink()
+    server = _serve(three)
+    assert three.save(server.localhost_client()).name == "4"
+    server.stop()
+    assert sorted(path.name for path in (tmp_path / "replay").glob("[0-9]*")) == ["2", "4"]
+
+
 def test_where_none_is_whole_the_replay_begins_empty(three, tmp_path):
     for path in (tmp_path / "replay").glob("?/digests.json"):
         path.write_text(json.dumps([]))

@@ -54,7 +54,7 @@ def write_atomically(path: pathlib.Path, content: str | bytes, mode: int = 0o644
         except BaseException:
             os.unlink(temporary)
             raise
-        sync_directory(path.parent)
+        sync(path.parent)
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -67,8 +67,8 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     write_atomically(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
 
 
-def sync_directory(path: pathlib.Path) -> None:
-    """Makes the names in a directory last through a power cut."""
+def sync(path: pathlib.Path) -> None:
+    """Makes a file's bytes, or the names in a directory, last through a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

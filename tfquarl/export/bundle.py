@@ -53,7 +53,7 @@ def write_bundle(path: pathlib.Path, contents: Mapping[str, bytes | str], overwr
             _replace(path, new, temporary / "old")
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        files.sync_directory(path.parent)
+        files.sync(path.parent)
 
 
 def _replace(path: pathlib.Path, new: pathlib.Path, old: pathlib.Path) -> None:

@@ -119,7 +119,7 @@ class PolicyArchive:
                 new.rename(directory)
             finally:
                 _put_back(replaced, directory)
-        files.sync_directory(self._directory)
+        files.sync(self._directory)
 
     def _remove(self, directory: pathlib.Path) -> None:
         """At once, as others see it: whoever reads meanwhile, or comes after a kill, finds all of the version or nothing."""

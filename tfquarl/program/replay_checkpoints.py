@@ -1,4 +1,4 @@
-"""Checkpoints of the replay server: whole or not at all, the newest two kept, and a damaged one passed over.
+"""Checkpoints of the replay server: whole or not at all, the newest two kept, and a damaged one passed over and replaced by the next.
 
 replay/3/experience ...   as Reverb writes it
 replay/3/digests.json     sha256 of each of its files, written last
@@ -29,9 +29,10 @@ class ReplayCheckpoints:
 
         Args:
           directory: of the checkpoints.
-          max_to_keep: newest ones that stay; >= 1.
+          max_to_keep: newest whole ones that stay; >= 1.
         """
         self._directory = directory
+        self._damaged: set[int] = set()
         self._max_to_keep = max_to_keep
 
     def checkpointer(self) -> reverb.checkpointers.CheckpointerBase:
@@ -52,6 +53,7 @@ class ReplayCheckpoints:
             damage = _damage(path)
             if damage is None:
                 return path
+            self._damaged.add(number)
             logging.warning("Replay checkpoint %s can't be read and is passed over: %s", path, damage)
         return None
 
@@ -65,13 +67,22 @@ class ReplayCheckpoints:
         path = self._directory / str(number)
         with files.storage_errors(f"writing {path}"):
             written = pathlib.Path(_checkpoint(client, path))
+            for file in written.iterdir():
+                files.sync(file)
             digests = {file.name: _digest(file) for file in written.iterdir()}
             files.write_json(written / _DIGESTS, digests)
             written.rename(path)
-            files.sync_directory(self._directory)
-            for old in self._numbers()[: -self._max_to_keep]:
-                shutil.rmtree(self._directory / str(old))
+            files.sync(self._directory)
+            self._remove_old()
         return path
+
+    def _remove_old(self) -> None:
+        """Keeps the newest whole ones: a damaged one must not take the place of one that can be read."""
+        numbers = self._numbers()
+        kept = [number for number in numbers if number not in self._damaged][-self._max_to_keep :]
+        for number in numbers:
+            if number not in kept:
+                shutil.rmtree(self._directory / str(number))
 
     def _numbers(self) -> list[int]:
         """Of the checkpoints, oldest first."""
