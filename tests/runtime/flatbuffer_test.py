@@ -137,10 +137,9 @@ def test_operators_on_other_tensors_are_refused(layout: flatbuffer.ModelLayout, 
             "'dense_0' has steps of 1e-09, .* multiplied by 2.46e[+]05",
         ),
         (_changed_tensor(_LAYOUT, "head/kernel", scales=(0.1, 1e4)), "'head' has steps of 0.0156"),
-        (_changed_tensor(_LAYOUT, "head", scales=(1e20,)), "'head' has steps of 1e[+]20"),
         (_changed_tensor(_LOW_BIT, "head/coarse", scales=(1e-9,)), "QUANTIZE.*'head/coarse' has steps of 1e-09"),
     ],
-    ids=["fine output", "one coarse unit", "coarse output", "fine steps behind a tanh"],
+    ids=["fine output", "one coarse unit", "fine steps behind a tanh"],
 )
 def test_scales_that_no_kernel_can_bridge_are_refused(layout: flatbuffer.ModelLayout, message: str):
     with pytest.raises(errors.RefusedModelError, match=message):
