@@ -4,8 +4,9 @@
     ./bazelw run //tools:sweep -- --gin_file=configs/gin/experiments/dqn_cartpole_int8.gin --seeds=0,1,2 \
       --grid="ConverterConfig.recipe = 'float32' | 'qat_wi4_ai4'" --root_dir=sweeps/mine
 
-A sweep that was stopped goes on where it stopped: the same command runs what has not finished. Its directory holds one directory a run,
-results.csv and results.json; --output writes a page with plots.
+A sweep that was stopped goes on where it stopped: the same command runs what has not finished. Further seeds and values may be run in the
+same directory; other settings are refused. It holds plan.json, one directory a run, and results.csv and results.json of all of them; --output
+writes a page with plots.
 """
 
 import pathlib
@@ -15,6 +16,8 @@ import sys
 from absl import flags
 
 from tfquarl.core import errors
+from tfquarl.experiments import kept_plan
+from tfquarl.experiments import sweep_cell
 from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_report
 from tfquarl.experiments import sweep_runner
@@ -52,17 +55,14 @@ def main() -> int:
         return command_line.fail("--root_dir is needed, and either --sweep_file or --gin_file")
     plan = sweep_plan.read(pathlib.Path(_SWEEP_FILE.value)) if _SWEEP_FILE.value else _plan_of_flags()
     directory = pathlib.Path(_ROOT_DIR.value).absolute()
+    search_plan = sweep_search.SearchPlan(dict(map(_split, _SEARCH.value)), _TRIALS.value) if _SEARCH.value else None
+    cells = search_plan.samples(plan) if search_plan else plan.cells()
+    kept_plan.go_on(directory, kept_plan.KeptPlan("sweep", plan.settings(cells)))
     runner = sweep_runner.SweepRunner(plan, directory, _PARALLEL.value, _say)
-    if _SEARCH.value:
-        space = dict(_split(text) for text in _SEARCH.value)
-        results = sweep_search.search(plan, sweep_search.SearchPlan(space, _TRIALS.value), runner, _say)
-    else:
-        cells = plan.cells()
-        for cell in cells:
-            plan.check(cell)
-        results = runner.run(cells)
+    results = sweep_search.search(plan, search_plan, runner, _say) if search_plan else runner.run(cells)
     if not results:
         return command_line.fail(f"no run succeeded; each directory below {directory} has a log.txt")
+    results += sweep_cell.read_others(directory, results)
     print(sweep_table.write(directory, results))
     print(f"{directory / 'results.csv'}, {directory / 'results.json'}")
     if _OUTPUT.value:

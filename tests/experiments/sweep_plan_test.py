@@ -1,5 +1,6 @@
 """Tests of experiments.sweep_plan."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -29,10 +30,61 @@ def test_without_grid_and_variants_there_is_one_run_a_seed():
     assert [cell.bindings for cell in sweep_plan.SweepPlan("s", _FILES, seeds=(1, 2)).cells()] == [(), ()]
 
 
-def test_runs_of_a_changed_plan_have_other_names():
-    first, other = sweep_plan.SweepPlan("s", _FILES), sweep_plan.SweepPlan("s", _FILES, ("A.x = 1",))
-    assert first.cells()[0].name != other.cells()[0].name
-    assert first.cells()[0].name == sweep_plan.SweepPlan("s", _FILES).cells()[0].name
+def test_runs_are_named_by_what_distinguishes_them():
+    one = sweep_plan.SweepPlan("s", _FILES, grid={"A.x": ["1", "2"]}, seeds=(4, 5))
+    more = sweep_plan.SweepPlan("t", ("./" + _FILES[0],), grid={"A.x": ["2", "3"]}, seeds=(5, 6))
+    names = [{cell.name for cell in plan.cells()} for plan in (one, more)]
+    assert names[0] & names[1] == {one.cell(("A.x = 2",), 5).name}
+    long = [one.cell((f"A.x = '{'a' * 100}{end}'",), 0).name for end in "bc"]
+    assert long[0] != long[1] and long[0][:80] == long[1][:80]
+
+
+@pytest.mark.parametrize(
+    ("changes", "differing"),
+    [
+        ({}, set()),
+        ({"gin_files": ("./" + _FILES[0],), "name": "t"}, set()),
+        ({"seeds": (7, 8)}, set()),
+        ({"grid": {"ConverterConfig.recipe": ["'float32'", "'qat_wi2_ai2'"]}}, set()),
+        (
+            {"grid": {"tfquarl.DqnBuilder.n_step": ["1", "5"]}, "variants": (("ConverterConfig.recipe = 'float16'",),)},
+            set(),
+        ),
+        ({"bindings": ("Experiment.num_env_steps = 3_000",)}, {"Experiment.num_env_steps"}),
+        ({"bindings": ("DqnBuilder.n_step = 3",)}, {"DqnBuilder.n_step"}),
+        ({"bindings": ("Experiment.agent = @D4pgBuilder()",)}, {"Experiment.agent"}),
+        ({"num_episodes": 3}, {"num_episodes"}),
+        ({"post_training_recipes": ("float16",)}, {"post_training_recipes"}),
+    ],
+    ids=[
+        *(
+            "the same",
+            "spelled differently",
+            "other seeds",
+            "other values",
+            "another grid",
+            "budget",
+            "agent's parameter",
+            "agent",
+        ),
+        *("episodes", "recipes after training"),
+    ],
+)
+def test_settings_are_what_all_runs_share(changes: dict, differing: set[str]):
+    grid = {"ConverterConfig.recipe": ["'float32'", "'qat_wi4_ai4'"]}
+    plan = sweep_plan.SweepPlan("s", _FILES, grid=grid, seeds=(0, 1))
+    other = dataclasses.replace(plan, **changes)
+    first, second = plan.settings(plan.cells()), other.settings(other.cells())
+    assert {name for name in first.keys() & second.keys() if first[name] != second[name]} == differing
+    assert first["DqnBuilder.n_step"] == "10"
+    assert not {"ConverterConfig.recipe", "Experiment.seed"} & first.keys()
+
+
+def test_what_varies_by_a_macro_is_no_setting(tmp_path: pathlib.Path):
+    path = tmp_path / "macro.gin"
+    path.write_text(f"include '{_FILES[0]}'\nsteps = 10\nDqnBuilder.n_step = %steps\n")
+    plan = sweep_plan.SweepPlan("s", (str(path),), grid={"steps": ["1", "5"]})
+    assert "DqnBuilder.n_step" not in plan.settings(plan.cells())
 
 
 @pytest.mark.parametrize(
@@ -56,9 +108,11 @@ def test_grid_flags_of_another_form(text: str):
         ({"name": "s"}, "gin_files"),
         ({"name": "s", "gin_files": ["a"], "colour": 1}, "colour"),
         ({"name": "s", "gin_files": ["a"], "post_training_recipes": ["ptq_wi9_ai8"]}, "weights have 9 bits"),
+        ({"name": "s", "gin_files": ["a"], "seeds": [1, 1]}, r"has seeds = 1 \| 1, needs each once"),
+        ({"name": "s", "gin_files": ["a"], "grid": {"A.x": ["1", "1"]}}, r"has A\.x = 1 \| 1, needs each once"),
         ([], "JSON object"),
     ],
-    ids=["no files", "unknown field", "unknown recipe", "no object"],
+    ids=["no files", "unknown field", "unknown recipe", "a seed twice", "a value twice", "no object"],
 )
 def test_files_of_another_form(value: object, message: str, tmp_path: pathlib.Path):
     path = tmp_path / "plan.json"
@@ -73,4 +127,4 @@ def test_every_shipped_sweep_loads(path: pathlib.Path):
     assert plan.name == path.stem
     assert len(plan.seeds) == 3
     for cell in plan.cells()[:: len(plan.seeds)]:
-        plan.check(cell)
+        plan.load(cell)

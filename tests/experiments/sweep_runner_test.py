@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tfquarl.core import errors
+from tfquarl.experiments import sweep_cell
 from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_runner
 from tfquarl.experiments import sweep_search
@@ -79,10 +80,40 @@ def test_search_spaces(text: str, name: str):
     assert type(distribution).__name__ == name
 
 
-@pytest.mark.parametrize("text", ["float(2, 1)", "int(a, b)", "1 | "])
+@pytest.mark.parametrize("text", ["float(2, 1)", "int(a, b)", "1 | ", "foo(1e-4, 1e-2)", "1 | log(2, 3)", "float(1)"])
 def test_search_spaces_of_another_form(text: str):
     with pytest.raises(errors.ConfigError, match=r"--search 'A\.x"):
         sweep_search.SearchPlan({"A.x": text}, 1).distributions()
+
+
+def test_a_combination_that_is_tried_twice_counts_once(tmp_path: pathlib.Path):
+    results = sweep_search.search(
+        _PLAN, sweep_search.SearchPlan({"A.x": "1 | 2"}, 6), _runner(tmp_path, lambda line: None), lambda line: None
+    )
+    assert sorted(result["cell"]["bindings"][0] for result in results) == ["A.x = 1", "A.x = 2"]
+
+
+def test_samples_of_a_search_have_every_choice_and_both_ends():
+    search_plan = sweep_search.SearchPlan({"A.x": "float(0.5, 2)", "B.y": "'a' | 'b' | (1, 2)"}, 9)
+    assert [cell.bindings for cell in search_plan.samples(_PLAN)] == [
+        ("A.x = 0.5", "B.y = 'a'"),
+        ("A.x = 2.0", "B.y = 'b'"),
+        ("A.x = 0.5", "B.y = (1, 2)"),
+    ]
+
+
+def test_results_of_earlier_commands_are_found(tmp_path: pathlib.Path):
+    cells = _PLAN.cells()
+    _runner(tmp_path, lambda line: None).run(cells)
+    (only,) = _runner(tmp_path, lambda line: None).run(cells[2:])
+    (other,) = sweep_cell.read_others(tmp_path, [only])
+    assert other["cell"]["name"] == cells[0].name
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: pathlib.Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(errors.StorageError, match=r"making .*file/"):
+        _runner(tmp_path / "file", lambda line: None).run(_PLAN.cells())
 
 
 def test_no_runs_at_once_is_refused(tmp_path: pathlib.Path):

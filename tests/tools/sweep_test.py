@@ -6,6 +6,22 @@ import sys
 
 import pytest
 
+from tfquarl.experiments import kept_plan
+from tfquarl.experiments import sweep_plan
+
+_GIN_FILE = "--gin_file=configs/gin/experiments/dqn_cartpole_int8.gin"
+
+
+def _run(directory: pathlib.Path, *flags: str) -> tuple[int, str]:
+    """Exit code and error line of the command, typed in `directory`."""
+    root = str(pathlib.Path(__file__).parents[2])
+    program = f"import sys; sys.path[:0] = [{root!r}]; from tools import sweep; sweep.command_line.run(sweep.main)"
+    command = [sys.executable, "-c", program, *flags]
+    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    return done.returncode, line
+
 
 @pytest.mark.parametrize(
     ("flags", "message"),
@@ -16,18 +32,37 @@ import pytest
         (["--root_dir=a", "--gin_file=missing.gin"], "no gin file 'missing.gin'"),
         (["--root_dir=a", "--gin_file=x.gin", "--grid=A.x"], "needs the form"),
         (["--root_dir=a", "--gin_file=x.gin", "--seeds=one"], "--seeds=one needs whole numbers"),
+        (
+            ["--root_dir=a", _GIN_FILE, "--search=A.x = foo(1e-4, 1e-2)"],
+            "'foo(1e-4, 1e-2)' is no value; needs float(a, b)",
+        ),
+        (["--root_dir=a", _GIN_FILE, "--search=DqnBuilder.n_step = float(1, 2)"], "n_step"),
     ],
-    ids=["nothing", "both", "no sweep file", "no gin file", "grid", "seeds"],
+    ids=["nothing", "both", "no sweep file", "no gin file", "grid", "seeds", "search", "type of a search"],
 )
 def test_mistakes_end_in_one_line_before_anything_runs(flags: list[str], message: str, tmp_path: pathlib.Path):
-    root = str(pathlib.Path(__file__).parents[2])
-    command = [
-        sys.executable,
-        "-c",
-        f"import sys; sys.path[:0] = [{root!r}]; from tools import sweep; sweep.command_line.run(sweep.main)",
-    ]
-    done = subprocess.run([*command, *flags], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    code, line = _run(tmp_path, *flags)
+    assert code == 1
     assert message in line
     assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_of_a_run_is_left_alone(tmp_path: pathlib.Path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "operative_config.gin").touch()
+    code, line = _run(tmp_path, _GIN_FILE, "--root_dir=run")
+    assert code == 1 and "is not empty and holds no sweep" in line
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["operative_config.gin"]
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: pathlib.Path):
+    (tmp_path / "file").touch()
+    code, line = _run(tmp_path, _GIN_FILE, "--root_dir=file/sweep")
+    assert code == 1 and "file/sweep failed: Not a directory" in line
+
+
+def test_other_settings_are_refused_by_name(tmp_path: pathlib.Path):
+    plan = sweep_plan.SweepPlan("s", ("configs/gin/experiments/dqn_cartpole_int8.gin",))
+    kept_plan.go_on(tmp_path / "a", kept_plan.KeptPlan("sweep", plan.settings(plan.cells())))
+    code, line = _run(tmp_path, _GIN_FILE, "--root_dir=a", "--gin_bindings=DqnBuilder.n_step = 3", "--episodes=5")
+    assert code == 1 and "num_episodes: 100 -> 5; DqnBuilder.n_step: 10 -> 3;" in line

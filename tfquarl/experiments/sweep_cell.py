@@ -3,6 +3,8 @@
 python -m tfquarl.experiments.sweep_cell <directory with cell.json>
 """
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import json
 import os
@@ -16,7 +18,6 @@ from tfquarl.core import files
 from tfquarl.experiments import recipe_study
 from tfquarl.experiments import sweep_plan
 from tfquarl.program import budget
-from tfquarl.program import gin_loading
 from tfquarl.program import training
 
 CELL, RESULT, RUN, LOG = "cell.json", "result.json", "run", "log.txt"
@@ -25,10 +26,15 @@ _JUDGE_SEED = 900_000
 
 
 def write_request(directory: pathlib.Path, plan: sweep_plan.SweepPlan, cell: sweep_plan.Cell) -> None:
-    """Makes `directory` anew with what `main` needs; what an unfinished run left there is removed."""
-    if directory.exists():
-        shutil.rmtree(directory)
-    directory.mkdir(parents=True)
+    """Makes `directory` anew with what `main` needs; what an unfinished run left there is removed.
+
+    Raises:
+      StorageError: it can't be made or written.
+    """
+    with files.storage_errors(f"making {directory}"):
+        if directory.exists():
+            shutil.rmtree(directory)
+        directory.mkdir(parents=True)
     request = {"plan": dataclasses.asdict(plan), "cell": dataclasses.asdict(cell)}
     files.write_json(directory / CELL, request)
 
@@ -41,6 +47,13 @@ def read_result(directory: pathlib.Path) -> dict[str, Any] | None:
         return None
 
 
+def read_others(directory: pathlib.Path, results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What finished runs left in a sweep's directory besides `results`: those of earlier commands, by name."""
+    known = {result["cell"]["name"] for result in results}
+    names = sorted(path.parent.name for path in directory.glob(f"*/{RESULT}") if path.parent.name not in known)
+    return [result for name in names if (result := read_result(directory / name)) is not None]
+
+
 def run(directory: pathlib.Path) -> int:
     """Runs the cell of `directory`; 0, or 130 where it was interrupted.
 
@@ -48,7 +61,7 @@ def run(directory: pathlib.Path) -> int:
       TfquarlError: the run failed.
     """
     plan, cell = _read_request(directory)
-    loaded = gin_loading.load(plan.gin_files, plan.bindings_of(cell))
+    loaded = plan.load(cell)
     result = training.run(loaded, str(directory / RUN))
     if result.status is budget.Status.INTERRUPTED:
         return 130

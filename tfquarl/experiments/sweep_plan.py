@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from tfquarl.core import errors
+from tfquarl.experiments import kept_plan
 from tfquarl.program import gin_loading
 from tfquarl.quantization import recipe as recipe_lib
 
@@ -63,6 +64,10 @@ class SweepPlan:
             raise errors.ConfigError(f"sweep '{self.name}' needs gin_files and seeds")
         if self.num_episodes < 1 or self.num_observations < 2:
             raise errors.ConfigError(f"sweep '{self.name}' needs num_episodes of 1 or more and 2 observations or more")
+        for name, values in {"seeds": self.seeds, **self.grid}.items():
+            if len(set(values)) < len(values):
+                told = " | ".join(map(str, values))
+                raise errors.ConfigError(f"sweep '{self.name}' has {name} = {told}, needs each once")
         for recipe in self.post_training_recipes:
             recipe_lib.from_name(recipe)
 
@@ -79,18 +84,40 @@ class SweepPlan:
             re.sub(r"[^\w.=-]+", "", binding.rsplit(".", 1)[-1] if "=" in binding else binding) for binding in bindings
         ]
         readable = "_".join(words)[:80]
-        # What all runs share is in the name too, so that a changed plan does not take old runs for its own.
-        text = json.dumps([self.gin_files, self.bindings, bindings, self.num_episodes, self.post_training_recipes])
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        # The readable part may be cut. What all runs share is no part of the name: `settings` keeps other plans out of the directory.
+        digest = hashlib.sha256(json.dumps(bindings).encode()).hexdigest()[:8]
         return Cell(f"{readable or 'run'}_seed{seed}_{digest}", bindings, seed)
 
-    def check(self, cell: Cell) -> None:
-        """Loads a cell's configuration.
+    def load(self, cell: Cell) -> gin_loading.LoadedExperiment:
+        """A cell's configuration.
 
         Raises:
           ConfigError: a file or a binding that gin refuses.
         """
-        gin_loading.load(self.gin_files, self.bindings_of(cell))
+        return gin_loading.load(self.gin_files, self.bindings_of(cell))
+
+    def settings(self, cells: Sequence[Cell]) -> dict[str, str]:
+        """What decides all runs alike, as text by name: the values that don't vary over `cells`, and how policies are judged.
+
+        Args:
+          cells: one or more that have every value of everything that varies.
+
+        Raises:
+          ConfigError: a file or a binding that gin refuses.
+        """
+        different = {cell.bindings: cell for cell in cells}.values()
+        first, *others = [kept_plan.settings_of(self.load(cell).experiment) for cell in different]
+        varied = {"Experiment.seed", *(_parameter(binding) for cell in cells for binding in cell.bindings)}
+        return {
+            "num_episodes": str(self.num_episodes),
+            "num_observations": str(self.num_observations),
+            "post_training_recipes": ", ".join(self.post_training_recipes) or "none",
+            **{
+                name: value
+                for name, value in first.items()
+                if name not in varied and all(other.get(name) == value for other in others)
+            },
+        }
 
     def bindings_of(self, cell: Cell) -> list[str]:
         """All bindings of a cell's run."""
@@ -123,6 +150,11 @@ def parse_grid(text: str) -> tuple[str, list[str]]:
     if not separator or not name.strip() or not all(parts):
         raise errors.ConfigError(f"--grid '{text}' needs the form 'Class.parameter = value | value'")
     return name.strip(), parts
+
+
+def _parameter(binding: str) -> str:
+    """'Class.parameter' of a binding; modules before it are left out."""
+    return ".".join(binding.partition("=")[0].strip().split(".")[-2:])
 
 
 def _tuples(item: Any) -> Any:

@@ -16,6 +16,8 @@ from tfquarl.core import errors
 from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_runner
 
+# A name with brackets: no value that gin reads.
+_CALL = re.compile(r"\w+\(.*\)")
 _RANGE = re.compile(r"(log)?(float|int)\(\s*([^,\s]+)\s*,\s*([^,\s]+)\s*\)")
 
 
@@ -40,6 +42,20 @@ class SearchPlan:
           ConfigError: a text of another form.
         """
         return {name: _distribution(name, text) for name, text in self.space.items()}
+
+    def samples(self, plan: sweep_plan.SweepPlan) -> list[sweep_plan.Cell]:
+        """Runs with every choice and both ends of every range: what gin refuses of them, no trial could run.
+
+        Raises:
+          ConfigError: a text of another form.
+        """
+        columns = [
+            [f"{name} = {value}" for value in _extremes(distribution)]
+            for name, distribution in self.distributions().items()
+        ]
+        most = max(map(len, columns))
+        combinations = [tuple(column[number % len(column)] for column in columns) for number in range(most)]
+        return [plan.cell(bindings, plan.seeds[0]) for bindings in combinations]
 
 
 def search(
@@ -81,13 +97,19 @@ def search(
         )
     if not results:
         raise errors.ConfigError("no run of the search succeeded; their log.txt say why")
-    return results
+    return list({result["cell"]["name"]: result for result in results}.values())  # the sampler may ask for one again
 
 
 def _value(results: Sequence[Mapping[str, Any]]) -> float:
     """Mean return of the trained policies over the seeds."""
     returns = [row["mean_return"] for result in results for row in result["rows"] if row["kind"] == "trained"]
     return sum(returns) / len(returns)
+
+
+def _extremes(distribution: Any) -> Sequence[Any]:
+    if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+        return distribution.choices
+    return distribution.low, distribution.high
 
 
 def _distribution(name: str, text: str) -> Any:
@@ -97,6 +119,8 @@ def _distribution(name: str, text: str) -> Any:
             choices = [part.strip() for part in text.split("|")]
             if not all(choices):
                 raise ValueError("an empty value")
+            if unknown := [choice for choice in choices if _CALL.fullmatch(choice)]:
+                raise ValueError(f"'{unknown[0]}' is no value")
             return optuna.distributions.CategoricalDistribution(choices)
         is_log, kind, low, high = match.groups()
         if kind == "int":
