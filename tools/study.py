@@ -3,13 +3,15 @@
     ./bazelw run //tools:study -- --gin_file=configs/gin/experiments/actorq_cartpole.gin --root_dir=runs/actorq
 
 Each --gin_file is a task; StudyConfig in it tells arms and seeds. What has been run is kept: the same command goes on where it was
-broken off, and writes report.md, report.json and plots into the study's directory when all runs are there.
+broken off, and writes report.md, report.json and plots into the study's directory when all runs are there. Further tasks, arms and seeds may
+be run in the same directory; other settings are refused.
 """
 
 import pathlib
 
 from absl import flags
 
+from tfquarl.experiments import kept_plan
 from tfquarl.experiments import study
 from tfquarl.experiments import study_plan
 from tfquarl.experiments import study_report
@@ -38,6 +40,7 @@ def main() -> int:
     if _ARM.value is not None:
         return _make_one(root)
     plan = study_plan.make_plan(_GIN_FILE.value, bindings)
+    kept_plan.go_on(root, kept_plan.KeptPlan("study", study_plan.settings(_GIN_FILE.value, bindings)))
     study_results.write_floors(root, study_plan.floors(_GIN_FILE.value, bindings))
     study.run(plan, root, study.in_process_of_its_own(bindings), lambda line: print(line, flush=True))
     print(study_report.write_report(root, root / "report"))

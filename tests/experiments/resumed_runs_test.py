@@ -1,10 +1,13 @@
 """Tests of `tfquarl.experiments.resumed_runs` and its report; the runs themselves are in tests/integration."""
 
+import dataclasses
 import json
 import random
 
 import pytest
 
+from tfquarl.core import errors
+from tfquarl.experiments import kept_plan
 from tfquarl.experiments import resumed_report
 from tfquarl.experiments import resumed_runs
 
@@ -22,6 +25,28 @@ def test_each_part_of_a_run_has_one_stop(number):
     part = 800 / number
     assert len(found) == number
     assert all(100 + part * index <= moment < 100 + part * (index + 1) for index, moment in enumerate(found))
+
+
+@pytest.mark.parametrize(
+    ("changes", "differing"),
+    [
+        ({"seeds": (7,), "num_episodes": 3}, set()),
+        ({"bindings": ("Experiment.num_env_steps = 2_000",)}, {"Experiment.num_env_steps"}),
+        ({"num_interruptions": 1}, {"num_interruptions"}),
+    ],
+    ids=["seeds", "budget", "interruptions"],
+)
+def test_settings_are_what_all_runs_share(changes, differing):
+    config = resumed_runs.ResumedRunsConfig(("configs/gin/experiments/dqn_cartpole_int8.gin",))
+    first, second = resumed_runs.settings(config), resumed_runs.settings(dataclasses.replace(config, **changes))
+    assert {name for name in first if first[name] != second[name]} == differing
+
+
+def test_runs_of_other_settings_are_not_taken_for_these(tmp_path):
+    kept_plan.go_on(tmp_path, kept_plan.KeptPlan("comparison", {"num_interruptions": "1"}))
+    config = resumed_runs.ResumedRunsConfig(("configs/gin/experiments/dqn_cartpole_int8.gin",))
+    with pytest.raises(errors.ConfigError, match="num_interruptions: 1 -> 2"):
+        resumed_runs.make(config, tmp_path, lambda line: None)
 
 
 def test_differences_are_those_of_runs_of_one_seed():

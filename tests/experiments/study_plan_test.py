@@ -47,6 +47,29 @@ def test_only_the_baseline_has_other_collectors():
     assert set(makers.values()) == {layout.make_nodes}
 
 
+def test_tasks_of_one_name_are_refused(tmp_path):
+    other = tmp_path / "other.gin"
+    other.write_text(f"include '{_FILE}'\n")
+    with pytest.raises(errors.ConfigError, match="the tasks are actorq_cartpole, actorq_cartpole, needs each once"):
+        study_plan.make_plan([_FILE, str(other)])
+
+
+@pytest.mark.parametrize(
+    ("bindings", "differing"),
+    [
+        (["StudyConfig.arms = ('I8',)", "StudyConfig.seeds = (9,)", "StudyConfig.floor_return = 3"], set()),
+        (["Experiment.num_env_steps = 2_000"], {"actorq_cartpole/Experiment.num_env_steps"}),
+        (["DqnBuilder.n_step = 3"], {"actorq_cartpole/DqnBuilder.n_step"}),
+        (["Experiment.seed = 5", "ConverterConfig.recipe = 'float16'", "Experiment.stop_at_return = 4.0"], set()),
+    ],
+    ids=["arms and seeds", "budget", "agent", "what arms decide"],
+)
+def test_settings_are_what_all_runs_of_a_task_share(bindings, differing):
+    first, second = study_plan.settings([_FILE]), study_plan.settings([_FILE], bindings)
+    assert first.keys() == second.keys()
+    assert {name for name in first if first[name] != second[name]} == differing
+
+
 def test_floors_are_told_by_task():
     assert study_plan.floors([_FILE], ["StudyConfig.floor_return = -200"]) == {"actorq_cartpole": -200.0}
 

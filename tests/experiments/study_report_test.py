@@ -70,6 +70,12 @@ def test_the_threshold_counts_from_the_floor(root):
     assert result.threshold(0.9) == pytest.approx(80.0)
 
 
+def test_floors_of_other_tasks_stay(root):
+    for floors in ({"task": -100.0, "other": 1.0}, {"task": -50.0}):
+        study_results.write_floors(root, floors)
+    assert json.loads((root / "floors.json").read_text()) == {"task": -50.0, "other": 1.0}
+
+
 def test_ratios_pair_the_seeds(root):
     (result,) = study_results.read(root)
     quantities = {"wall_sec": 2.0, "collector_cpu_us": 4.0, "collector_joules": 4.0, "joules": 1.5}

@@ -10,6 +10,7 @@ import shutil
 import time
 
 from tfquarl.core import errors
+from tfquarl.experiments import kept_plan
 from tfquarl.experiments import run_process
 from tfquarl.experiments import study
 from tfquarl.metrics import jsonl
@@ -82,8 +83,10 @@ def make(config: ResumedRunsConfig, root: pathlib.Path, say: Callable[[str], Non
     """Makes all runs below `root` that are not there yet, and judges each.
 
     Raises:
+      ConfigError: `root` holds runs with other settings, or something else.
       NodeFailedError: a run failed.
     """
+    kept_plan.go_on(root, kept_plan.KeptPlan("comparison", settings(config)))
     outcomes = []
     for seed in config.seeds:
         for arm in ARMS:
@@ -111,10 +114,21 @@ def moments(num_env_steps: int, num_interruptions: int, chance: random.Random) -
     return [num_env_steps * (_FIRST + part * (number + chance.random())) for number in range(num_interruptions)]
 
 
+def settings(config: ResumedRunsConfig) -> dict[str, str]:
+    """What decides the runs of all seeds alike, as text by name."""
+    loaded = gin_loading.load(config.gin_files, [*config.bindings, *_bindings(0)])
+    values = kept_plan.settings_of(loaded.experiment)
+    del values["Experiment.seed"]
+    return {"num_interruptions": str(config.num_interruptions), **values}
+
+
+def _bindings(seed: int) -> list[str]:
+    return [f"Experiment.seed = {seed}", "Experiment.stop_at_return = None"]
+
+
 def _run(config: ResumedRunsConfig, arm: str, seed: int, directory: pathlib.Path) -> None:
     """Makes one run to its end."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    bindings = [*config.bindings, f"Experiment.seed = {seed}", "Experiment.stop_at_return = None"]
+    bindings = [*config.bindings, *_bindings(seed)]
     num_env_steps = gin_loading.load(config.gin_files, bindings).experiment.num_env_steps
     stops = [] if arm == PLAIN else moments(num_env_steps, config.num_interruptions, random.Random(f"{arm} {seed}"))
     log = directory.with_name(f"{directory.name}.log")

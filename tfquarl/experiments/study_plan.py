@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import dataclasses
 import pathlib
 
+from tfquarl.core import errors
+from tfquarl.experiments import kept_plan
 from tfquarl.experiments import stock_nodes
 from tfquarl.program import gin_loading
 from tfquarl.program import layout
@@ -67,9 +69,14 @@ def make_plan(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> lis
       gin_bindings: for all of them.
 
     Raises:
-      ConfigError: a file can't be loaded.
+      ConfigError: a file can't be loaded, or two are of one name.
     """
     tasks = [(path, gin_loading.load([path], gin_bindings)) for path in gin_files]
+    names = [loaded.experiment.name for _, loaded in tasks]
+    if len(set(names)) < len(names):
+        raise errors.ConfigError(
+            f"the tasks are {', '.join(names)}, needs each once: runs are kept by it; bind Experiment.name in each --gin_file"
+        )
     most_seeds = max((len(loaded.study.seeds) for _, loaded in tasks), default=0)
     runs: list[StudyRun] = []
     for round_number in range(most_seeds):
@@ -79,6 +86,17 @@ def make_plan(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> lis
                 for arm in _turned(loaded.study.arms, round_number + number):
                     runs.append(StudyRun(path, loaded.experiment.name, arm, seed))
     return runs
+
+
+def settings(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> dict[str, str]:
+    """What decides the runs of each task alike, as text by 'task/Class.parameter'; arms and seeds may be added to."""
+    varied = {binding.partition(" = ")[0] for binding in bindings(STOCK, 0)}
+    found: dict[str, str] = {}
+    for path in gin_files:
+        experiment = gin_loading.load([path], gin_bindings).experiment
+        values = kept_plan.settings_of(experiment).items()
+        found |= {f"{experiment.name}/{name}": value for name, value in values if name not in varied}
+    return found
 
 
 def floors(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> dict[str, float]:

@@ -157,14 +157,13 @@ class TaskResult:
 
 
 def write_floors(root: pathlib.Path, floors: Mapping[str, float]) -> None:
-    """Keeps `StudyConfig.floor_return` by task, for `read`; makes the study's directory.
+    """Keeps `StudyConfig.floor_return` by task, for `read`; those of other tasks stay.
 
     Raises:
-      StorageError: it can't be written.
+      ArtifactError: the kept ones are damaged.
+      StorageError: they can't be written.
     """
-    with files.storage_errors(f"making {root}"):
-        root.mkdir(parents=True, exist_ok=True)
-    files.write_json(root / _FLOORS_FILE, dict(floors))
+    files.write_json(root / _FLOORS_FILE, {**_read_floors(root / _FLOORS_FILE), **floors})
 
 
 def read(root: pathlib.Path) -> list[TaskResult]:
