@@ -80,6 +80,20 @@ def test_settings_are_what_all_runs_share(changes: dict, differing: set[str]):
     assert not {"ConverterConfig.recipe", "Experiment.seed"} & first.keys()
 
 
+@pytest.mark.parametrize(
+    ("bindings", "grid", "expected"),
+    [
+        ((), {}, 0.2),
+        (("CollectorConfig.report_interval_sec = 1.5",), {}, 1.5),
+        ((), {"tfquarl.CollectorConfig.report_interval_sec": ["3.0"]}, 3.0),
+    ],
+    ids=["not bound", "bound for all", "bound by the grid"],
+)
+def test_collectors_report_often_unless_the_user_binds_it(bindings: tuple[str, ...], grid: dict, expected: float):
+    plan = sweep_plan.SweepPlan("s", _FILES, bindings, grid)
+    assert plan.load(plan.cells()[0]).experiment.collector.report_interval_sec == expected
+
+
 def test_what_varies_by_a_macro_is_no_setting(tmp_path: pathlib.Path):
     path = tmp_path / "macro.gin"
     path.write_text(f"include '{_FILES[0]}'\nsteps = 10\nDqnBuilder.n_step = %steps\n")

@@ -91,6 +91,30 @@ def test_means_are_over_seeds():
     assert means["qat_wi2_ai2"]["relative_error"] == pytest.approx(-0.125)
 
 
+def _with_steps(result: dict[str, Any], env_steps: int, train_steps: int) -> dict[str, Any]:
+    return {**result, "summary": {**result["summary"], "env_steps": env_steps, "train_steps": train_steps}}
+
+
+@pytest.mark.parametrize(
+    ("float_steps", "quantized_steps", "expected"),
+    [
+        ((8736, 100), (4672, 104), [r"different env steps, .*: from 4,672 \(qat_wi2_ai2\) to 8,736 \(float32\)\."]),
+        ((4200, 832), (4000, 1792), [r"different train steps, .*: from 832 \(float32\) to 1,792 \(qat_wi2_ai2\)\."]),
+        ((1000, 100), (2000, 200), ["env steps", "train steps"]),
+        ((4200, 200), (4000, 200), []),
+    ],
+    ids=["env steps", "train steps", "both", "within a few percent"],
+)
+def test_steps_that_differ_are_told(float_steps, quantized_steps, expected: list[str], tmp_path: pathlib.Path):
+    results = [
+        _with_steps(result, *(float_steps if result["recipe"] == "float32" else quantized_steps)) for result in _RESULTS
+    ]
+    remarks = sweep_table.step_remarks(sweep_table.means_of(sweep_table.rows_of(results)))
+    assert len(remarks) == len(expected)
+    assert all(re.search(pattern, remark) for pattern, remark in zip(expected, remarks))
+    assert sweep_table.write(tmp_path, results).endswith("\n".join(["\n", *remarks]) if remarks else "\n")
+
+
 def test_csv_has_a_row_for_each_policy():
     lines = sweep_table.to_csv(sweep_table.rows_of(_RESULTS)).splitlines()
     assert lines[0].startswith("bindings,seed,kind,recipe,mean_return")

@@ -16,6 +16,8 @@ from tfquarl.program import gin_loading
 from tfquarl.quantization import recipe as recipe_lib
 
 BASELINE_RECIPE = "float32"
+# A run sees that its budget is used when its collectors report: what they do between two reports goes beyond it, by arms differently.
+_REPORT_INTERVAL, _REPORT_SEC = ("CollectorConfig", "report_interval_sec"), 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,12 +91,16 @@ class SweepPlan:
         return Cell(f"{readable or 'run'}_seed{seed}_{digest}", bindings, seed)
 
     def load(self, cell: Cell) -> gin_loading.LoadedExperiment:
-        """A cell's configuration.
+        """A cell's configuration: its files and bindings, and `_REPORT_INTERVAL` where none of them tells another.
 
         Raises:
           ConfigError: a file or a binding that gin refuses.
         """
-        return gin_loading.load(self.gin_files, self.bindings_of(cell))
+        bindings = self.bindings_of(cell)
+        loaded = gin_loading.load(self.gin_files, bindings)
+        if _REPORT_INTERVAL in loaded.places:
+            return loaded
+        return gin_loading.load(self.gin_files, [*bindings, f"{'.'.join(_REPORT_INTERVAL)} = {_REPORT_SEC}"])
 
     def settings(self, cells: Sequence[Cell]) -> dict[str, str]:
         """What decides all runs alike, as text by name: the values that don't vary over `cells`, and how policies are judged.

@@ -136,6 +136,7 @@ def _markdown(
         "",
         table.format_markdown(header, cells).rstrip(),
         "",
+        *(part for remark in sweep_table.step_remarks(means) for part in (remark, "")),
         f"![Return against bits]({name}_bits.png)",
         f"![Errors against bits]({name}_errors.png)",
         f"![Weights of a float policy]({name}_weights.png)",

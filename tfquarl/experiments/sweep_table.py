@@ -15,6 +15,9 @@ from tfquarl.experiments import sweep_plan
 from tfquarl.metrics import statistics
 from tfquarl.metrics import table
 
+# Numbers of steps that lie further apart are told.
+_LARGEST_DIFFERENCE = 0.05
+_STEPS = ("env_steps", "train_steps")
 _FIGURES = ("action_error_mean_share", "greedy_agreement", "q_error_mean_share", "regret_share")
 COLUMNS = (
     "bindings",
@@ -90,7 +93,7 @@ def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         interval = statistics.mean_and_interval([member["mean_return"] for member in members])
         mean: dict[str, Any] = {"kind": kind, "recipe": recipe, "bindings": other, "seeds": len(members)}
         mean |= {"return": interval.mean, "low": interval.low, "high": interval.high}
-        for name in ("relative_error", *_FIGURES, "model_bytes", "packed_bytes"):
+        for name in ("relative_error", *_FIGURES, *_STEPS, "model_bytes", "packed_bytes"):
             mean |= _mean_figure(name, [member[name] for member in members if member[name] is not None])
         means.append(mean)
     return means
@@ -126,11 +129,33 @@ def summary_cells(means: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
     return header, cells
 
 
+def step_remarks(means: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each kind of steps of which some policies were trained with more than others: no returns to compare unawares.
+
+    Args:
+      means: of `means_of`.
+    """
+    remarks = []
+    for name in _STEPS:
+        counts = {_label(mean): mean[name] for mean in means if mean[name] is not None}
+        least, most = min(counts, key=counts.__getitem__, default=""), max(counts, key=counts.__getitem__, default="")
+        if counts and counts[most] > (1 + _LARGEST_DIFFERENCE) * counts[least]:
+            remarks.append(
+                f"Policies have different {name.replace('_', ' ')}, so that returns and E compare more than the policies' settings:"
+                f" from {counts[least]:,.0f} ({least}) to {counts[most]:,.0f} ({most})."
+            )
+    return remarks
+
+
+def _label(mean: Mapping[str, Any]) -> str:
+    return "; ".join(part for part in (mean["recipe"], mean["bindings"]) if part)
+
+
 def write(directory: pathlib.Path, results: Sequence[Mapping[str, Any]]) -> str:
-    """Writes results.csv and results.json into `directory`; the table for people."""
+    """Writes results.csv and results.json into `directory`; the table for people, and `step_remarks` below it."""
     rows = rows_of(results)
     means = means_of(rows)
     files.write_atomically(directory / "results.csv", to_csv(rows))
     files.write_json(directory / "results.json", {"rows": rows, "means": means})
     header, cells = summary_cells(means)
-    return table.format_table(header, cells)
+    return "\n".join([table.format_table(header, cells), *step_remarks(means)])
