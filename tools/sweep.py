@@ -9,15 +9,16 @@ same directory; other settings are refused. It holds plan.json, one directory a 
 writes a page with plots.
 """
 
+from collections.abc import Iterable
 import pathlib
-import shlex
-import sys
+from typing import TypeVar
 
 from absl import flags
 
 from tfquarl.core import errors
 from tfquarl.experiments import kept_plan
 from tfquarl.experiments import sweep_cell
+from tfquarl.experiments import sweep_command
 from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_report
 from tfquarl.experiments import sweep_runner
@@ -49,15 +50,22 @@ _OUTPUT = flags.DEFINE_string(
 )
 
 
+_Values = TypeVar("_Values")
+
+
 def main() -> int:
     """Runs the sweep, prints its table and gives the exit code."""
     if not _ROOT_DIR.value or bool(_SWEEP_FILE.value) == bool(_GIN_FILE.value):
         return command_line.fail("--root_dir is needed, and either --sweep_file or --gin_file")
     plan = sweep_plan.read(pathlib.Path(_SWEEP_FILE.value)) if _SWEEP_FILE.value else _plan_of_flags()
     directory = pathlib.Path(_ROOT_DIR.value).absolute()
-    search_plan = sweep_search.SearchPlan(dict(map(_split, _SEARCH.value)), _TRIALS.value) if _SEARCH.value else None
+    search_plan = (
+        sweep_search.SearchPlan(_by_parameter("--search", map(_split, _SEARCH.value)), _TRIALS.value)
+        if _SEARCH.value
+        else None
+    )
     cells = search_plan.samples(plan) if search_plan else plan.cells()
-    kept_plan.go_on(directory, kept_plan.KeptPlan("sweep", plan.settings(cells)))
+    kept = kept_plan.go_on(directory, kept_plan.KeptPlan("sweep", plan.settings(cells), [_command()]))
     runner = sweep_runner.SweepRunner(plan, directory, _PARALLEL.value, _say)
     results = sweep_search.search(plan, search_plan, runner, _say) if search_plan else runner.run(cells)
     if not results:
@@ -66,7 +74,8 @@ def main() -> int:
     print(sweep_table.write(directory, results))
     print(f"{directory / 'results.csv'}, {directory / 'results.json'}")
     if _OUTPUT.value:
-        sweep_report.write(plan, results, pathlib.Path(_OUTPUT.value), _command())
+        commands = [*(command for command in kept.commands if command != _command()), _command(_OUTPUT)]
+        sweep_report.write(plan, results, pathlib.Path(_OUTPUT.value), commands)
         print(f"{_OUTPUT.value}.md")
     return command_line.fail(f"{len(runner.failed)} runs failed: {', '.join(runner.failed)}") if runner.failed else 0
 
@@ -80,12 +89,21 @@ def _plan_of_flags() -> sweep_plan.SweepPlan:
         pathlib.Path(_GIN_FILE.value[-1]).stem,
         tuple(_GIN_FILE.value),
         tuple(_GIN_BINDINGS.value),
-        dict(sweep_plan.parse_grid(text) for text in _GRID.value),
+        _by_parameter("--grid", map(sweep_plan.parse_grid, _GRID.value)),
         (),
         seeds,
         tuple(_POST_TRAINING.value),
         _EPISODES.value,
     )
+
+
+def _by_parameter(flag: str, pairs: Iterable[tuple[str, _Values]]) -> dict[str, _Values]:
+    found: dict[str, _Values] = {}
+    for name, values in pairs:
+        if name in found:
+            raise errors.ConfigError(f"{flag} has {name} twice; give all its values in one")
+        found[name] = values
+    return found
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -99,10 +117,22 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _command() -> str:
-    """The command as it is typed, without where it puts things."""
-    kept = [argument for argument in sys.argv[1:] if not argument.startswith(("--root_dir", "--output", "--parallel"))]
-    return shlex.join(["./bazelw", "run", "//tools:sweep", "--", *kept, "--root_dir=sweeps/mine"])
+def _command(*others: flags.FlagHolder) -> str:
+    """The command by those of its flags that decide what comes of it, and by `others`."""
+    deciding = (
+        _SWEEP_FILE,
+        _GIN_FILE,
+        _GIN_BINDINGS,
+        _GRID,
+        _SEEDS,
+        _POST_TRAINING,
+        _EPISODES,
+        _SEARCH,
+        _TRIALS,
+        _ROOT_DIR,
+    )
+    given = [flag for holder in (*deciding, *others) if (flag := flags.FLAGS[holder.name]).present]
+    return sweep_command.line([text for flag in given for text in flag.serialize().splitlines()], pathlib.Path.cwd())
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ def _run(directory: pathlib.Path, *flags: str) -> tuple[int, str]:
         (["--root_dir=a", "--sweep_file=missing.json"], "sweep file missing.json"),
         (["--root_dir=a", "--gin_file=missing.gin"], "no gin file 'missing.gin'"),
         (["--root_dir=a", "--gin_file=x.gin", "--grid=A.x"], "needs the form"),
+        (["--root_dir=a", "--gin_file=x.gin", "--grid=A.x = 1", "--grid=A.x = 2"], "--grid has A.x twice"),
         (["--root_dir=a", "--gin_file=x.gin", "--seeds=one"], "--seeds=one needs whole numbers"),
         (
             ["--root_dir=a", _GIN_FILE, "--search=A.x = foo(1e-4, 1e-2)"],
@@ -38,7 +39,17 @@ def _run(directory: pathlib.Path, *flags: str) -> tuple[int, str]:
         ),
         (["--root_dir=a", _GIN_FILE, "--search=DqnBuilder.n_step = float(1, 2)"], "n_step"),
     ],
-    ids=["nothing", "both", "no sweep file", "no gin file", "grid", "seeds", "search", "type of a search"],
+    ids=[
+        "nothing",
+        "both",
+        "no sweep file",
+        "no gin file",
+        "grid",
+        "grid twice",
+        "seeds",
+        "search",
+        "type of a search",
+    ],
 )
 def test_mistakes_end_in_one_line_before_anything_runs(flags: list[str], message: str, tmp_path: pathlib.Path):
     code, line = _run(tmp_path, *flags)

@@ -23,14 +23,16 @@ _ERRORS = {
 _SHOWN_BITS = ("8", "6", "4", "3")
 
 
-def write(plan: sweep_plan.SweepPlan, results: Sequence[Mapping[str, Any]], output: pathlib.Path, command: str) -> str:
+def write(
+    plan: sweep_plan.SweepPlan, results: Sequence[Mapping[str, Any]], output: pathlib.Path, commands: Sequence[str]
+) -> str:
     """Writes `output`.md, .csv, .json, _bits.png, _errors.png, _weights.png and _ranges.png; the Markdown text.
 
     Args:
       plan: of the sweep.
       results: of its runs; one or more.
       output: path without suffix; its directory is made.
-      command: that runs the sweep again.
+      commands: that run the sweep again.
     """
     rows = sweep_table.rows_of(results)
     means = sweep_table.means_of(rows)
@@ -45,7 +47,7 @@ def write(plan: sweep_plan.SweepPlan, results: Sequence[Mapping[str, Any]], outp
     ranges = "largest weight of a layer, in standard deviations"
     label = "SQNR of its weights (dB)"
     plots.lines(_weight_errors(floats), f"{output}_ranges.png", ranges, label, plan.name, is_joined=False)
-    text = _markdown(plan, results, floats, means, output.name, command)
+    text = _markdown(plan, results, floats, means, output.name, commands)
     files.write_atomically(output.with_name(f"{output.name}.md"), text)
     files.write_atomically(output.with_name(f"{output.name}.csv"), sweep_table.to_csv(rows))
     files.write_json(output.with_name(f"{output.name}.json"), {"rows": rows, "means": means})
@@ -112,10 +114,11 @@ def _markdown(
     floats: Sequence[Mapping[str, Any]],
     means: Sequence[Mapping[str, Any]],
     name: str,
-    command: str,
+    commands: Sequence[str],
 ) -> str:
     header, cells = sweep_table.summary_cells(means)
     machine = results[0]["machine"]
+    seeds = sorted({result["cell"]["seed"] for result in results})
     commits = ", ".join(sorted({str(result["commit"]) for result in results}))
     spreads = [
         (
@@ -129,7 +132,7 @@ def _markdown(
     lines = [
         f"# {plan.name}",
         "",
-        f"{len(results)} runs on {machine['cores']} cores ({machine['cpu']}), seeds {', '.join(map(str, plan.seeds))}. Returns are of each",
+        f"{len(results)} runs on {machine['cores']} cores ({machine['cpu']}), seeds {', '.join(map(str, seeds))}. Returns are of each",
         f"run's best policy over {plan.num_episodes} fresh episodes, the same ones for all policies of a run; intervals are over seeds.",
         "E is QuaRL's relative error, (float - quantized) / |float|: of a policy after training against its own float weights, of one",
         "that was trained quantized against the float run of its seed.",
@@ -146,9 +149,9 @@ def _markdown(
         "",
         table.format_markdown((*spread_header, *(f"{bits} bits" for bits in _SHOWN_BITS)), spreads).rstrip(),
         "",
-        f"Command, at commit {commits}:",
+        f"{'Command' if len(commands) == 1 else 'Commands'}, at commit {commits}:",
         "",
-        f"    {command}",
+        *(f"    {command}" for command in commands),
         "",
         f"Data: {name}.csv and {name}.json.",
         "",
