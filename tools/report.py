@@ -20,6 +20,9 @@ import pathlib
 
 from absl import flags
 
+from tfquarl.core import errors
+from tfquarl.experiments import output_path
+from tfquarl.experiments import page_text
 from tfquarl.experiments import resource_report
 from tfquarl.experiments import study_report
 from tfquarl.experiments import throughput_report
@@ -42,27 +45,29 @@ _TARGET = flags.DEFINE_float("target", None, "A return to mark in the plots.")
 
 def main() -> int:
     """Writes the report and prints its text."""
-    if _STUDY.value is not None and _OUTPUT.value is not None:
-        others = [pathlib.Path(path) for path in _SCALING.value]
-        print(study_report.write_report(pathlib.Path(_STUDY.value), pathlib.Path(_OUTPUT.value), others))
-        return 0
-    if _THROUGHPUT.value is not None and _OUTPUT.value is not None:
-        print(throughput_report.write_report(pathlib.Path(_THROUGHPUT.value), pathlib.Path(_OUTPUT.value)))
-        return 0
-    if not _RUNS.value or _OUTPUT.value is None:
+    if not (_STUDY.value or _THROUGHPUT.value or _RUNS.value) or not _OUTPUT.value:
         return command_line.fail(
             "--runs and --output are needed, for example --runs='runs/*' --output=docs/results/mine"
         )
+    output = output_path.checked("--output", _OUTPUT.value)
+    print(page_text.of(_write(output)))
+    print(f"{output}.md")
+    return 0
+
+
+def _write(output: pathlib.Path) -> str:
+    if _STUDY.value:
+        return study_report.write_report(pathlib.Path(_STUDY.value), output, list(map(pathlib.Path, _SCALING.value)))
+    if _THROUGHPUT.value:
+        return throughput_report.write_report(pathlib.Path(_THROUGHPUT.value), output)
     paths = sorted({pathlib.Path(path) for pattern in _RUNS.value for path in glob.glob(pattern)})
     if not paths:
-        return command_line.fail(f"no run directory matches {', '.join(_RUNS.value)}")
-    if _RESOURCES.value:
-        if len(paths) != 1:
-            return command_line.fail(f"--resources needs one run directory, --runs gives {len(paths)}")
-        print(resource_report.write_report(paths[0], pathlib.Path(_OUTPUT.value)))
-        return 0
-    print(training_report.write_report(paths, pathlib.Path(_OUTPUT.value), _TARGET.value, _NOTE.value))
-    return 0
+        raise errors.ConfigError(f"no run directory matches {', '.join(_RUNS.value)}")
+    if not _RESOURCES.value:
+        return training_report.write_report(paths, output, _TARGET.value, _NOTE.value)
+    if len(paths) != 1:
+        raise errors.ConfigError(f"--resources needs one run directory, --runs gives {len(paths)}")
+    return resource_report.write_report(paths[0], output)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pathlib
 from absl import flags
 
 from tfquarl.experiments import kept_plan
+from tfquarl.experiments import page_text
 from tfquarl.experiments import study
 from tfquarl.experiments import study_plan
 from tfquarl.experiments import study_report
@@ -43,7 +44,8 @@ def main() -> int:
     kept_plan.go_on(root, kept_plan.KeptPlan("study", study_plan.settings(_GIN_FILE.value, bindings)))
     study_results.write_floors(root, study_plan.floors(_GIN_FILE.value, bindings))
     study.run(plan, root, study.in_process_of_its_own(bindings), lambda line: print(line, flush=True))
-    print(study_report.write_report(root, root / "report"))
+    print(page_text.of(study_report.write_report(root, root / "report")))
+    print(root / "report.md")
     return 0
 
 

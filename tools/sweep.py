@@ -1,4 +1,4 @@
-"""Runs an experiment many times, with bindings that vary and several seeds, and makes one table and one plot of it.
+r"""Runs an experiment many times, with bindings that vary and several seeds, and makes one table and one plot of it.
 
     ./bazelw run //tools:sweep -- --sweep_file=configs/sweeps/dqn_cartpole_bits.json --root_dir=sweeps/cartpole
     ./bazelw run //tools:sweep -- --gin_file=configs/gin/experiments/dqn_cartpole_int8.gin --seeds=0,1,2 \
@@ -17,6 +17,7 @@ from absl import flags
 
 from tfquarl.core import errors
 from tfquarl.experiments import kept_plan
+from tfquarl.experiments import output_path
 from tfquarl.experiments import sweep_cell
 from tfquarl.experiments import sweep_command
 from tfquarl.experiments import sweep_plan
@@ -57,6 +58,7 @@ def main() -> int:
     """Runs the sweep, prints its table and gives the exit code."""
     if not _ROOT_DIR.value or bool(_SWEEP_FILE.value) == bool(_GIN_FILE.value):
         return command_line.fail("--root_dir is needed, and either --sweep_file or --gin_file")
+    output = output_path.checked("--output", _OUTPUT.value) if _OUTPUT.value else None
     plan = sweep_plan.read(pathlib.Path(_SWEEP_FILE.value)) if _SWEEP_FILE.value else _plan_of_flags()
     directory = pathlib.Path(_ROOT_DIR.value).absolute()
     search_plan = (
@@ -73,10 +75,10 @@ def main() -> int:
     results += sweep_cell.read_others(directory, results)
     print(sweep_table.write(directory, results))
     print(f"{directory / 'results.csv'}, {directory / 'results.json'}")
-    if _OUTPUT.value:
+    if output is not None:
         commands = [*(command for command in kept.commands if command != _command()), _command(_OUTPUT)]
-        sweep_report.write(plan, results, pathlib.Path(_OUTPUT.value), commands)
-        print(f"{_OUTPUT.value}.md")
+        sweep_report.write(plan, results, output, commands)
+        print(f"{output}.md")
     return command_line.fail(f"{len(runner.failed)} runs failed: {', '.join(runner.failed)}") if runner.failed else 0
 
 

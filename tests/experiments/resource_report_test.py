@@ -100,6 +100,7 @@ def _write_run(path: pathlib.Path, rows: list[jsonl.MetricRow]) -> None:
 def test_a_report(tmp_path):
     ages = [jsonl.MetricRow(5.0, "collect/0", 1, {names.POLICY_LONGEST_AGE_SEC: 2.5})]
     _write_run(tmp_path / "run", [*_rows("learner", growth_mib_per_hour=4.0), *_rows("converter"), *ages])
+    (tmp_path / "made").mkdir()
     text = resource_report.write_report(tmp_path / "run", tmp_path / "made" / "soak")
     (line,) = [line for line in text.splitlines() if line.startswith("| learner")]
     cells = [cell.strip() for cell in line.split("|")[1:-1]]

@@ -99,6 +99,7 @@ def test_a_step_is_broken_down_over_all_collectors(root):
 
 
 def test_the_report_has_table_plots_and_data(root, tmp_path):
+    (tmp_path / "made").mkdir()
     text = study_report.write_report(root, tmp_path / "made" / "report")
     rows = {line.split("|")[1].strip(): line for line in reversed(text.splitlines()) if line.startswith("| ")}
     assert "never" not in rows["I8"]

@@ -139,6 +139,7 @@ def test_errors_are_a_series_too():
 
 def test_the_page_tells_of_weights_and_shows_four_plots(tmp_path: pathlib.Path):
     plan = sweep_plan.SweepPlan("bits", ("a.gin",), (), {}, (), (0, 1), ("ptq_wi2_ai2",), 2)
+    (tmp_path / "pages").mkdir()
     text = sweep_report.write(plan, _RESULTS, tmp_path / "pages" / "bits", ["the command", "another"])
     assert "\n    the command\n    another\n" in text
     shown = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)

@@ -36,6 +36,7 @@ def _write(path, rows):
 
 def test_a_row_for_each_task_and_their_geometric_mean(tmp_path):
     source = _write(tmp_path / "figures.json", _rows("gym:A", 100.0, 4.0, 3.0) + _rows("gym:B", 250.0, 9.0, 12.0))
+    (tmp_path / "made").mkdir()
     text = throughput_report.write_report(source, tmp_path / "made" / "page")
     assert (tmp_path / "made" / "page.md").read_text() == text
     speeds, cpu = text.split("## ")[1:]

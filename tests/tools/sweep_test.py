@@ -9,15 +9,22 @@ import pytest
 from tfquarl.experiments import kept_plan
 from tfquarl.experiments import sweep_plan
 
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
 _GIN_FILE = "--gin_file=configs/gin/experiments/dqn_cartpole_int8.gin"
 
 
-def _run(directory: pathlib.Path, *flags: str) -> tuple[int, str]:
-    """Exit code and error line of the command, typed in `directory`."""
-    root = str(pathlib.Path(__file__).parents[2])
-    program = f"import sys; sys.path[:0] = [{root!r}]; from tools import sweep; sweep.command_line.run(sweep.main)"
+def _start(directory: pathlib.Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """The command, typed in `directory`."""
+    program = (
+        f"import sys; sys.path[:0] = [{str(_ROOT)!r}]; from tools import sweep; sweep.command_line.run(sweep.main)"
+    )
     command = [sys.executable, "-c", program, *flags]
-    done = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
+
+
+def _run(directory: pathlib.Path, *flags: str) -> tuple[int, str]:
+    """Exit code and error line of the command."""
+    done = _start(directory, *flags)
     assert "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     return done.returncode, line
@@ -28,6 +35,7 @@ def _run(directory: pathlib.Path, *flags: str) -> tuple[int, str]:
     [
         ([], "--root_dir is needed, and either --sweep_file or --gin_file"),
         (["--root_dir=a", "--sweep_file=b", "--gin_file=c"], "either --sweep_file or --gin_file"),
+        (["--root_dir=a", _GIN_FILE, "--output=b/page"], "--output=b/page: there is no directory"),
         (["--root_dir=a", "--sweep_file=missing.json"], "sweep file missing.json"),
         (["--root_dir=a", "--gin_file=missing.gin"], "no gin file 'missing.gin'"),
         (["--root_dir=a", "--gin_file=x.gin", "--grid=A.x"], "needs the form"),
@@ -42,6 +50,7 @@ def _run(directory: pathlib.Path, *flags: str) -> tuple[int, str]:
     ids=[
         "nothing",
         "both",
+        "no place for a page",
         "no sweep file",
         "no gin file",
         "grid",
@@ -56,6 +65,12 @@ def test_mistakes_end_in_one_line_before_anything_runs(flags: list[str], message
     assert code == 1
     assert message in line
     assert not list(tmp_path.iterdir())
+
+
+def test_help_shows_commands_as_they_are_typed():
+    command = [sys.executable, "-m", "tools.sweep", "--help"]
+    text = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=120, check=False).stdout
+    assert "--seeds=0,1,2 \\\n" in text and "--grid=\"ConverterConfig.recipe = 'float32' | 'qat_wi4_ai4'\"" in text
 
 
 def test_a_directory_of_a_run_is_left_alone(tmp_path: pathlib.Path):

@@ -134,7 +134,7 @@ def write_report(path: pathlib.Path, output: pathlib.Path) -> str:
 
     Args:
       path: a run directory.
-      output: path without suffix; its directory is made.
+      output: path without suffix, in a directory that is there.
 
     Raises:
       ConfigError: it is no run directory, its run has not ended, or was too short.
@@ -150,8 +150,6 @@ def write_report(path: pathlib.Path, output: pathlib.Path) -> str:
         )
     slopes = {course.name: _slope(course) for course in courses}
     age_sec = longest_policy_age_sec(rows)
-    with files.storage_errors(f"making {output.parent}"):
-        output.parent.mkdir(parents=True, exist_ok=True)
     curves = {course.name: _memory_curve(course) for course in courses}
     title = f"{summary['experiment']}: memory of each process"
     plots.lines(curves, f"{output}.png", "time (minutes)", "private memory (MiB)", title)

@@ -59,7 +59,7 @@ def write_report(root: pathlib.Path, output: pathlib.Path, scaling: Sequence[pat
 
     Args:
       root: of the study.
-      output: path without suffix; its directory is made.
+      output: path without suffix, in a directory that is there.
       scaling: roots of further studies of the same tasks with other numbers of collectors, which check the model of those.
 
     Raises:
@@ -67,8 +67,6 @@ def write_report(root: pathlib.Path, output: pathlib.Path, scaling: Sequence[pat
       ArtifactError, StorageError: a file can't be read or written.
     """
     results = study_results.read(root)
-    with files.storage_errors(f"making {output.parent}"):
-        output.parent.mkdir(parents=True, exist_ok=True)
     for result in results:
         curves = {arm: [outcome.run.int8 for outcome in outcomes] for arm, outcomes in result.outcomes.items()}
         target = result.threshold(study_results.SHARES[-1])

@@ -31,13 +31,11 @@ def write(
     Args:
       plan: of the sweep.
       results: of its runs; one or more.
-      output: path without suffix; its directory is made.
+      output: path without suffix, in a directory that is there.
       commands: that run the sweep again.
     """
     rows = sweep_table.rows_of(results)
     means = sweep_table.means_of(rows)
-    with files.storage_errors(f"making {output.parent}"):
-        output.parent.mkdir(parents=True, exist_ok=True)
     plots.bands(bit_series(means), f"{output}_bits.png", "bits of a weight", "mean return", plan.name)
     error, label = _error_of(means)
     errors = bit_series([mean for mean in means if mean["recipe"] != sweep_plan.BASELINE_RECIPE], error)
@@ -119,7 +117,7 @@ def _markdown(
     header, cells = sweep_table.summary_cells(means)
     machine = results[0]["machine"]
     seeds = sorted({result["cell"]["seed"] for result in results})
-    commits = ", ".join(sorted({str(result["commit"]) for result in results}))
+    commits = ", ".join(sorted({result["commit"] or "unknown" for result in results}))
     spreads = [
         (
             *(result["cell"]["seed"], row["layer"], row["largest"], row["deviation"], row["largest_in_deviations"]),

@@ -27,7 +27,7 @@ def write_report(source: pathlib.Path, output: pathlib.Path) -> str:
 
     Args:
       source: JSON that the benchmark wrote.
-      output: path without suffix; its directory is made.
+      output: path without suffix, in a directory that is there.
 
     Raises:
       ArtifactError: `source` can't be read, or holds no throughput of TF-Agents' collectors and others.
@@ -42,8 +42,6 @@ def write_report(source: pathlib.Path, output: pathlib.Path) -> str:
         )
     arms = [arm for arm in study_config.ARMS if any((_case(label, arm), _SPEED) in rows for label in labels)]
     text = _markdown(report, rows, labels, arms, source.name)
-    with files.storage_errors(f"making {output.parent}"):
-        output.parent.mkdir(parents=True, exist_ok=True)
     files.write_atomically(output.with_name(output.name + ".md"), text)
     return text
 
