@@ -58,6 +58,7 @@ def _run(
 
 def test_a_row_and_a_command_for_each_run_by_seed(tmp_path: pathlib.Path):
     paths = [_run(tmp_path / "b", 2, 480.0), _run(tmp_path / "a", 1, 490.0)]
+    (tmp_path / "made").mkdir()
     text = training_report.write_report(paths, tmp_path / "made" / "report", 475.0, "Another job ran beside it.")
     rows = [line for line in text.splitlines() if line.startswith(("| 1", "| 2"))]
     assert rows == [
@@ -73,6 +74,19 @@ def test_a_row_and_a_command_for_each_run_by_seed(tmp_path: pathlib.Path):
         "report_wall_time.png",
     ]
     assert (tmp_path / "made" / "report.md").read_text() == text
+
+
+def test_runs_of_several_environments_are_refused(tmp_path: pathlib.Path):
+    paths = [_run(tmp_path / name, seed, 480.0) for seed, name in enumerate("abcd")]
+    for path, environment in zip(paths, ("gym:CartPole-v1", "gym:CartPole-v1", "gym:Acrobot-v1")):  # the last kept none
+        latest = path / "policies" / "latest"
+        latest.mkdir(parents=True)
+        (latest / "manifest.json").write_text(json.dumps({"environment": {"name": environment}}))
+    training_report.write_report([paths[0], paths[1], paths[3]], tmp_path / "report")
+    with pytest.raises(
+        errors.ConfigError, match=r"one environment, got gym:CartPole-v1 \(.*\), gym:Acrobot-v1 \(.*/c\);"
+    ):
+        training_report.write_report([paths[0], paths[2]], tmp_path / "report")
 
 
 def test_the_data_hold_the_curves(tmp_path: pathlib.Path):

@@ -14,6 +14,8 @@ from tfquarl.metrics import learning_curve
 from tfquarl.metrics import names
 from tfquarl.metrics import plots
 from tfquarl.metrics import table
+from tfquarl.program import archive
+from tfquarl.program import artifact_file
 from tfquarl.program import run_directory
 
 _HEADER = (
@@ -88,20 +90,19 @@ def write_report(
 
     Args:
       paths: run directories of one experiment, that differ in their seed.
-      output: path without suffix; its directory is made.
+      output: path without suffix, in a directory that is there.
       target: a return to mark in the plots; None marks none.
       note: what a reader has to know of the runs besides, e.g. that other work shared the machine.
 
     Raises:
-      ConfigError: there are no runs, or of several experiments.
+      ConfigError: there are no runs, or of several experiments or environments.
       ArtifactError, StorageError: a file can't be read or written.
     """
     runs = sorted((read_run(path) for path in paths), key=lambda run: run.summary["seed"])
     experiments = sorted({run.summary["experiment"] for run in runs})
     if len(experiments) != 1:
         raise errors.ConfigError(f"a report needs runs of one experiment, got {experiments or 'no runs'}")
-    with files.storage_errors(f"making {output.parent}"):
-        output.parent.mkdir(parents=True, exist_ok=True)
+    _check_environments(paths)
     axes: tuple[tuple[Literal["env_steps", "time_sec"], str], ...] = (
         ("env_steps", "_env_steps.png"),
         ("time_sec", "_wall_time.png"),
@@ -114,6 +115,20 @@ def write_report(
     files.write_atomically(output.with_name(output.name + ".md"), text)
     files.write_json(output.with_name(output.name + ".json"), [_data(run) for run in runs])
     return text
+
+
+def _check_environments(paths: Sequence[pathlib.Path]) -> None:
+    """A name of an experiment can be kept while its environment is bound anew."""
+    found = {path: name for path in paths if (name := _environment(path)) is not None}
+    if len(set(found.values())) > 1:
+        told = ", ".join(f"{name} ({path})" for path, name in found.items())
+        raise errors.ConfigError(f"a report needs runs of one environment, got {told}; make one of each")
+
+
+def _environment(path: pathlib.Path) -> str | None:
+    """That of the last policy; None where a run has kept none."""
+    manifest = path / archive.POLICIES / "latest" / "manifest.json"
+    return artifact_file.read_json(manifest)["environment"]["name"] if manifest.is_file() else None
 
 
 def _markdown(experiment: str, runs: Sequence[Run], name: str, note: str) -> str:
