@@ -112,6 +112,18 @@ def test_a_report(tmp_path):
     assert data["longest_policy_age_sec"] == 2.5
 
 
+def test_a_short_run_is_told_how_long_it_has_to_be(tmp_path):
+    _write_run(tmp_path / "run", _rows("learner", duration_sec=10))
+    message = r"process 'learner' was watched for 10 s, a sample each 10 s; .* a run of 4 minutes or longer"
+    with pytest.raises(errors.ConfigError, match=message):
+        resource_report.write_report(tmp_path / "run", tmp_path / "soak")
+
+
+def test_that_long_is_enough(tmp_path):
+    _write_run(tmp_path / "run", _rows("learner", duration_sec=240))
+    assert "| learner |" in resource_report.write_report(tmp_path / "run", tmp_path / "soak")
+
+
 def test_a_run_without_figures_of_processes(tmp_path):
     _write_run(tmp_path / "run", [jsonl.MetricRow(1.0, "train", 1, {"Losses/loss": 1.0})])
     with pytest.raises(errors.ConfigError, match="tells nothing of processes"):

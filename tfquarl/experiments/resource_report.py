@@ -146,7 +146,8 @@ def write_report(path: pathlib.Path, output: pathlib.Path) -> str:
     courses = read_courses(rows)
     if not courses:
         raise errors.ConfigError(
-            f"{path}: its metrics.jsonl tells nothing of processes; was it made by an older version?"
+            f"{path}: its metrics.jsonl tells nothing of processes, or only once; did the run take a few seconds, or is it of an older"
+            f" version?"
         )
     slopes = {course.name: _slope(course) for course in courses}
     age_sec = longest_policy_age_sec(rows)
@@ -166,9 +167,20 @@ def write_report(path: pathlib.Path, output: pathlib.Path) -> str:
 
 
 def _slope(course: ProcessCourse) -> Slope:
-    """Of its private memory, in MiB an hour, from the moment on when everything was loaded."""
+    """Of its private memory, in MiB an hour, from the moment on when everything was loaded.
+
+    Raises:
+      ConfigError: the process was not there for long enough.
+    """
     start, end = course.time_sec[0], course.time_sec[-1]
     settled = course.time_sec >= start + _SETTLED * (end - start)
+    if settled.sum() < 2 * _BLOCKS:
+        period_sec = float(np.median(np.diff(course.time_sec)))
+        needed_sec = period_sec * 2 * _BLOCKS / (1 - _SETTLED)
+        raise errors.ConfigError(
+            f"process '{course.name}' was watched for {end - start:.0f} s, a sample each {period_sec:.0f} s; the growth of its memory needs"
+            f" {2 * _BLOCKS} of them after the first tenth: a run of {math.ceil(needed_sec / 60)} minutes or longer"
+        )
     return slope(course.time_sec[settled], course.values[names.PRIVATE_BYTES][settled] / _MIB)
 
 
