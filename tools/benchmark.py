@@ -8,6 +8,8 @@ policy alone), 'learner' (train steps), 'startup' (further collectors: time, mem
 figures as JSON.
 """
 
+import os
+
 from absl import flags
 
 from tfquarl.experiments import benchmark_suites
@@ -34,13 +36,14 @@ def main() -> int:
     """Runs one suite and gives the exit code."""
     if not _SUITE.value:
         return command_line.fail(f"--suite is needed, one of {', '.join(sorted(benchmark_suites.SUITES))}")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes as an exception
     parse = benchmark_suites.parse_numbers
     choice = benchmark_suites.Choice(
         _TASKS.value,
-        [parse("--hidden_sizes", text) for text in _HIDDEN_SIZES.value] if _HIDDEN_SIZES.value else None,
+        [parse("--hidden_sizes", text, "256,256,256") for text in _HIDDEN_SIZES.value] if _HIDDEN_SIZES.value else None,
         _RECIPES.value,
         _DURATION_SEC.value,
-        parse("--num_collectors", _NUM_COLLECTORS.value) if _NUM_COLLECTORS.value else None,
+        parse("--num_collectors", _NUM_COLLECTORS.value, "8,64") if _NUM_COLLECTORS.value else None,
         _PLOT.value,
         _POLICIES.value,
     )

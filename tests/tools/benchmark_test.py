@@ -111,6 +111,13 @@ def test_startup(tmp_path: pathlib.Path):
         pytest.param([], "--suite is needed", id="no suite"),
         pytest.param(["--suite=speed"], "--suite=speed", id="unknown suite"),
         pytest.param(["--suite=inference", "--hidden_sizes=wide"], "like 256,256,256", id="sizes"),
+        pytest.param(
+            ["--suite=startup", "--num_collectors=0"],
+            "is '0', needs positive numbers with commas between, like 8,64",
+            id="collectors",
+        ),
+        pytest.param(["--suite=inference", "--output=nowhere/x.json"], "there is no directory", id="no place"),
+        pytest.param(["--suite=preparation", "--policies=nowhere"], "there is no 'nowhere'", id="no policy"),
         pytest.param(["--suite=inference", "--tasks=gym:CartPol-v1"], "gym:CartPole-v1", id="unknown task"),
         pytest.param(["--suite=inference", "--recipes=int8"], "unknown recipe 'int8'", id="unknown recipe"),
     ],

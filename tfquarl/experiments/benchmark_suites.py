@@ -8,6 +8,7 @@ from typing import Any
 
 from tfquarl.core import errors
 from tfquarl.experiments import benchmark_task
+from tfquarl.experiments import output_path
 from tfquarl.metrics import table
 from tfquarl.quantization import recipe as recipe_lib
 
@@ -54,12 +55,13 @@ class Choice:
         }
 
 
-def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
+def parse_numbers(flag: str, text: str, example: str) -> tuple[int, ...]:
     """'256,256,256' as (256, 256, 256).
 
     Args:
       flag: the name of what the user gave, for the message.
       text: what the user gave.
+      example: of what is needed, for the message.
 
     Raises:
       ConfigError: something else.
@@ -69,7 +71,7 @@ def parse_numbers(flag: str, text: str) -> tuple[int, ...]:
     except ValueError:
         numbers = ()
     if not numbers or min(numbers) < 1:
-        raise errors.ConfigError(f"{flag} is '{text}', needs positive numbers with commas between, like 256,256,256")
+        raise errors.ConfigError(f"{flag} is '{text}', needs positive numbers with commas between, like {example}")
     return numbers
 
 
@@ -77,12 +79,20 @@ def run(name: str, choice: Choice, output: str | None = None) -> list[table.Benc
     """Runs one suite, prints its table and, where `output` is given, writes its figures as JSON; the rows.
 
     Raises:
-      ConfigError: an unknown recipe, or a choice that the suite doesn't have.
+      ConfigError: an unknown recipe, a choice that the suite doesn't have, or no directory for a file; all before it begins.
       TfquarlError: an unknown task, a process that fails, or a file that can't be written.
     """
+    suite = SUITES[name]
+    for field in dataclasses.fields(choice):
+        if getattr(choice, field.name) is not None and field.name not in suite.takes:
+            taken = ", ".join(f"--{other}" for other in suite.takes)
+            raise errors.ConfigError(f"suite '{name}' has no --{field.name}; it takes {taken}")
     for recipe in choice.recipes or ():
         recipe_lib.from_name(recipe)
-    rows = SUITES[name](choice)
+    for flag, path in (("--output", output), ("--plot", choice.plot)):
+        if path is not None:
+            output_path.checked(flag, path)
+    rows = suite.run(choice)
     table.benchmark_report(name, rows, output)
     return rows
 
@@ -154,13 +164,12 @@ def _startup(choice: Choice) -> list[table.BenchmarkRow]:
 def _conversion(choice: Choice) -> list[table.BenchmarkRow]:
     from tfquarl.experiments import conversion_benchmark
 
-    if choice.plot is not None or choice.duration_sec is not None:
-        raise errors.ConfigError("suite 'conversion' has no --plot, and takes the time that its conversions take")
     tasks = choice.benchmark_tasks(("dm_control:walker-walk",), (_SMALL, _WIDE))
     return conversion_benchmark.run(conversion_benchmark.ConversionConfig(tasks, **choice.given("recipes")))
 
 
 def _preparation(choice: Choice) -> list[table.BenchmarkRow]:
+    from tfquarl.environments import gym_suite  # noqa: F401, first: TF-Agents imports gym, which by itself tells of its age
     from tfquarl.experiments import preparation_benchmark
 
     if not choice.policies:
@@ -168,12 +177,26 @@ def _preparation(choice: Choice) -> list[table.BenchmarkRow]:
     return preparation_benchmark.run(preparation_benchmark.PreparationConfig(**choice.given("policies", "recipes")))
 
 
-SUITES: Mapping[str, Callable[[Choice], list[table.BenchmarkRow]]] = {
-    "collection": _collection,
-    "conversion": _conversion,
-    "inference": _inference,
-    "learner": _learner,
-    "preparation": _preparation,
-    "startup": _startup,
-    "throughput": _throughput,
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """One benchmark.
+
+    Attributes:
+      run: makes its rows.
+      takes: the attributes of `Choice` that it looks at.
+    """
+
+    run: Callable[[Choice], list[table.BenchmarkRow]]
+    takes: tuple[str, ...]
+
+
+_POLICY, _TIMED = ("tasks", "hidden_sizes"), ("duration_sec", "plot")
+SUITES: Mapping[str, Suite] = {
+    "collection": Suite(_collection, (*_POLICY, "recipes", *_TIMED)),
+    "conversion": Suite(_conversion, (*_POLICY, "recipes")),
+    "inference": Suite(_inference, (*_POLICY, "recipes", *_TIMED)),
+    "learner": Suite(_learner, (*_POLICY, *_TIMED)),
+    "preparation": Suite(_preparation, ("policies", "recipes")),
+    "startup": Suite(_startup, (*_POLICY, "num_collectors", *_TIMED)),
+    "throughput": Suite(_throughput, (*_POLICY, "recipes", *_TIMED)),
 }
