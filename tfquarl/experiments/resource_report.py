@@ -146,8 +146,8 @@ def write_report(path: pathlib.Path, output: pathlib.Path) -> str:
     courses = read_courses(rows)
     if not courses:
         raise errors.ConfigError(
-            f"{path}: its metrics.jsonl tells nothing of processes, or only once; did the run take a few seconds, or is it of an older"
-            f" version?"
+            f"{path}: its metrics.jsonl tells nothing of processes, or only once; its run took {summary['wall_time_sec']:.0f} s, and the growth"
+            f" of memory needs a few minutes; or was it made by an older version?"
         )
     slopes = {course.name: _slope(course) for course in courses}
     age_sec = longest_policy_age_sec(rows)
