@@ -53,6 +53,28 @@ def test_create_keeps_what_is_there(run):
     assert (run.checkpoints / "ckpt-1").read_text() == "x"
 
 
+@pytest.mark.parametrize(
+    ("names", "is_of_others"),
+    [
+        pytest.param([], False, id="empty"),
+        pytest.param(["README.txt"], True, id="a_readme_of_the_users"),
+        pytest.param(["thesis.tex"], True, id="other_files"),
+        pytest.param([".git/"], True, id="a_hidden_directory"),
+        pytest.param(["README.txt/"], True, id="a_directory_called_readme"),
+    ],
+)
+def test_what_others_have_put_there_is_known_from_a_run(tmp_path, names, is_of_others):
+    for name in names:
+        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).write_text("notes\n")
+
+    assert run_directory.RunDirectory(tmp_path).is_of_others() == is_of_others
+
+
+def test_a_run_that_was_killed_at_its_very_beginning_is_no_work_of_others(run):
+    assert not run.is_of_others()
+    assert not run_directory.RunDirectory(run.path / "new").is_of_others()
+
+
 @pytest.mark.parametrize("below", ["", "deeper/still"], ids=["itself", "below"])
 def test_a_file_in_its_place_is_one_clear_error(tmp_path, below):
     (tmp_path / "a").write_text("")

@@ -78,3 +78,13 @@ def test_a_directory_that_holds_something_like_a_run_is_left_alone(tmp_path):
     assert result.returncode == 1
     assert "holds a run without its operative_config.gin; give another --root_dir" in result.stderr
     assert os.listdir(tmp_path) == ["summary.json"]
+
+
+def test_a_directory_with_files_of_the_users_is_left_alone(tmp_path):
+    (tmp_path / "README.txt").write_text("notes")
+    result = _train(f"--gin_file={_EXPERIMENT}", f"--root_dir={tmp_path}")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        f"error: --root_dir={tmp_path} has files in it and holds no run; give a new or an empty directory, or that of a run"
+    )
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"README.txt": "notes"}

@@ -68,13 +68,18 @@ def check_place(directory: run_directory.RunDirectory) -> None:
     """Checks that a run may begin or go on in `directory`, before anything is made there.
 
     Raises:
-      ConfigError: it holds figures of a run, but not what they were made with.
+      ConfigError: it holds figures of a run, but not what they were made with; or files, and no run.
+      StorageError: it can't be read.
     """
     if directory.operative_config_file.exists():
         return
     if directory.summary_file.exists() or directory.metrics_file.exists():
         raise errors.ConfigError(
             f"{directory.path} holds a run without its operative_config.gin; give another --root_dir, or remove it"
+        )
+    if directory.is_of_others():
+        raise errors.ConfigError(
+            f"--root_dir={directory.path} has files in it and holds no run; give a new or an empty directory, or that of a run"
         )
 
 

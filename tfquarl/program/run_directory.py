@@ -20,8 +20,10 @@ from tfquarl.metrics import machine
 
 _KEY_BYTES = 32
 
-_README = """\
-This directory holds one run of tfquarl.
+_TITLE = "This directory holds one run of tfquarl."
+
+_README = f"""\
+{_TITLE}
 
 config.gin             the gin files and bindings that were given
 operative_config.gin   every parameter that was used, with its value: enough to run it again
@@ -67,6 +69,10 @@ class RunDirectory:
         return self.path / "replay"
 
     @property
+    def _readme_file(self) -> pathlib.Path:
+        return self.path / "README.txt"
+
+    @property
     def operative_config_file(self) -> pathlib.Path:
         """The operative_config.gin that `write_configs` writes."""
         return self.path / "operative_config.gin"
@@ -96,10 +102,25 @@ class RunDirectory:
         Raises:
           StorageError: it can't be made or written.
         """
-        with files.storage_errors(f"making the run directory {self.path}"):
+        making = f"making the run directory {self.path}"
+        with files.storage_errors(making):
+            self.path.mkdir(parents=True, exist_ok=True)
+        files.write_atomically(self._readme_file, _README)  # first: by it the next run knows what the rest is
+        with files.storage_errors(making):
             for directory in (self.path / "logs", self.checkpoints, self.replay, self.policies):
-                directory.mkdir(parents=True, exist_ok=True)
-        files.write_atomically(self.path / "README.txt", _README)
+                directory.mkdir(exist_ok=True)
+
+    def is_of_others(self) -> bool:
+        """Whether something is there already, and no README.txt that `create` wrote: a run would write over what it knows nothing of.
+
+        Raises:
+          StorageError: it can't be read.
+        """
+        with files.storage_errors(f"reading {self.path}"):
+            if not self.path.is_dir() or not any(self.path.iterdir()):
+                return False
+            readme = self._readme_file
+            return not (readme.is_file() and readme.read_bytes().startswith(_TITLE.encode()))
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
