@@ -14,6 +14,8 @@ from tfquarl.program import restarts
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.replay import replay_config
 
+_MAX_SEED = 2**31 - 1
+
 
 @dataclasses.dataclass(frozen=True)
 class EnvironmentConfig:
@@ -77,7 +79,7 @@ class Experiment:
       max_wall_time_sec: ends the run earlier, when it has been going for so long, its start-up included; None never.
       key_file: a file with the key that kept policies are signed with; None leaves them unsigned.
       final_evaluation_sec: how long the end of a run waits for the verdict on its last policy.
-      seed: of everything that draws random numbers.
+      seed: of everything that draws random numbers, 0 to 2^31 - 1.
     """
 
     name: str
@@ -117,6 +119,8 @@ class Experiment:
             raise ValueError(f"num_env_steps is {self.num_env_steps}, needs 1 or more")
         if self.max_wall_time_sec is not None and not self.max_wall_time_sec > 0:
             raise ValueError(f"max_wall_time_sec is {self.max_wall_time_sec}, needs more than 0, or None")
+        if not 0 <= self.seed <= _MAX_SEED:
+            raise ValueError(f"seed is {self.seed}, needs 0 to {_MAX_SEED}")
         if self.final_evaluation_sec < 0:
             raise ValueError(f"final_evaluation_sec is {self.final_evaluation_sec}, needs 0 or more")
         if not self.name or any(character in self.name for character in "/\\ \0"):

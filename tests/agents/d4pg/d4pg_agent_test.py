@@ -250,11 +250,6 @@ def test_discrete_actions_are_refused() -> None:
         builder.D4pgBuilder().architecture(DISCRETE)
 
 
-def test_a_layer_norm_that_is_not_known_is_refused() -> None:
-    with pytest.raises(errors.ConfigError, match="critic_layer_norm is 'last', needs one of none, first, all"):
-        builder.D4pgBuilder(critic_layer_norm="last")
-
-
 @pytest.mark.parametrize("index, num_collectors, sigma", [(0, 1, 0.2), (0, 3, 0.1), (1, 3, 0.2), (2, 3, 0.4)])
 def test_sigma_ladder(index: int, num_collectors: int, sigma: float) -> None:
     config = builder.D4pgBuilder(sigma_min=0.1, sigma_max=0.4).make_exploration(index, num_collectors, 7)

@@ -110,14 +110,6 @@ def test_starts_halfway_between_the_ends() -> None:
     np.testing.assert_allclose(q_values.numpy(), [[50, 50]], atol=1)
 
 
-@pytest.mark.parametrize(
-    "settings", [{"num_atoms": 0}, {"num_atoms": 51, "v_min": 1.0, "v_max": 1.0}], ids=["no atom", "no room"]
-)
-def test_atoms_without_a_place_are_refused(settings: dict) -> None:
-    with pytest.raises(errors.ConfigError, match=r"DqnBuilder: .* atoms on"):
-        builder.DqnBuilder(**settings).architecture(SPEC)
-
-
 def test_is_not_trained_quantized() -> None:
     quantization = quantization_aware.QuantizationAware(
         bit_widths.BitWidths(4, 8), quantization_aware.QuantizationAwareConfig(), True

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tfquarl.agents import ranges
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import exploration_config
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _MIN_PRIORITY = 1e-3
 # The critic's seed follows from the policy's, and is not the same.
 _CRITIC_SEED_OFFSET = 1_000_003
+_COMPUTE_DTYPES = ("float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,10 +77,19 @@ class D4pgBuilder:
     sigma_max: float = 0.2
 
     def __post_init__(self) -> None:
-        known = architecture_lib.LAYER_NORMS
-        if self.critic_layer_norm not in known:
+        ranges.check_layers(self, ["policy_hidden_sizes", "critic_hidden_sizes"])
+        ranges.check_one_of(self, "critic_layer_norm", architecture_lib.LAYER_NORMS)
+        ranges.check_one_of(self, "compute_dtype", _COMPUTE_DTYPES)
+        ranges.check_whole(self, 1, ["n_step"])
+        rates = ["actor_learning_rate", "critic_learning_rate"]
+        ranges.check_positive(self, [*rates, "adam_epsilon", "gradient_clip_norm"])
+        ranges.check_not_negative(self, ["sigma_min", "sigma_max"])
+        ranges.check_shares(self, ["discount"])
+        ranges.check_target_updates(self)
+        ranges.check_atoms(self, 2)
+        if self.initial_value is not None and not self.v_min <= self.initial_value <= self.v_max:
             raise errors.ConfigError(
-                f"critic_layer_norm is '{self.critic_layer_norm}', needs one of {', '.join(known)}"
+                f"initial_value is {self.initial_value}, needs a value in [{self.v_min}, {self.v_max}], from v_min to v_max, or None"
             )
 
     def architecture(self, spec: environment_spec.EnvironmentSpec) -> architecture_lib.PolicyArchitecture:

@@ -1,9 +1,11 @@
 """Builder of deep Q-learning agents (arXiv 1312.5602): TF-Agents' `DqnAgent` and `DdqnAgent`, configured, and the categorical one."""
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 from typing import Any
 
+from tfquarl.agents import ranges
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import exploration_config
@@ -74,11 +76,26 @@ class DqnBuilder:
     epsilon_ladder: float = 1.0
     epsilon_hold_exponent: float | None = None
 
+    def __post_init__(self) -> None:
+        ranges.check_layers(self, ["hidden_sizes"])
+        ranges.check_whole(self, 1, ["n_step"])
+        ranges.check_whole(self, 0, ["learning_rate_decay_steps", "epsilon_decay_steps"])
+        ranges.check_positive(self, ["learning_rate", "adam_epsilon", "gradient_clip_norm", "reward_scale"])
+        ranges.check_not_negative(self, ["final_learning_rate", "epsilon_ladder"])
+        ranges.check_shares(self, ["discount", "epsilon_start", "epsilon_end"])
+        ranges.check_target_updates(self)
+        ranges.check_atoms(self, 1)
+        if not math.isfinite(self.initial_value):
+            raise errors.ConfigError(f"initial_value is {self.initial_value}, needs a finite number")
+        exponent = self.epsilon_hold_exponent
+        if exponent is not None and not 1 < exponent < math.inf:
+            raise errors.ConfigError(f"epsilon_hold_exponent is {exponent}, needs a finite number above 1, or None")
+
     def architecture(self, spec: environment_spec.EnvironmentSpec) -> architecture_lib.PolicyArchitecture:
         """The Q network.
 
         Raises:
-          ConfigError: the environment's actions are continuous, or there is no place for the atoms.
+          ConfigError: the environment's actions are continuous.
         """
         if not spec.is_discrete:
             raise errors.ConfigError(
@@ -86,11 +103,6 @@ class DqnBuilder:
             )
         if self.num_atoms == 1:
             return architecture_lib.q_architecture(spec, self.hidden_sizes, self.activation)
-        if self.num_atoms < 1 or not self.v_min < self.v_max:
-            raise errors.ConfigError(
-                f"DqnBuilder: {self.num_atoms} atoms on [{self.v_min}, {self.v_max}];"
-                " needs num_atoms >= 1, and v_min < v_max around the task's discounted returns"
-            )
         return architecture_lib.q_architecture(
             spec, self.hidden_sizes, self.activation, num_atoms=self.num_atoms, v_min=self.v_min, v_max=self.v_max
         )
