@@ -35,6 +35,7 @@ def test_machine_is_described_by_plain_json(tmp_path):
 
 def test_a_system_without_proc_is_described_too(tmp_path):
     assert machine.describe_machine(tmp_path / "missing")["memory_bytes"] == 0
+    assert machine.memory_bytes(tmp_path / "missing") == 0
 
 
 def test_versions_are_those_installed():

@@ -147,6 +147,14 @@ def test_an_interrupt_ends_it_in_order(tmp_path, interrupt_at, final_version):
     assert run.processes_left() == []
 
 
+def test_an_interrupt_while_nodes_are_started_starts_no_more_of_them(tmp_path):
+    specs = [_SERVER, _LEARNER, _COLLECTOR, _SECOND_COLLECTOR, _EVALUATOR]
+    run = _Run(tmp_path, specs, interrupt_at=("collector_0", "starting"))
+    assert run.supervisor.run() is budget_lib.Status.INTERRUPTED
+    assert run.supervisor.progress.final_version == 7
+    assert run.states_of("collector_1") == run.states_of("evaluator") == []
+
+
 def test_an_interrupt_of_the_final_evaluation_ends_it(tmp_path):
     specs = [_SERVER, _LEARNER, _COLLECTOR, node_process.NodeSpec("evaluator", nodes.idle)]
     run = _Run(tmp_path, specs, num_env_steps=200, interrupt_at=("learner", "ended"))

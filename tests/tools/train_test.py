@@ -41,6 +41,11 @@ def _train(*arguments):
             id="agent_that_cannot_act_there",
         ),
         pytest.param(
+            [f"--gin_file={_EXPERIMENT}", "--gin_bindings=Experiment.key_file = 'no.key'"],
+            "--gin_bindings:1: Experiment.key_file: key file no.key: No such file or directory",
+            id="key_file",
+        ),
+        pytest.param(
             [f"--gin_file={_EXPERIMENT}", "--port=65536"], "--port is 65536, needs 1 to 65535, or 0", id="port"
         ),
     ],

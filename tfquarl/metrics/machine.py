@@ -33,14 +33,22 @@ def describe_machine(proc: pathlib.Path = pathlib.Path("/proc")) -> dict[str, An
     """
     cpu = _fields(proc / "cpuinfo")
     flags = cpu.get("flags", cpu.get("Features", "")).split()
-    memory_kib = _fields(proc / "meminfo").get("MemTotal", "0 kB").split()[0]
     return {
         "cpu": cpu.get("model name", platform.machine()),
         "cores": len(os.sched_getaffinity(0)),
         "flags": [flag for flag in _FLAGS if flag in flags],
-        "memory_bytes": int(memory_kib) * 1024,
+        "memory_bytes": memory_bytes(proc),
         "system": platform.platform(),
     }
+
+
+def memory_bytes(proc: pathlib.Path = pathlib.Path("/proc")) -> int:
+    """The machine's memory; 0 where the system doesn't say.
+
+    Args:
+      proc: where Linux describes itself.
+    """
+    return int(_fields(proc / "meminfo").get("MemTotal", "0 kB").split()[0]) * 1024
 
 
 def package_versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:

@@ -130,11 +130,13 @@ class Supervisor:
         if not self._crew.address:
             raise errors.NodeFailedError(f"{server}: gave no address within {_SERVER_START_SEC:.0f} s")
         for name in others:
+            if not self._is_wanted():
+                return False
             self._crew.launch(name)
         return True
 
     def _is_wanted(self) -> bool:
-        """Asked while the fork server starts."""
+        """Asked while the fork server starts, and before each node."""
         self._on_tick()
         self._notice_interrupt()
         return not self._is_interrupted

@@ -10,7 +10,6 @@ from typing import Any
 
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
-from tfquarl.environments import registry
 from tfquarl.metrics import logger
 from tfquarl.metrics import names
 from tfquarl.metrics import progress as progress_lib
@@ -22,6 +21,7 @@ from tfquarl.program import interrupts
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import layout
 from tfquarl.program import node_process
+from tfquarl.program import preflight
 from tfquarl.program import private_network
 from tfquarl.program import process_monitor
 from tfquarl.program import resumption
@@ -86,7 +86,7 @@ def run(
         private or experiment.scale.in_process
     ):  # before the directory is touched; in a network of its own every port is free
         server_port.check_free(port)
-    spec = _environment_spec(loaded)
+    spec = preflight.check(loaded)
     directory = run_directory.RunDirectory(root_dir or run_directory.default_path(experiment.name))
     resumption.check_place(directory)
     directory.create()
@@ -104,22 +104,6 @@ def run(
             sinks.begin(progress)
             status = _run(experiment, spec, directory, sinks, interrupted, progress, make_nodes, private, port)
     return TrainingResult(status, directory, directory.read_summary())
-
-
-def _environment_spec(loaded: gin_loading.LoadedExperiment) -> environment_spec.EnvironmentSpec:
-    """The boundary of the experiment's environment, once that is known to exist and to suit the agent: before anything is made."""
-    task, agent = loaded.experiment.environment, loaded.experiment.agent
-    try:
-        spec = registry.spec(task.name, task.action_repeat)
-        if loaded.experiment.scale.is_vectorized:
-            registry.make_vector(task.name, loaded.experiment.scale.environments_per_collector, seed=0).close()
-    except (errors.ConfigError, errors.TaskError) as error:
-        raise type(error)(f"{loaded.place('EnvironmentConfig', 'name')}: {error}") from error
-    try:
-        agent.architecture(spec)
-    except errors.ConfigError as error:
-        raise errors.ConfigError(f"{loaded.place('Experiment', 'agent')}: {error}") from error
-    return spec
 
 
 class _Sinks:
