@@ -13,6 +13,10 @@ from tfquarl.core import errors
 from tfquarl.program import command_line
 
 _COUNT = flags.DEFINE_integer("count", 1, "A number.")
+flags.DEFINE_string("place", None, "A text.")
+flags.DEFINE_string("note", "", "A text that is empty by default.")
+flags.DEFINE_list("names", [], "Texts.")
+flags.DEFINE_multi_string("rule", [], "A text, several times.")
 
 def main():
     {body}
@@ -40,6 +44,13 @@ def _run(body, *arguments, **environment):
         pytest.param("raise KeyboardInterrupt", [], 130, "error: interrupted\n", id="ctrl_c"),
         pytest.param("pass", ["--cuont=7"], 1, "error: Unknown command line flag 'cuont'", id="unknown_flag"),
         pytest.param("pass", ["--count=x"], 1, "error: flag --count=x: invalid literal", id="value"),
+        pytest.param("pass", ["--place="], 1, "error: flag --place is empty; give a value, or leave it", id="empty"),
+        pytest.param("pass", ["--place", " "], 1, "error: flag --place is empty", id="blank"),
+        pytest.param("pass", ["--note="], 1, "error: flag --note is empty", id="empty_as_by_default"),
+        pytest.param("pass", ["--names="], 1, "error: flag --names is empty", id="empty_list"),
+        pytest.param("pass", ["--names=a,,b"], 1, "error: flag --names is empty", id="empty_in_a_list"),
+        pytest.param("pass", ["--rule=a", "--rule="], 1, "error: flag --rule is empty", id="one_of_several_empty"),
+        pytest.param("pass", ["--place=a", "--names=a,b", "--rule=a", "--count=0"], 0, "", id="not_empty"),
         pytest.param("pass", ["seven"], 1, "error: unexpected argument 'seven'", id="argument"),
     ],
 )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import os
 import sys
+from typing import Any
 
 from absl import app
 from absl import flags
@@ -17,8 +18,8 @@ INTERRUPTED = 130
 def run(main: Callable[[], int | None]) -> None:
     """Parses the flags and runs `main` in the directory where the command was typed; exits with its code.
 
-    A `TfquarlError` is printed as one line and gives exit code 1. An unknown flag does the same. Ctrl-C gives `INTERRUPTED`,
-    --help 0.
+    A `TfquarlError` is printed as one line and gives exit code 1. So do an unknown flag and a flag with nothing behind it. Ctrl-C gives
+    `INTERRUPTED`, --help 0.
     """
 
     def checked(arguments: list[str]) -> int:
@@ -48,8 +49,21 @@ def fail(message: str) -> int:
 
 def _parse_flags(arguments: list[str]) -> list[str]:
     try:
-        return flags.FLAGS(arguments)
+        others = flags.FLAGS(arguments)
+        for name in flags.FLAGS:
+            if flags.FLAGS[name].present and _is_empty(flags.FLAGS[name].value):
+                raise flags.IllegalFlagValueError(
+                    f"flag --{name} is empty; give a value, or leave it out for its default (was a shell variable unset?)"
+                )
+        return others
     except flags.Error as error:
         sys.exit(fail(f"{error}; --help lists the flags"))
     except SystemExit:  # absl's --help flags end by 1, as if the user had made a mistake
         sys.exit(0)
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether it is text, or a list of texts, in which something is missing."""
+    if isinstance(value, list):
+        return not value or any(map(_is_empty, value))
+    return isinstance(value, str) and not value.strip()
