@@ -22,12 +22,24 @@ class _Clock:
         ([], 1.0, None),
         ([(0, 0)], 1.0, None),
         ([(0, 0), (0, 5)], 0.0, None),
+        ([(0, 0), (0.001, 5000)], 0.25, None),
+        ([(0, 0), (0.001, 5000)], 9.0, None),
         ([(0, 0), (2, 100)], 2.0, 50.0),
         ([(0, 0), (2, 100)], 6.0, 50.0),  # less than half a window of silence: as of the last sample
         ([(0, 0), (2, 100)], 10.0, 10.0),  # silence counts
         ([(0, 0), (1, 1000), (10, 1000), (11, 1100)], 11.0, 10.0),  # what happened before the window does not
     ],
-    ids=["empty", "one", "same_time", "two", "short_silence", "long_silence", "window"],
+    ids=[
+        "empty",
+        "one",
+        "same_time",
+        "together",
+        "together_and_silence",
+        "two",
+        "short_silence",
+        "long_silence",
+        "window",
+    ],
 )
 def test_rate_is_that_of_the_window(samples, now, expected):
     meter = progress_state.RateMeter(window_sec=10.0)
@@ -49,18 +61,43 @@ def test_a_new_run_knows_nothing():
 def test_steps_of_all_collectors_are_added_and_give_rate_and_eta():
     clock = _Clock()
     state = progress_state.ProgressState(1000, clock)
-    state.update("collect/0", 100, {})
+    state.update("collect/0", 20, {})
+    state.update("collect/1", 20, {})
     clock.now += 4.0
-    state.update("collect/1", 200, {})
+    state.update("collect/0", 100, {})
+    state.update("collect/1", 140, {})
     state.update("train", 40, {})
     clock.now += 1.0
     state.update("train", 90, {})
 
     view = state.view()
-    assert (view.env_steps, view.fraction, view.elapsed_sec) == (300, 0.3, 5.0)
-    assert view.env_steps_per_sec == 50.0  # 200 in 4 s
-    assert view.eta_sec == 14.0  # 700 at 50/s
+    assert (view.env_steps, view.fraction, view.elapsed_sec) == (240, 0.24, 5.0)
+    assert view.env_steps_per_sec == 50.0  # 80 and 120 in 4 s
+    assert view.eta_sec == 15.2  # 760 at 50/s
     assert (view.train_steps, view.train_steps_per_sec) == (90, 50.0)
+
+
+def test_collectors_that_report_one_after_another_give_no_speed_before_each_has_done_so_twice():
+    clock = _Clock()
+    state = progress_state.ProgressState(200_000, clock)
+    speeds = []
+    for steps in (2000, 4000, 6000):  # each collector makes 1,000 a second
+        for name in ("collect/0", "collect/1"):
+            clock.now += 0.05
+            state.update(name, steps, {})
+            view = state.view()
+            speeds.append((view.env_steps_per_sec, view.eta_sec))
+        clock.now += 1.9
+    assert speeds[:3] == [(None, None), (None, None), (None, None)]
+    for env_steps_per_sec, _ in speeds[3:]:
+        assert env_steps_per_sec == pytest.approx(2000)
+
+
+def test_what_the_end_waits_for_is_told():
+    state = progress_state.ProgressState(100, _Clock())
+    assert state.view().awaited is None
+    state.set_awaited("judging the last policy")
+    assert state.view().awaited == "judging the last policy"
 
 
 @pytest.mark.parametrize(

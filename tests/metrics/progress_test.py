@@ -1,5 +1,6 @@
 """Tests of `tfquarl.metrics.progress`."""
 
+import dataclasses
 import io
 import itertools
 
@@ -71,6 +72,13 @@ def test_plain_line_of_a_run_that_has_just_begun():
     assert progress.plain_line(view) == (
         "0:00 env steps 0/100 (0.0%) --/s | train steps 0 --/s | return not judged yet | policy none yet | ETA --"
     )
+
+
+def test_what_the_end_waits_for_stands_in_the_place_of_the_time_to_go():
+    view = dataclasses.replace(_VIEW, awaited="judging the last policy")
+
+    assert progress.plain_line(view).endswith("| policy 42, 0.3 s old | judging the last policy")
+    assert "0:35 elapsed, judging the last policy" in _text(progress.panel("x", view), width=80)
 
 
 def test_panel_holds_every_figure():

@@ -51,6 +51,7 @@ class _Run:
         os.makedirs(tmp_path / "logs")
         self.metrics = _Metrics()
         self.states = []
+        self.awaited = []
         self.launcher = launcher_lib.LocalLauncher(None, None, str(tmp_path), ["tfquarl.testing.nodes"])
         budget = budget_lib.Budget(num_env_steps, stop_at_return, 20.0, max_wall_time_sec)
         self.supervisor = supervisor_lib.Supervisor(
@@ -63,6 +64,7 @@ class _Run:
             on_state=lambda name, state: self.states.append((name, state)),
             config=restarts.SupervisionConfig(**{"first_backoff_sec": 0.01, **config}),
             port=port,
+            on_awaited=self.awaited.append,
         )
 
     def processes_left(self):
@@ -80,6 +82,7 @@ def test_ends_at_the_step_budget_with_the_last_policy_judged(tmp_path):
     assert set(progress.env_steps) == {0, 1}
     assert (progress.final_version, progress.train_steps) == (7, 30)
     assert progress.is_judged(7)
+    assert run.awaited == ["ending collectors and learner", "judging the last policy", "keeping the replay"]
     assert ("train", 3, {"Losses/loss": 0.5}) in run.metrics.rows
     assert run.processes_left() == []
 

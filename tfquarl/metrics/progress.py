@@ -63,6 +63,10 @@ class ProgressDisplay:
         """Says what a process does now, e.g. 'learner' 'waits for data'; draws nothing."""
         self._state.set_process(name, state)
 
+    def set_awaited(self, what: str) -> None:
+        """Says what the end of the run waits for, e.g. 'judging the last policy'; it stands in the place of the time to go."""
+        self._state.set_awaited(what)
+
     def tick(self) -> None:
         """Draws if it is time to: at most 4 times a second, or a plain line every 5 seconds."""
         if self._clock() - self._drawn_sec >= self._interval_sec:
@@ -112,7 +116,7 @@ def plain_line(view: progress_state.ProgressView) -> str:
         f"train steps {view.train_steps:,} {_rate(view.train_steps_per_sec, view.learner_waiting)}",
         f"return {_returns(view)}",
         f"policy {_policy(view)}",
-        f"ETA {duration(view.eta_sec)}",
+        view.awaited or f"ETA {duration(view.eta_sec)}",
     ]
     return " | ".join(parts)
 
@@ -130,7 +134,8 @@ def panel(title: str, view: progress_state.ProgressView) -> table.Table:
     grid.add_row("policy", _policy(view))
     states = ", ".join(f"{name} {state}" for name, state in view.processes.items())
     layout = table.Table.grid()
-    layout.add_row(_line(f"{title}  {duration(view.elapsed_sec)} elapsed, {duration(view.eta_sec)} to go", "bold"))
+    to_come = view.awaited or f"{duration(view.eta_sec)} to go"
+    layout.add_row(_line(f"{title}  {duration(view.elapsed_sec)} elapsed, {to_come}", "bold"))
     layout.add_row(grid)
     layout.add_row(_line(states, "dim"))
     return layout

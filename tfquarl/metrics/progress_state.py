@@ -11,6 +11,7 @@ from tfquarl.metrics import names
 
 _RATE_WINDOW_SEC = 10.0
 _ETA_WINDOW_SEC = 60.0
+_LEAST_SEC = 1.0  # counts that come together, after a moment in which nobody listened, tell nothing of speed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,7 @@ class ProgressView:
       policy_age_sec: age of the oldest policy that a collector acts by.
       eta_sec: until the budget is used, at the speed of the last minute, or the run's time is.
       processes: what each process does, by its name.
+      awaited: what the end of the run waits for, in words.
     """
 
     elapsed_sec: float
@@ -50,6 +52,7 @@ class ProgressView:
     policy_age_sec: float | None
     eta_sec: float | None
     processes: Mapping[str, str]
+    awaited: str | None = None
 
     @property
     def fraction(self) -> float:
@@ -72,12 +75,31 @@ class RateMeter:
             samples.popleft()
 
     def rate(self, now_sec: float) -> float | None:
-        """Per second; None before there are two samples. After half a window of silence it sinks towards 0."""
-        if len(self._samples) < 2:
+        """Per second; None before samples are a second apart. After half a window of silence it sinks towards 0."""
+        if not self._samples:
             return None
         (first_sec, first), (last_sec, last) = self._samples[0], self._samples[-1]
+        if last_sec - first_sec < _LEAST_SEC:
+            return None
         end_sec = now_sec if now_sec - last_sec > self._window_sec / 2 else last_sec
-        return (last - first) / (end_sec - first_sec) if end_sec > first_sec else None
+        return (last - first) / (end_sec - first_sec)
+
+
+class _CollectorMeters:
+    """Environment steps per second of all collectors: each has a meter of its own, as they do not report at the same moment."""
+
+    def __init__(self, window_sec: float) -> None:
+        self._window_sec = window_sec
+        self._meters: dict[str, RateMeter] = {}
+
+    def update(self, group: str, time_sec: float, env_steps: int) -> None:
+        self._meters.setdefault(group, RateMeter(self._window_sec)).update(time_sec, env_steps)
+
+    def rate(self, now_sec: float) -> float | None:
+        """Their sum; None before that of each is known."""
+        rates = [meter.rate(now_sec) for meter in self._meters.values()]
+        known = [rate for rate in rates if rate is not None]
+        return sum(known) if rates and len(known) == len(rates) else None
 
 
 class ProgressState:
@@ -103,13 +125,14 @@ class ProgressState:
         self._max_wall_time_sec = math.inf if max_wall_time_sec is None else max_wall_time_sec
         self._env_steps: dict[str, int] = {}
         self._train_steps = 0
-        self._env_rate, self._train_rate = RateMeter(_RATE_WINDOW_SEC), RateMeter(_RATE_WINDOW_SEC)
-        self._eta_rate = RateMeter(_ETA_WINDOW_SEC)
+        self._env_rate, self._train_rate = _CollectorMeters(_RATE_WINDOW_SEC), RateMeter(_RATE_WINDOW_SEC)
+        self._eta_rate = _CollectorMeters(_ETA_WINDOW_SEC)
         self._int8_return = self._best_int8_return = self._float32_return = None
         self._waiting: dict[str, float] = {}
         self._versions: dict[str, float] = {}
         self._ages: dict[str, float] = {}
         self._processes: dict[str, str] = {}
+        self._awaited: str | None = None
 
     def update(self, group: str, step: int, values: Mapping[str, float]) -> None:
         """Takes a row of metrics, as a `MetricsSink` does."""
@@ -125,6 +148,10 @@ class ProgressState:
     def set_process(self, name: str, state: str) -> None:
         """Says what a process does now, e.g. 'learner' 'waits for data'."""
         self._processes[name] = state
+
+    def set_awaited(self, what: str) -> None:
+        """Says what the end of the run waits for, e.g. 'judging the last policy'."""
+        self._awaited = what
 
     def view(self) -> ProgressView:
         """The run at this moment."""
@@ -149,13 +176,14 @@ class ProgressState:
             policy_age_sec=max(self._ages.values(), default=None),
             eta_sec=min(time_left_sec, remaining / eta_rate) if eta_rate else None,
             processes=dict(self._processes),
+            awaited=self._awaited,
         )
 
     def _update_collector(self, group: str, step: int, values: Mapping[str, float]) -> None:
         self._env_steps[group] = step
-        now_sec, env_steps = self._clock(), sum(self._env_steps.values())
-        self._env_rate.update(now_sec, env_steps)
-        self._eta_rate.update(now_sec, env_steps)
+        now_sec = self._clock()
+        self._env_rate.update(group, now_sec, step)
+        self._eta_rate.update(group, now_sec, step)
         _keep(self._waiting, group, values.get(names.BLOCKED_SHARE))
         if values.get(names.POLICY_VERSION):  # 0 while it has none
             _keep(self._versions, group, values[names.POLICY_VERSION])

@@ -52,6 +52,7 @@ class Supervisor:
       on_state: told what each node does, by its name: as `Crew` does.
       config: what becomes of nodes that die or hang.
       port: that the server is to have; 0 lets it choose one.
+      on_awaited: told what the end of the run waits for, in words.
     """
 
     def __init__(
@@ -66,13 +67,14 @@ class Supervisor:
         on_state: Callable[[str, str], None] = lambda name, state: None,
         config: restarts.SupervisionConfig | None = None,
         port: int = 0,
+        on_awaited: Callable[[str], None] = lambda what: None,
     ) -> None:
         self._launcher = launcher
         self._nodes = nodes
         self._budget = budget
         self._metrics = metrics
         self._interrupted = interrupted
-        self._on_tick = on_tick
+        self._on_tick, self._on_awaited = on_tick, on_awaited
         self._crew = crew_lib.Crew(
             launcher, nodes, config or restarts.SupervisionConfig(), progress, on_state, self._count_restart, port
         )
@@ -145,12 +147,14 @@ class Supervisor:
         """Ends all nodes in order; the status, which an interrupt of the final evaluation changes."""
         if self._is_interrupted:
             self._crew.stop(_LAST)
+        self._on_awaited("ending collectors and learner")
         slow = self._stop_and_wait(("collector", "learner"), _STOP_SEC)
         if slow and not self._is_interrupted:
             raise errors.NodeFailedError(f"{slow[0]}: did not end within {_STOP_SEC:.0f} s of being asked to")
         if status is budget_lib.Status.COMPLETED:
             version = self.progress.final_version
             self._launcher.tell_trained("evaluator")
+            self._on_awaited("judging the last policy")
             self._tick_until(
                 lambda: self.progress.is_judged(version) or self._is_interrupted, self._budget.final_evaluation_sec
             )
@@ -163,6 +167,7 @@ class Supervisor:
                         " kept; allow more, or fewer EvaluatorConfig.num_confirm_episodes",
                         self._budget.final_evaluation_sec,
                     )
+        self._on_awaited("keeping the replay")
         if not self._is_interrupted:
             self._stop_and_wait(_LAST, _LAST_STOP_SEC)
         self._interrupt_deadline += _SERVER_GRACE_SEC

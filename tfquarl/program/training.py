@@ -218,6 +218,7 @@ def _run(
                 sinks.display.set_process,
                 experiment.supervision,
                 port,
+                sinks.display.set_awaited,
             )
             status = supervisor.run()
     except KeyboardInterrupt:
