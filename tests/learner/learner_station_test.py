@@ -210,7 +210,9 @@ def _saved(directory: pathlib.Path) -> list[pathlib.Path]:
 
 
 @pytest.mark.parametrize("damage", ["cut", "altered", "removed"])
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: pathlib.Path, damage: str) -> None:
+def test_a_damaged_checkpoint_is_passed_over(
+    tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
     newest = _saved(tmp_path)[-1]
     data = bytearray(newest.read_bytes())
     if damage == "cut":
@@ -222,6 +224,9 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: pathlib.Path, damage: str
     parts = Station(tmp_path)
     assert parts.checkpoints.restore() == str(tmp_path / "ckpt-1")
     assert parts.trainer.agent.bias.numpy() == [4.0] and parts.trainer.train_step.numpy() == 1
+    passed_over, lost = [record.getMessage() for record in caplog.records if record.name == "absl"]
+    assert passed_over.startswith(f"Checkpoint {tmp_path}/ckpt-2 can't be read and is passed over: ")
+    assert lost == f"Train steps lost: 1, as the newest checkpoint that can be read is {tmp_path}/ckpt-1"
 
 
 def test_nothing_to_restore(tmp_path: pathlib.Path) -> None:

@@ -52,6 +52,7 @@ class _Run:
         self.metrics = _Metrics()
         self.states = []
         self.awaited = []
+        self.warnings = []
         self.launcher = launcher_lib.LocalLauncher(None, None, str(tmp_path), ["tfquarl.testing.nodes"])
         budget = budget_lib.Budget(num_env_steps, stop_at_return, 20.0, max_wall_time_sec)
         self.supervisor = supervisor_lib.Supervisor(
@@ -65,6 +66,7 @@ class _Run:
             config=restarts.SupervisionConfig(**{"first_backoff_sec": 0.01, **config}),
             port=port,
             on_awaited=self.awaited.append,
+            on_warning=self.warnings.append,
         )
 
     def processes_left(self):
@@ -85,6 +87,14 @@ def test_ends_at_the_step_budget_with_the_last_policy_judged(tmp_path):
     assert run.awaited == ["ending collectors and learner", "judging the last policy", "keeping the replay"]
     assert ("train", 3, {"Losses/loss": 0.5}) in run.metrics.rows
     assert run.processes_left() == []
+
+
+def test_what_a_node_warns_of_is_told_with_its_name(tmp_path):
+    talking = node_process.NodeSpec("learner", nodes.talking)
+    run = _Run(tmp_path, [_SERVER, talking], max_deaths=0)
+    with pytest.raises(errors.NodeFailedError):
+        run.supervisor.run()
+    assert run.warnings == ["warning: learner: as a warning"]
 
 
 def test_the_evaluator_is_told_that_training_has_ended(tmp_path):

@@ -64,6 +64,9 @@ class Checkpointing:
             except _DAMAGED as error:
                 logging.warning("Checkpoint %s can't be read and is passed over: %s", path, str(error).split("\n")[0])
                 continue
+            if path != paths[0]:
+                lost = f"{_train_step(paths[0]) - _train_step(path):,}"
+                logging.warning("Train steps lost: %s, as the newest checkpoint that can be read is %s", lost, path)
             return path
         if paths:
             raise errors.ArtifactError(
@@ -83,6 +86,11 @@ class Checkpointing:
                 f"checkpoint {path} is of another network: {'; '.join(differences)}; use the configuration it was made with,"
                 " or another run directory"
             )
+
+
+def _train_step(path: str) -> int:
+    """At which `save` wrote the checkpoint."""
+    return int(path.rpartition("-")[2])
 
 
 class _JsonState(tf.train.experimental.PythonState):

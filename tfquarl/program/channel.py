@@ -16,9 +16,9 @@ class Message:
     """What a node tells the launcher.
 
     Attributes:
-      kind: 'running', 'alive', 'metrics', 'ready', 'evaluation', 'finished' or 'error'.
+      kind: 'running', 'alive', 'metrics', 'ready', 'evaluation', 'finished', 'warning' or 'error'.
       body: plain JSON values; by kind: {}; {}; {'group', 'step', 'values'}; {'address'}; an evaluation; {'version', 'train_step'};
-        {'reason', 'error'}, which is its class.
+        {'text'}; {'reason', 'error'}, which is its class.
     """
 
     kind: str

@@ -19,6 +19,7 @@ from absl import logging
 from tfquarl.core import errors
 from tfquarl.program import channel
 from tfquarl.program import heartbeat
+from tfquarl.program import warning_relay
 
 TRAINED_SIGNAL = signal.SIGUSR1
 """By which the launcher tells a node that training has ended."""
@@ -113,6 +114,7 @@ def main(
     _log_to(os.path.join(run_dir, "logs", f"{node.name}.log"))
     _end_with_parent()
     sender = channel.Sender(connection)
+    python_logging.getLogger().addHandler(warning_relay.WarningRelay(sender))
     heartbeat.send_from(stop, sender)
     try:
         node.run(NodeContext(experiment, spec, node.index, server_address, key, run_dir, start, sender, stop, trained))

@@ -53,6 +53,7 @@ class Supervisor:
       config: what becomes of nodes that die or hang.
       port: that the server is to have; 0 lets it choose one.
       on_awaited: told what the end of the run waits for, in words.
+      on_warning: told what nodes warn of, a line each.
     """
 
     def __init__(
@@ -68,13 +69,14 @@ class Supervisor:
         config: restarts.SupervisionConfig | None = None,
         port: int = 0,
         on_awaited: Callable[[str], None] = lambda what: None,
+        on_warning: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._launcher = launcher
         self._nodes = nodes
         self._budget = budget
         self._metrics = metrics
         self._interrupted = interrupted
-        self._on_tick, self._on_awaited = on_tick, on_awaited
+        self._on_tick, self._on_awaited, self._on_warning = on_tick, on_awaited, on_warning
         self._crew = crew_lib.Crew(
             launcher, nodes, config or restarts.SupervisionConfig(), progress, on_state, self._count_restart, port
         )
@@ -211,6 +213,8 @@ class Supervisor:
             self._crew.take(node.spec.name, message)
             if message.kind == "metrics":
                 self._write(body["group"], body["step"], body["values"])
+            elif message.kind == "warning":
+                self._on_warning(f"warning: {node.spec.name}: {body['text']}")
             elif message.kind == "evaluation":
                 self.progress.add_evaluation(body)
             elif message.kind == "finished":

@@ -219,6 +219,7 @@ def _run(
                 experiment.supervision,
                 port,
                 sinks.display.set_awaited,
+                sinks.display.message,
             )
             status = supervisor.run()
     except KeyboardInterrupt:
