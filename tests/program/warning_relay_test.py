@@ -1,6 +1,7 @@
 """Tests of `tfquarl.program.warning_relay`."""
 
 import logging
+import threading
 
 import pytest
 
@@ -32,14 +33,14 @@ def _record(level=logging.WARNING, path=warning_relay.__file__, line=7, text="a 
 def test_what_reaches_the_console(record, sent):
     sender = _Sender()
     logger = logging.Logger("root")
-    logger.addHandler(warning_relay.WarningRelay(sender))
+    logger.addHandler(warning_relay.WarningRelay(sender, threading.Event()))
     logger.handle(record)
     assert sender.sent == [("warning", {"text": text}) for text in sent]
 
 
 def test_what_comes_again_and_again_is_told_three_times():
     sender = _Sender()
-    relay = warning_relay.WarningRelay(sender)
+    relay = warning_relay.WarningRelay(sender, threading.Event())
     for name in ("first", "second", "third", "fourth"):
         relay.handle(_record(logging.WARNING, warning_relay.__file__, 1, "%s", name))
     relay.handle(_record(line=2))
@@ -49,3 +50,10 @@ def test_what_comes_again_and_again_is_told_three_times():
         "third; further ones like it are in its log alone",
         "a policy",
     ]
+
+
+def test_what_a_node_says_while_it_ends_stays_in_its_log():
+    sender, stop = _Sender(), threading.Event()
+    stop.set()
+    warning_relay.WarningRelay(sender, stop).handle(_record())
+    assert sender.sent == []

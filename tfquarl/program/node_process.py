@@ -114,7 +114,7 @@ def main(
     _log_to(os.path.join(run_dir, "logs", f"{node.name}.log"))
     _end_with_parent()
     sender = channel.Sender(connection)
-    python_logging.getLogger().addHandler(warning_relay.WarningRelay(sender))
+    python_logging.getLogger().addHandler(warning_relay.WarningRelay(sender, stop))
     heartbeat.send_from(stop, sender)
     try:
         node.run(NodeContext(experiment, spec, node.index, server_address, key, run_dir, start, sender, stop, trained))
