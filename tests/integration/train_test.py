@@ -50,6 +50,12 @@ def test_the_run_directory_has_all_that_its_readme_promises(finished):
     assert finished.run.checkpoints() != []
 
 
+def test_the_readme_tells_of_everything_that_is_there(finished):
+    readme = (finished.run.run_dir / "README.txt").read_text()
+    told = {pattern.split("/")[0] for pattern in _top_level_patterns(readme)}
+    assert {path.name for path in finished.run.run_dir.iterdir()} - {"README.txt"} <= told
+
+
 def test_the_summary_tells_how_it_ended(finished):
     summary = finished.run.summary()
     assert summary["status"] == "completed" and summary["reason"] is None

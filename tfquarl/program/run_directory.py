@@ -31,7 +31,7 @@ versions.json          packages, commit of the source, seed, command line, machi
 summary.json           how the run ended: status, steps, wall time, returns of the int8 and the float32 policy; not there while it runs
 metrics.jsonl          every figure, one JSON object a line: time_sec since the start, group, step, values
 emissions.csv          codecarbon's own account, where EnergyConfig.use_codecarbon asks for it
-train/ eval/ collect/<i>/ convert/ run/ system/<process>/
+train/ eval/ collect/<i>/ convert/ run/ energy/ system/<process>/
                        the same figures for TensorBoard: tensorboard --logdir .
 logs/<process>.log     what each process said
 checkpoints/           states of the learner, from which the same command goes on
