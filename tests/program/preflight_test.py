@@ -1,5 +1,7 @@
 """Tests of `tfquarl.program.preflight`."""
 
+import dataclasses
+
 import pytest
 
 from tfquarl.core import errors
@@ -44,3 +46,14 @@ def test_collectors_that_do_not_fit_are_told_with_what_they_take(monkeypatch):
 def test_a_key_that_can_not_be_read_is_told_by_its_binding(tmp_path):
     message = _refusal(f"Experiment.key_file = '{tmp_path}/k'")
     assert message.startswith(f"--gin_bindings:1: Experiment.key_file: key file {tmp_path}/k: No such file")
+
+
+def test_what_may_not_be_meant_is_told():
+    loaded = gin_loading.load([_FILE], ["D4pgBuilder.n_step = 7"])
+    spec = preflight.check(loaded)
+    unused = "--gin_bindings:1: D4pgBuilder.n_step is bound, but nothing uses it"
+    assert preflight.doubts(loaded, spec) == [unused]
+    first, second = preflight.doubts(loaded, dataclasses.replace(spec, max_episode_steps=None))
+    assert first == unused
+    assert "EnvironmentConfig.name: gym:CartPole-v1 has no time limit: " in second
+    assert "gymnasium.register" in second and "CollectorConfig.max_episode_steps" in second

@@ -94,7 +94,10 @@ def test_the_end_is_told_in_a_few_lines(experiment, confirmed, which):
 
 def test_the_end_without_a_verdict_is_told_too(experiment):
     text = summary_lib.describe(_make(experiment), run_directory.RunDirectory("runs/a"))
-    assert text == "completed after 200 env steps, 50 train steps, 12 s\nrun directory: runs/a"
+    first, second, directory = text.splitlines()
+    assert first == "completed after 200 env steps, 50 train steps, 12 s"
+    assert second.startswith("no policy was judged, and none is kept in runs/a/policies: ")
+    assert directory == "run directory: runs/a"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,18 @@ def check(loaded: gin_loading.LoadedExperiment) -> environment_spec.EnvironmentS
     return _environment_spec(loaded)
 
 
+def doubts(loaded: gin_loading.LoadedExperiment, spec: environment_spec.EnvironmentSpec) -> list[str]:
+    """What may not be as the user means it, though the experiment can be run: a line each."""
+    lines = [f"{unused} is bound, but nothing uses it" for unused in loaded.unused]
+    if spec.max_episode_steps is None:
+        lines.append(
+            f"{loaded.place('EnvironmentConfig', 'name')}: {spec.name} has no time limit: while a policy is in an episode that nothing else"
+            " ends it is not judged, and no policy kept; give the environment a limit, as gymnasium.register does by max_episode_steps"
+            " (CollectorConfig.max_episode_steps limits the episodes of collectors alone)"
+        )
+    return lines
+
+
 def _environment_spec(loaded: gin_loading.LoadedExperiment) -> environment_spec.EnvironmentSpec:
     task, agent = loaded.experiment.environment, loaded.experiment.agent
     try:

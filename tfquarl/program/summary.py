@@ -65,6 +65,11 @@ def describe(summary: Mapping[str, Any], directory: run_directory.RunDirectory) 
         lines.append(format_returns([(summary["recipe"], summary["int8"]), ("float32", summary["float32"])]))
         which = "best" if summary["confirmed"] else "latest"
         lines.append(f"policy {summary['policy_version']}: {directory.policies / which / 'policy.tflite'}")
+    else:
+        lines.append(
+            f"no policy was judged, and none is kept in {directory.policies}: judging takes whole episodes, and the end of a run waits"
+            " Experiment.final_evaluation_sec for the last policy's"
+        )
     if summary.get("energy"):
         lines.append(format_energy(summary["energy"]))
     lines.append(f"run directory: {directory.path}")

@@ -99,8 +99,8 @@ def run(
         directory.write_configs(loaded.given, loaded.operative)
         directory.write_versions(experiment.seed, sys.argv)
         with _Sinks(experiment, directory) as sinks:
-            for unused in loaded.unused:
-                sinks.display.message(f"warning: {unused} is bound, but nothing uses it")
+            for doubt in preflight.doubts(loaded, spec):
+                sinks.display.message(f"warning: {doubt}")
             sinks.begin(progress)
             status = _run(experiment, spec, directory, sinks, interrupted, progress, make_nodes, private, port)
     return TrainingResult(status, directory, directory.read_summary())
