@@ -30,6 +30,18 @@ class _Metrics:
         self.rows.append((group, step, values))
 
 
+class _Display:
+    def __init__(self):
+        self.states = []
+        self.awaited = []
+        self.messages = []
+        self.set_awaited = self.awaited.append
+        self.message = self.messages.append
+
+    def set_process(self, name, state):
+        self.states.append((name, state))
+
+
 class _Run:
     """A supervisor over real processes, and what it left behind.
 
@@ -50,9 +62,8 @@ class _Run:
     ):
         os.makedirs(tmp_path / "logs")
         self.metrics = _Metrics()
-        self.states = []
-        self.awaited = []
-        self.warnings = []
+        self.display = _Display()
+        self.states = self.display.states
         self.launcher = launcher_lib.LocalLauncher(None, None, str(tmp_path), ["tfquarl.testing.nodes"])
         budget = budget_lib.Budget(num_env_steps, stop_at_return, 20.0, max_wall_time_sec)
         self.supervisor = supervisor_lib.Supervisor(
@@ -62,11 +73,9 @@ class _Run:
             budget_lib.Progress(),
             self.metrics,
             lambda: interrupt_at in self.states,
-            on_state=lambda name, state: self.states.append((name, state)),
+            self.display,
             config=restarts.SupervisionConfig(**{"first_backoff_sec": 0.01, **config}),
             port=port,
-            on_awaited=self.awaited.append,
-            on_warning=self.warnings.append,
         )
 
     def processes_left(self):
@@ -84,7 +93,7 @@ def test_ends_at_the_step_budget_with_the_last_policy_judged(tmp_path):
     assert set(progress.env_steps) == {0, 1}
     assert (progress.final_version, progress.train_steps) == (7, 30)
     assert progress.is_judged(7)
-    assert run.awaited == ["ending collectors and learner", "judging the last policy", "keeping the replay"]
+    assert run.display.awaited == ["ending collectors and learner", "judging the last policy", "keeping the replay"]
     assert ("train", 3, {"Losses/loss": 0.5}) in run.metrics.rows
     assert run.processes_left() == []
 
@@ -94,7 +103,7 @@ def test_what_a_node_warns_of_is_told_with_its_name(tmp_path):
     run = _Run(tmp_path, [_SERVER, talking], max_deaths=0)
     with pytest.raises(errors.NodeFailedError):
         run.supervisor.run()
-    assert run.warnings == ["warning: learner: as a warning"]
+    assert run.display.messages == ["warning: learner: as a warning"]
 
 
 def test_the_evaluator_is_told_that_training_has_ended(tmp_path):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import math
 import time
+from typing import Protocol
 
 from absl import logging
 
@@ -38,6 +39,22 @@ _LAST = ("converter", "evaluator")
 _FORK_SERVER = "fork_server"
 
 
+class Display(Protocol):
+    """Where the user sees how the run goes on; `metrics.progress.ProgressDisplay` is one."""
+
+    def set_process(self, name: str, state: str) -> None:
+        """Says what a node does now: as `Crew` does."""
+        ...
+
+    def set_awaited(self, what: str) -> None:
+        """Says what the end of the run waits for."""
+        ...
+
+    def message(self, line: str) -> None:
+        """Shows one line that stays."""
+        ...
+
+
 class Supervisor:
     """Runs the nodes of one experiment to their end.
 
@@ -48,12 +65,10 @@ class Supervisor:
       progress: filled as the run goes on; the caller has it even if the run fails.
       metrics: where the nodes' figures go.
       interrupted: whether the user has asked to end the run.
-      on_tick: called a few times a second, for a display.
-      on_state: told what each node does, by its name: as `Crew` does.
+      display: told what happens.
+      on_tick: called a few times a second.
       config: what becomes of nodes that die or hang.
       port: that the server is to have; 0 lets it choose one.
-      on_awaited: told what the end of the run waits for, in words.
-      on_warning: told what nodes warn of, a line each.
     """
 
     def __init__(
@@ -64,21 +79,26 @@ class Supervisor:
         progress: budget_lib.Progress,
         metrics: interfaces.MetricsSink,
         interrupted: Callable[[], bool],
+        display: Display,
         on_tick: Callable[[], None] = lambda: None,
-        on_state: Callable[[str, str], None] = lambda name, state: None,
         config: restarts.SupervisionConfig | None = None,
         port: int = 0,
-        on_awaited: Callable[[str], None] = lambda what: None,
-        on_warning: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._launcher = launcher
         self._nodes = nodes
         self._budget = budget
         self._metrics = metrics
         self._interrupted = interrupted
-        self._on_tick, self._on_awaited, self._on_warning = on_tick, on_awaited, on_warning
+        self._display = display
+        self._on_tick = on_tick
         self._crew = crew_lib.Crew(
-            launcher, nodes, config or restarts.SupervisionConfig(), progress, on_state, self._count_restart, port
+            launcher,
+            nodes,
+            config or restarts.SupervisionConfig(),
+            progress,
+            display.set_process,
+            self._count_restart,
+            port,
         )
         self._interrupt_deadline = math.inf
         self._started_sec = time.perf_counter()
@@ -149,14 +169,14 @@ class Supervisor:
         """Ends all nodes in order; the status, which an interrupt of the final evaluation changes."""
         if self._is_interrupted:
             self._crew.stop(_LAST)
-        self._on_awaited("ending collectors and learner")
+        self._display.set_awaited("ending collectors and learner")
         slow = self._stop_and_wait(("collector", "learner"), _STOP_SEC)
         if slow and not self._is_interrupted:
             raise errors.NodeFailedError(f"{slow[0]}: did not end within {_STOP_SEC:.0f} s of being asked to")
         if status is budget_lib.Status.COMPLETED:
             version = self.progress.final_version
             self._launcher.tell_trained("evaluator")
-            self._on_awaited("judging the last policy")
+            self._display.set_awaited("judging the last policy")
             self._tick_until(
                 lambda: self.progress.is_judged(version) or self._is_interrupted, self._budget.final_evaluation_sec
             )
@@ -165,11 +185,11 @@ class Supervisor:
                     status = budget_lib.Status.INTERRUPTED
                 else:
                     logging.warning(
-                        "The last policy was not judged within Experiment.final_evaluation_sec = %g s and may be better than the one"
-                        " kept; allow more, or fewer EvaluatorConfig.num_confirm_episodes",
+                        "The last policy was not judged within Experiment.final_evaluation_sec = %g s and may be better than any that"
+                        " is kept; allow more, or fewer EvaluatorConfig.num_confirm_episodes",
                         self._budget.final_evaluation_sec,
                     )
-        self._on_awaited("keeping the replay")
+        self._display.set_awaited("keeping the replay")
         if not self._is_interrupted:
             self._stop_and_wait(_LAST, _LAST_STOP_SEC)
         self._interrupt_deadline += _SERVER_GRACE_SEC
@@ -214,7 +234,7 @@ class Supervisor:
             if message.kind == "metrics":
                 self._write(body["group"], body["step"], body["values"])
             elif message.kind == "warning":
-                self._on_warning(f"warning: {node.spec.name}: {body['text']}")
+                self._display.message(f"warning: {node.spec.name}: {body['text']}")
             elif message.kind == "evaluation":
                 self.progress.add_evaluation(body)
             elif message.kind == "finished":

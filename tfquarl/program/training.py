@@ -214,12 +214,10 @@ def _run(
                 progress,
                 sinks,
                 interrupted,
+                sinks.display,
                 lambda: sinks.tick(launcher),
-                sinks.display.set_process,
                 experiment.supervision,
                 port,
-                sinks.display.set_awaited,
-                sinks.display.message,
             )
             status = supervisor.run()
     except KeyboardInterrupt:
