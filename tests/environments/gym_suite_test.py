@@ -1,5 +1,6 @@
 """Tests of environments/gym_suite.py."""
 
+import pathlib
 from typing import Any
 
 import gym
@@ -165,9 +166,31 @@ def test_unfit_spaces_are_refused_with_what_fits(space: str, value: spaces.Space
         _wrapped(type("Unfit", (_Task,), {space: value})())
 
 
-def test_a_task_that_cannot_be_made_names_the_reason() -> None:
-    with pytest.raises(errors.TaskError, match=r"gym:nowhere:Task-v0.*NameNotFound"):
-        gym_suite.make_task("nowhere:Task-v0", seed=1)
+def test_a_module_in_front_is_imported_and_registers_its_tasks(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a_gym_of_mine.py").write_text(
+        "import gym\n"
+        "from gym.envs.classic_control import cartpole\n"
+        "gym.register('MyPole-v0', entry_point=cartpole.CartPoleEnv, max_episode_steps=7)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        environment = gym_suite.make_task("a_gym_of_mine:MyPole-v0", seed=1)
+        assert environment.spec.name == "gym:a_gym_of_mine:MyPole-v0"
+        assert environment.spec.max_episode_steps == 7
+    finally:
+        gym.envs.registration.registry.env_specs.pop("MyPole-v0", None)
+
+
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [("Nowhere-v0", "NameNotFound"), ("nowhere:Task-v0", "ModuleNotFoundError")],
+    ids=["id", "module"],
+)
+def test_a_task_that_cannot_be_made_names_the_reason(task: str, reason: str) -> None:
+    with pytest.raises(errors.TaskError, match=f"gym:{task}.*{reason}"):
+        gym_suite.make_task(task, seed=1)
 
 
 def test_cartpole_steps_as_gym_does() -> None:

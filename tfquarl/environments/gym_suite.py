@@ -1,4 +1,4 @@
-"""Tasks of gym 0.23 by their id, e.g. 'gym:CartPole-v1'.
+"""Tasks of gym 0.23 by their id, e.g. 'gym:CartPole-v1'; also 'gym:package:Task-v0', which imports package first.
 
 The time limit is kept here rather than by gym's wrapper: an episode that it ends is truncated, unless the task ended it in the same
 step.
@@ -6,6 +6,7 @@ step.
 
 from collections.abc import Callable
 from collections.abc import Iterable
+import importlib
 import inspect
 import math
 from typing import Any
@@ -49,7 +50,10 @@ def make_task(task: str, seed: int, can_render: bool = False) -> "GymEnvironment
         with warnings.catch_warnings():
             # pygame 2.1 uses pkg_resources, which warns of its own end.
             warnings.simplefilter("ignore", UserWarning)
-            environment = gym.make(task)
+            module, _, gym_id = task.rpartition(":")
+            if module:  # gym 0.23 looks for the whole name, whatever its documentation says
+                importlib.import_module(module)
+            environment = gym.make(gym_id)
     except Exception as error:  # Whatever a third party's constructor raises is the task's fault here.
         raise errors.TaskError(f"environment '{name}' can't be made: {type(error).__name__}: {error}") from error
     return GymEnvironment(name, environment, seed)
