@@ -13,6 +13,7 @@ from tfquarl.export import compilers
 from tfquarl.export import device_source
 from tfquarl.export import edge_model
 from tfquarl.export import golden_vectors
+from tfquarl.export import tolerance
 from tfquarl.runtime import integer_core
 from tfquarl.testing import tiny_policies
 
@@ -28,14 +29,15 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is 
 def _edge_model(io: str) -> edge_model.EdgeModel:
     encode = integer_core.Affine(np.asarray([30, 7, 0.1], np.float32), np.asarray([0.5, -3, 100], np.float32))
     decode = integer_core.Affine(np.asarray([1 / 64, 1 / 32], np.float32), np.asarray([0, 1], np.float32))
-    core = integer_core.IntegerCore("int8", 0.1, 0, 1 / 128, 0, 1, encode, decode)
-    return edge_model.EdgeModel(_MODEL, io, "action", (("TANH", 2), ("FULLY_CONNECTED", 4), ("TANH", 2)), core)
+    core = integer_core.IntegerCore("int8", 0.1, 0, 1 / 128, 0, encode, decode)
+    return edge_model.EdgeModel(_MODEL, io, "action", (("TANH", 2), ("FULLY_CONNECTED", 4), ("TANH", 2)), core, None)
 
 
 def _sources(io: str, spec: environment_spec.EnvironmentSpec) -> dict[str, str]:
     model = _edge_model(io)
     outputs = np.random.default_rng(1).integers(-128, 128, (20, 2)).astype(model.encode(_OBSERVATIONS).dtype)
-    vectors = golden_vectors.make_golden_vectors(model, _OBSERVATIONS, outputs, 2)
+    limits = tolerance.Tolerance(np.full(outputs.shape, 2.5), None)
+    vectors = golden_vectors.make_golden_vectors(model, _OBSERVATIONS, outputs, limits)
     return {
         "policy_model_data.h": device_source.model_data_header(model, spec, 1024),
         "policy_model_data.cc": device_source.model_data_source(model, spec),
@@ -120,6 +122,93 @@ def test_the_resolver_has_just_the_operators_of_the_model():
     ids=["the runtime refuses", "unknown operator"],
 )
 def test_a_model_that_micro_does_not_run_cannot_be_compiled_by_mistake(operators, refusal: str, reason: str):
-    model = edge_model.EdgeModel(b"", "float32", "action", operators, None)
+    model = edge_model.EdgeModel(b"", "float32", "action", operators, None, None)
     text = device_source.op_resolver_header(model, refusal)
     assert text == f'#error "TensorFlow Lite Micro does not run this model: {reason}"\n'
+
+
+# What main.cc uses of TensorFlow Lite Micro, with a model that gives the golden outputs, or what RUNTIME says instead.
+_FAKE_MICRO = {
+    "tensorflow/lite/micro/micro_mutable_op_resolver.h": """
+#pragma once
+enum TfLiteStatus { kTfLiteOk, kTfLiteError };
+#define TF_LITE_ENSURE_STATUS(a) if ((a) != kTfLiteOk) return kTfLiteError
+namespace tflite {
+template <unsigned int size>
+struct MicroMutableOpResolver {
+  TfLiteStatus AddTanh() { return kTfLiteOk; }
+  TfLiteStatus AddFullyConnected() { return kTfLiteOk; }
+};
+}  // namespace tflite
+""",
+    "tensorflow/lite/schema/schema_generated.h": """
+#pragma once
+namespace tflite {
+struct Model {};
+inline const Model* GetModel(const void* data) { return static_cast<const Model*>(data); }
+}  // namespace tflite
+""",
+    "tensorflow/lite/micro/micro_interpreter.h": """
+#pragma once
+#include <string.h>
+#include "golden_vectors.h"
+#include "tensorflow/lite/schema/schema_generated.h"
+struct TfLiteTensor { PolicyNumber data[64]; };
+namespace tflite {
+template <typename T>
+T* GetTensorData(TfLiteTensor* tensor) { return tensor->data; }
+struct MicroInterpreter {
+  template <typename Resolver>
+  MicroInterpreter(const Model*, const Resolver&, uint8_t*, int) {}
+  TfLiteStatus AllocateTensors() { return kTfLiteOk; }
+  TfLiteTensor* input(int) { return &in; }
+  TfLiteTensor* output(int) { return &out; }
+  int arena_used_bytes() { return 0; }
+  TfLiteStatus Invoke() {
+    const PolicyNumber* golden = g_policy_golden_outputs[calls++];
+    for (int i = 0; i < kPolicyOutputSize; ++i) out.data[i] = RUNTIME;
+    return kTfLiteOk;
+  }
+  TfLiteTensor in, out;
+  int calls = 0;
+};
+}  // namespace tflite
+""",
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("runtime", "exit_code", "said"),
+    [
+        ("golden[i]", 0, "all 20 golden vectors passed; the arena holds 0 bytes"),
+        (
+            "golden[i] + (calls == 3 ? 2 : 0) * g_policy_golden_step[i]",
+            0,
+            "all 20 golden vectors passed; the arena holds 0 bytes",
+        ),
+        ("golden[i] + (calls == 3 ? 3 : 0) * g_policy_golden_step[i]", 1, "golden vector 2, output 0: got "),
+        (
+            "golden[i] + g_policy_golden_step[i]",
+            1,
+            "golden vectors: 1.000000 output steps off in the mean, 0.500000 allowed",
+        ),
+        ("0 * golden[i]", 1, "golden vector 0, output "),
+        ("golden[kPolicyOutputSize - 1 - i]", 1, "golden vector 0, output 0: got "),
+    ],
+    ids=["right", "rounded otherwise", "too far", "too far in the mean", "zeroed", "permuted"],
+)
+def test_main_checks_the_golden_vectors(tmp_path: pathlib.Path, runtime: str, exit_code: int, said: str):
+    sources = {
+        **_sources("float32", tiny_policies.ARM_SPEC),
+        "policy_op_resolver.h": device_source.op_resolver_header(_edge_model("float32"), ""),
+        "main.cc": device_source.template("main.cc"),
+        **_FAKE_MICRO,
+    }
+    for name, text in sources.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    build = ["g++", "-std=c++17", "-Wall", f"-DRUNTIME={runtime}", "-I.", "main.cc", "policy_model_data.cc", "-o", "m"]
+    subprocess.run(build, cwd=tmp_path, check=True, timeout=60)
+    done = subprocess.run([tmp_path / "m"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == exit_code and done.stdout.startswith(said), done.stdout

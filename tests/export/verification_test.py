@@ -1,11 +1,14 @@
 """Differences in output steps and in units, and the verdicts on them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.export import edge_model
+from tfquarl.export import tolerance
 from tfquarl.export import verification
 from tfquarl.runtime import integer_core
 from tfquarl.runtime import trial
@@ -20,8 +23,14 @@ def _affine(multiplier: list[float], addend: list[float]) -> integer_core.Affine
 
 def _int8_model(output_name: str) -> edge_model.EdgeModel:
     """value = 0.25 * q for the first output, 0.5 * q + 1 for the second."""
-    core = integer_core.IntegerCore("int8", 1, 0, 1, 0, 1, _affine([1], [0]), _affine([0.25, 0.5], [0, 1]))
-    return edge_model.EdgeModel(b"", "int8", output_name, (), core)
+    core = integer_core.IntegerCore("int8", 1, 0, 1, 0, _affine([1], [0]), _affine([0.25, 0.5], [0, 1]))
+    return edge_model.EdgeModel(b"", "int8", output_name, (), core, None)
+
+
+def _compare(model: edge_model.EdgeModel, trials: list[trial.Trial], steps: float) -> list[dict[str, Any]]:
+    """With the same tolerance for all outputs, and all observations telling."""
+    shape = verification.outputs_of(trials[0]).shape
+    return verification.compare(model, trials, tolerance.Tolerance(np.full(shape, steps), None), np.arange(shape[0]))
 
 
 def _trials(*outputs: list[list[int]] | None) -> list[trial.Trial]:
@@ -35,7 +44,7 @@ def _trials(*outputs: list[list[int]] | None) -> list[trial.Trial]:
 
 def test_figures_are_in_steps_and_in_units():
     trials = _trials([[0, 10], [4, 2]], [[1, 10], [4, 4]])
-    row = verification.compare(_int8_model("q_values"), trials, 4)[1]
+    row = _compare(_int8_model("q_values"), trials, 4)[1]
     assert row["status"] == "passed"
     assert row["max_steps"] == 2
     assert row["mean_steps"] == pytest.approx(3 / 4)
@@ -48,19 +57,19 @@ def test_a_changed_greedy_action_is_counted():
     trials = _trials(
         [[8, 2], [0, 0]], [[7, 2], [0, 0]]
     )  # 2.0 against 2.0: the first; then 1.75 against 2.0: the second
-    row = verification.compare(_int8_model("q_values"), trials, 4)[1]
+    row = _compare(_int8_model("q_values"), trials, 4)[1]
     assert row["greedy_changed_share"] == 0.5
 
 
 def test_continuous_actions_have_no_greedy_share():
-    row = verification.compare(_int8_model("action"), _trials([[0, 0]], [[0, 0]]), 2)[1]
+    row = _compare(_int8_model("action"), _trials([[0, 0]], [[0, 0]]), 2)[1]
     assert row["greedy_changed_share"] is None
 
 
 def test_a_refusal_is_told_and_is_no_failure():
-    rows = verification.compare(_int8_model("action"), _trials([[0, 0]], None), 2)
+    rows = _compare(_int8_model("action"), _trials([[0, 0]], None), 2)
     assert rows[1] == {"runtime": "runtime 1", "version": "1", "status": "refused", "reason": "too small"}
-    verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig(), 2)
+    verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig())
 
 
 @pytest.mark.parametrize(
@@ -68,30 +77,30 @@ def test_a_refusal_is_told_and_is_no_failure():
     [
         (
             [[0, 9], *[[0, 0]] * 9],
-            r"up to 9 output steps \(4.5 in the output's units\) and 0.45 in the mean, 8 and 2 are allowed",
+            "up to 9 output steps where 8 are allowed, and by 0.45 in the mean where 1.6 are, at most 4.5 in the output's",
         ),
-        ([[3, 3]] * 10, r"up to 3 output steps \(1.5 in the output's units\) and 3 in the mean, 8 and 2 are allowed"),
+        ([[3, 3]] * 10, "up to 3 output steps where 8 are allowed, and by 3 in the mean where 1.6 are, at most 1.5 in"),
     ],
     ids=["once too far", "everywhere off"],
 )
 def test_more_steps_than_allowed_fail_with_the_runtime_and_the_figures(got: list[list[int]], complaint: str):
-    rows = verification.compare(_int8_model("action"), _trials([[0, 0]] * 10, got), 8)
+    rows = _compare(_int8_model("action"), _trials([[0, 0]] * 10, got), 8)
     assert rows[1]["status"] == "failed"
     with pytest.raises(errors.ParityError, match=f"runtime 1 differs by {complaint}"):
-        verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig(), 8)
+        verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig())
 
 
 def test_a_few_outputs_that_round_otherwise_pass():
-    rows = verification.compare(_int8_model("action"), _trials([[0, 0]] * 4, [[0, 0], [5, 0], [0, 1], [0, 0]]), 8)
+    rows = _compare(_int8_model("action"), _trials([[0, 0]] * 4, [[0, 0], [5, 0], [0, 1], [0, 0]]), 8)
     assert rows[1]["status"] == "passed" and rows[1]["mean_steps"] == 0.75
 
 
 def test_outputs_that_are_not_numbers_fail():
-    model = edge_model.EdgeModel(b"", "float32", "action", (), None)
+    model = edge_model.EdgeModel(b"", "float32", "action", (), None, None)
     trials = [
         trial.Trial(str(i), "", np.asarray([[value], [1.0]], np.float32)) for i, value in enumerate((0.0, np.nan))
     ]
-    assert verification.compare(model, trials, 2)[1]["status"] == "failed"
+    assert _compare(model, trials, 2)[1]["status"] == "failed"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +114,7 @@ def test_outputs_that_are_not_numbers_fail():
 )
 def test_a_policy_that_is_off_the_float_one_is_refused(figures: dict[str, float], complaint: str):
     with pytest.raises(errors.ParityError, match=complaint):
-        verification.check([], figures, verification.VerificationConfig(), 2)
+        verification.check([], figures, verification.VerificationConfig())
 
 
 def test_float_figures_go_by_the_kind_of_action():
@@ -125,27 +134,17 @@ def test_the_first_runtime_has_to_run_the_model():
         verification.run_trials(_int8_model("action"), np.zeros((1, 1), np.int8), _RUNTIMES, refuse)
 
 
-@pytest.mark.parametrize(
-    ("given", "dtype", "gain", "tolerance"),
-    [
-        (None, "int8", 0.5, 8),
-        (None, "int8", 3.2, 26),
-        (None, "int16", 1, 16),
-        (None, None, 1, 0.5),
-        (7.0, "int8", 9, 7),
-    ],
-    ids=["int8", "int8 before a tanh", "int16", "floats", "by flag"],
-)
-def test_tolerance_goes_by_the_model(given: float | None, dtype: str | None, gain: float, tolerance: float):
-    core = (
-        None
-        if dtype is None
-        else integer_core.IntegerCore(dtype, 1, 0, 1, 0, gain, _affine([1], [0]), _affine([1], [0]))
+def test_the_mean_is_that_of_the_telling_observations():
+    trials = _trials([[0, 0]] * 4, [[0, 0], [0, 0], [0, 0], [3, 3]])
+    limits = tolerance.Tolerance(np.full((4, 2), 8.0), None)
+    rows = [verification.compare(_int8_model("action"), trials, limits, np.asarray(some))[1] for some in ([0, 3], [3])]
+    assert [row["status"] for row in rows] == ["passed", "failed"]
+    assert [row["mean_steps"] for row in rows] == [1.5, 3]
+
+
+def test_the_worst_output_is_the_one_that_is_off_most_by_what_it_may_be():
+    limits = tolerance.Tolerance(np.asarray([[40.0, 2]] * 4), None)
+    (_, row) = verification.compare(
+        _int8_model("action"), _trials([[0, 0]] * 4, [[20, 3], *[[0, 0]] * 3]), limits, np.arange(4)
     )
-    model = edge_model.EdgeModel(b"", "float32", "action", (), core)
-    assert verification.VerificationConfig(given).tolerance(model) == tolerance
-
-
-def test_float_end_behind_integer_layers_is_no_float_model():
-    model = edge_model.EdgeModel(b"", "float32", "q_values", (("QUANTIZE", 1), ("SOFTMAX", 1)), None)
-    assert verification.VerificationConfig().tolerance(model) == 8
+    assert (row["status"], row["max_steps"], row["worst_steps"], row["allowed_steps"]) == ("failed", 20, 3, 2)

@@ -214,11 +214,17 @@ def summary(result: Mapping[str, Any], output_dir: str) -> str:
         if row["status"] in ("refused", "skipped"):
             lines.append(f"{row['runtime']}: {row['status']}, {row['reason']}")
         else:
-            lines.append(f"{row['runtime']}: {row['status']}, at most {row['max_steps']:.3g} output steps off")
+            lines.append(f"{row['runtime']}: {row['status']}, {_off(row)}")
     for row in result["returns"]:
         ends = "" if row["low"] is None else f" ({row['low']:.1f} to {row['high']:.1f})"
         lines.append(f"return of the {row['policy']} policy: {row['mean']:.1f}{ends} over {row['episodes']} episodes")
+    if result["coarseness"] is not None and result["coarseness"]["note"]:
+        lines.append(result["coarseness"]["note"])
     return "\n".join([*lines, f"{output_dir} is ready; read MODEL_CARD.md in it", ""])
+
+
+def _off(row: Mapping[str, Any]) -> str:
+    return f"at most {row['worst_steps']:.3g} output steps off where {row['allowed_steps']:.3g} are allowed"
 
 
 def _runtimes(extra: tuple[str, ...]) -> tuple[list[trial.Runtime], list[dict[str, Any]]]:

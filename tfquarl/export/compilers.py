@@ -22,7 +22,7 @@ COMPILERS = {
 TIMEOUT_SEC = 120.0
 
 _USER = '#include "golden_vectors.h"\nint PolicyUser(void);\nint PolicyUser(void) {{ return {sizes}; }}\n'
-_ARRAYS = ("observations", "inputs", "outputs", "values")
+_ARRAYS = ("observations", "inputs", "outputs", "values", "tolerance_steps")
 
 
 def compile_sources(sources: Mapping[str, str], model: bytes) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def _compile(compiler: str, options: tuple[str, ...], sources: Mapping[str, str]
         for file_name in ("policy_model_data.h", "policy_model_data.cc", "golden_vectors.h"):
             (directory / file_name).write_text(sources[file_name])
         sizes = " + ".join(f"(int)sizeof(g_policy_golden_{array})" for array in (*_ARRAYS, "step"))
-        sizes += " + (int)kPolicyGoldenToleranceSteps"
+        sizes += " + (int)kPolicyGoldenMeanToleranceSteps"
         is_cpp = compiler.endswith("++")
         user = "user.cc" if is_cpp else "user.c"
         (directory / user).write_text(_USER.format(sizes=sizes))

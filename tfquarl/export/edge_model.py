@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from tfquarl.core import errors
+from tfquarl.export import native_output
 from tfquarl.runtime import integer_core
+from tfquarl.runtime import output_tail
 
 INPUT_NAME = "observation"
 METADATA_NAME = "TFQUARL_POLICY"
@@ -24,6 +26,7 @@ class EdgeModel:
       output_name: 'q_values' or 'action'.
       operators: name and version of each operator, in the order of execution.
       core: its integer core, None where it computes in floats or quantizes dynamically.
+      tail: what follows the core's last layer; None where there is no core.
     """
 
     model: bytes
@@ -31,6 +34,7 @@ class EdgeModel:
     output_name: str
     operators: tuple[tuple[str, int], ...]
     core: integer_core.IntegerCore | None
+    tail: output_tail.OutputTail | None
 
     def encode(self, observations: np.ndarray) -> np.ndarray:
         """What the model takes, [N, D] of its input's type, for float32 observations [N, D]."""
@@ -42,6 +46,14 @@ class EdgeModel:
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """q_values or actions, float32 [N, O], for the model's outputs [N, O]."""
         return outputs.astype(np.float32) if self.io == "float32" else self._integer_core().decode(outputs)
+
+    def reach(self, values: np.ndarray, layer_steps: int) -> np.ndarray:
+        """Output steps [N, O] by which `values` [N, O] may move where the last layer is `layer_steps` off; needs a core."""
+        if self.tail is None:
+            raise ValueError("a model without integer core has no steps of its last layer")
+        decode = self._integer_core().decode
+        integers = np.rint((values.astype(np.float64) - decode.addend) / decode.multiplier).astype(np.int64)
+        return self.tail.reach(integers, layer_steps)
 
     def output_step(self, values: np.ndarray) -> np.ndarray:
         """How much one step of an output is, float64 [O], in units of q_values or actions.
@@ -56,7 +68,7 @@ class EdgeModel:
 
     def _integer_core(self) -> integer_core.IntegerCore:
         if self.core is None:
-            raise ValueError("a model with integer input has an integer core")
+            raise ValueError("the model has no integer core")
         return self.core
 
 
@@ -75,10 +87,12 @@ def make_edge_model(model: bytes, io: str, output_name: str, metadata: Mapping[s
     """
     graph = integer_core.PolicyGraph(model)
     core = graph.find_core()
+    with native_output.captured():
+        tail = output_tail.TailGraph(model).read_tail()
     if io == "int8":
         if core is not None and core.dtype != "int8":
             raise errors.ConversionError(f"int8 input and output need int8 activations, the model has {core.dtype}")
         graph.cut_to_core(INPUT_NAME, output_name)
     graph.name_signature(INPUT_NAME, output_name)
     graph.set_metadata(METADATA_NAME, json.dumps(metadata, sort_keys=True).encode())
-    return EdgeModel(graph.to_bytes(), io, output_name, tuple(graph.operator_versions), core)
+    return EdgeModel(graph.to_bytes(), io, output_name, tuple(graph.operator_versions), core, tail)

@@ -22,6 +22,7 @@ from tfquarl.export import golden_vectors
 from tfquarl.export import latency
 from tfquarl.export import model_card
 from tfquarl.export import observation_layout
+from tfquarl.export import tolerance
 from tfquarl.export import verification
 from tfquarl.metrics import machine
 from tfquarl.runtime import model_runner
@@ -87,10 +88,10 @@ def export(
     )
     observations = golden_vectors.spread(policy.observations, MAX_COMPARED)
     trials = verification.run_trials(model, model.encode(observations), runtimes, _told(config))
-    parity = _judge(policy, config, model, observations, trials)
+    vectors = _compared(config, model, observations, trials)
+    parity = _judge(policy, config, model, vectors, trials)
+    vectors = vectors.at(vectors.choose(golden_vectors.MAX_VECTORS))
     refusal, arena_bytes = _micro_verdict(trials)
-    outputs = verification.outputs_of(trials[0])
-    vectors = golden_vectors.make_golden_vectors(model, observations, outputs, parity["tolerance_steps"])
     sources = _sources(policy, model, vectors, refusal, arena_bytes)
     parity["runtimes"] += skipped
     config.tell("compiling the generated C++")
@@ -125,26 +126,42 @@ def _told(config: ExportConfig) -> Callable[[trial.Runtime, bytes, np.ndarray], 
     return run
 
 
+def _compared(
+    config: ExportConfig, model: edge_model.EdgeModel, observations: np.ndarray, trials: Sequence[trial.Trial]
+) -> golden_vectors.GoldenVectors:
+    """All observations that were compared, with what the model must give for them."""
+    outputs = verification.outputs_of(trials[0])
+    limits = tolerance.make_tolerance(model, model.decode(outputs), config.limits.tolerance_steps)
+    return golden_vectors.make_golden_vectors(model, observations, outputs, limits)
+
+
 def _judge(
     policy: candidate_lib.PolicyCandidate,
     config: ExportConfig,
     model: edge_model.EdgeModel,
-    observations: np.ndarray,
+    vectors: golden_vectors.GoldenVectors,
     trials: Sequence[trial.Trial],
 ) -> dict[str, Any]:
-    """What parity.json says of the trials; raises `ParityError` where it is too much."""
-    tolerance = config.limits.tolerance(model)
-    rows = verification.compare(model, trials, tolerance)
-    values = model.decode(verification.outputs_of(trials[0]))
+    """What parity.json says of the trials; raises `ParityError` where it is too much, or where the comparison proves nothing."""
+    limits, values, observations = vectors.limits, vectors.values, vectors.observations
+    telling = vectors.choose(golden_vectors.MAX_VECTORS)
+    rows = verification.compare(model, trials, limits, telling)
     expected = model_runner.ModelRunner(policy.models[candidate_lib.REFERENCE]).run(observations)
     figures = verification.float_figures(policy.spec, values, expected)
-    verification.check(rows, figures, config.limits, tolerance)
-    seen = {"count": len(observations), "source": config.observations_source, "sha256": _digest(observations)}
+    verification.check(rows, figures, config.limits)
+    kept = vectors.at(telling)
+    golden_vectors.check_telling(kept, policy.spec, config.limits.max_error_share)
+    golden_vectors.check_telling(_of_header(kept), policy.spec, config.limits.max_error_share)
     return {
         "model_sha256": hashlib.sha256(model.model).hexdigest(),
-        "observations": seen,
-        "tolerance_steps": tolerance,
+        "observations": {
+            "count": len(observations),
+            "source": config.observations_source,
+            "sha256": _digest(observations),
+        },
+        "tolerance": kept.limits.to_json(),
         "output_step": model.output_step(values).tolist(),
+        "coarseness": tolerance.coarseness(model, values),
         "runtimes": rows,
         "float": {"max_error_share": config.limits.max_error_share, "figures": figures},
     }
@@ -162,10 +179,15 @@ def _sources(
         "policy_model_data.h": device_source.model_data_header(model, policy.spec, arena_bytes),
         "policy_model_data.cc": device_source.model_data_source(model, policy.spec),
         "policy_op_resolver.h": device_source.op_resolver_header(model, refusal),
-        "golden_vectors.h": vectors.to_header(),
+        "golden_vectors.h": _of_header(vectors).to_header(),
         "main.cc": device_source.template("main.cc"),
         "run_policy.py": device_source.template("run_policy.py"),
     }
+
+
+def _of_header(vectors: golden_vectors.GoldenVectors) -> golden_vectors.GoldenVectors:
+    """Those that a microcontroller has room for."""
+    return vectors.at(vectors.choose(golden_vectors.HEADER_VECTORS))
 
 
 def _micro_verdict(trials: Sequence[trial.Trial]) -> tuple[str, int | None]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import edge_model
+from tfquarl.export import tolerance
 from tfquarl.quantization import recipe as recipe_lib
 
 FILES = {
@@ -17,7 +18,7 @@ FILES = {
     "policy_model_data.h, policy_model_data.cc": "the model as a C array, and the two maps around it",
     "policy_op_resolver.h": "registers just the operators that the model needs",
     "main.cc": "runs the policy on TensorFlow Lite Micro; checks the golden vectors",
-    "golden_vectors.npz, golden_vectors.h": "inputs and expected outputs, with the tolerance in output steps",
+    "golden_vectors.npz, golden_vectors.h": "inputs and expected outputs, each with its tolerance in output steps",
     "parity.json": "what each runtime gave, and how far the policy is from the float one",
 }
 
@@ -142,17 +143,20 @@ def _verification(facts: CardFacts) -> str:
     rows = []
     for row in parity["runtimes"]:
         if row["status"] in ("refused", "skipped"):
-            rows.append((row["runtime"], row["version"], f"{row['status']}: {row['reason']}", "", "", "", ""))
+            rows.append((row["runtime"], row["version"], f"{row['status']}: {row['reason']}", "", "", "", "", ""))
             continue
         greedy = "-" if row["greedy_changed_share"] is None else f"{100 * row['greedy_changed_share']:.2g} %"
-        steps, difference = f"{row['max_steps']:.3g}", f"{row['max_difference']:.3g}"
+        steps = f"{row['max_steps']:.3g}"
+        worst = f"{row['worst_steps']:.3g} of {row['allowed_steps']:.3g}"
+        difference = f"{row['max_difference']:.3g}"
         share = f"{100 * row['differing_share']:.2g} %"
-        rows.append((row["runtime"], row["version"], row["status"], steps, difference, share, greedy))
+        rows.append((row["runtime"], row["version"], row["status"], steps, worst, difference, share, greedy))
     header = (
         "runtime",
         "version",
         "verdict",
         "largest difference, steps",
+        "by what is allowed there",
         "in units",
         "outputs off",
         "greedy action changed",
@@ -161,8 +165,7 @@ def _verification(facts: CardFacts) -> str:
     compilers = ", ".join(f"{row['compiler']}: {row['status']}" for row in parity["compilers"])
     unit = "q_values" if facts.model.output_name == "q_values" else "the action"
     return (
-        f"{parity['observations']['count']} observations; {parity['tolerance_steps']:g} output steps are allowed between runtimes. "
-        f"Units are those of {unit}.\n\n"
+        f"{parity['observations']['count']} observations. {tolerance.describe(parity['tolerance'])} Units are those of {unit}.\n\n"
         + table(header, rows)
         + "\n\nOn the same observations, against the float policy:\n\n"
         + table(("figure", "value"), figures)
@@ -184,6 +187,8 @@ def _limits(facts: CardFacts) -> str:
         lines.append(
             "Its caller scales and quantizes, by `PolicyEncode` and `PolicyDecode` or the constants of policy.json."
         )
+    if facts.parity["coarseness"] is not None and facts.parity["coarseness"]["note"]:
+        lines.append(facts.parity["coarseness"]["note"])
     lines.append("main.cc is not compiled during export: that needs TensorFlow Lite Micro's sources.")
     return "\n".join(f"* {line}" for line in lines)
 

@@ -10,15 +10,9 @@ import numpy as np
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.export import edge_model
+from tfquarl.export import tolerance
 from tfquarl.quantization import parity
 from tfquarl.runtime import trial
-
-# Steps of the last layer's values by which two runtimes may differ at most. int8: their kernels round differently, each layer by up to
-# a step, which the layers behind it add up; it stays well below what quantization itself costs. int16: steps are 256 times smaller. No
-# integer output: of 1/255 of the output's range.
-TOLERANCE_STEPS = {"int8": 8.0, "int16": 16.0, None: 0.5}
-# Rounding goes both ways and rarely far; a kernel that computes something else is off everywhere.
-_MEAN_SHARE = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,25 +20,14 @@ class VerificationConfig:
     """What is checked and how far results may differ.
 
     Attributes:
-      tolerance_steps: output steps by which runtimes may differ at most, and by a quarter of it in the mean; None for `TOLERANCE_STEPS`.
+      tolerance_steps: output steps by which runtimes may differ at most, and by a quarter of it in the mean; None for
+        `tolerance.make_tolerance` to decide.
       max_error_share: how far the policy may be from the float one: mean action error as a share of the range, or the value that its
         choices give away as a share of the spread of q_values.
     """
 
     tolerance_steps: float | None = None
     max_error_share: float = 0.05
-
-    def tolerance(self, model: edge_model.EdgeModel) -> float:
-        """Tolerance in output steps for `model`: where a tanh makes several of them of one step before it, as many more.
-
-        A categorical policy's softmax is float and its layers are not: its outputs, which have no steps, differ as an int8 output would.
-        """
-        if self.tolerance_steps is not None:
-            return self.tolerance_steps
-        if model.core is None:
-            is_quantized = "QUANTIZE" in dict(model.operators)
-            return TOLERANCE_STEPS["int8" if is_quantized else None]
-        return float(np.ceil(TOLERANCE_STEPS[model.core.dtype] * max(1.0, model.core.head_gain)))
 
 
 def local_runtimes() -> list[trial.Runtime]:
@@ -81,16 +64,26 @@ def outputs_of(item: trial.Trial) -> np.ndarray:
     return item.outputs
 
 
-def compare(model: edge_model.EdgeModel, trials: Sequence[trial.Trial], tolerance_steps: float) -> list[dict[str, Any]]:
+def compare(
+    model: edge_model.EdgeModel, trials: Sequence[trial.Trial], limits: tolerance.Tolerance, telling: np.ndarray
+) -> list[dict[str, Any]]:
     """One row of figures for each trial, against the first one.
 
+    Args:
+      model: that ran.
+      trials: of it.
+      limits: how far each output may be off.
+      telling: numbers of the observations that tell a right policy from a broken one, whose mean counts.
+
     Returns:
-      By key: 'runtime', 'version'; 'status': 'passed', 'failed' or 'refused' (with 'reason'); 'max_steps', 'mean_steps';
+      By key: 'runtime', 'version'; 'status': 'passed', 'failed' or 'refused' (with 'reason'); 'max_steps';
+      'worst_steps' of the output that is off most by what it may be, and 'allowed_steps' of that one;
+      'mean_steps' and 'allowed_mean_steps' of the telling observations;
       'differing_share' of outputs, by more than half a step; 'max_difference' in units of q_values or actions; 'greedy_changed_share' of observations, None
       for continuous actions; 'arena_bytes'.
     """
     reference = outputs_of(trials[0])
-    return [_compare_one(model, reference, item, tolerance_steps) for item in trials]
+    return [_compare_one(model, reference, item, limits, telling) for item in trials]
 
 
 def float_figures(spec: environment_spec.EnvironmentSpec, got: np.ndarray, expected: np.ndarray) -> dict[str, float]:
@@ -104,16 +97,13 @@ def float_figures(spec: environment_spec.EnvironmentSpec, got: np.ndarray, expec
     return {**figures, "sqnr_db": ratio} if np.isfinite(ratio) else figures  # JSON has no infinity
 
 
-def check(
-    rows: Sequence[dict[str, Any]], figures: dict[str, float], config: VerificationConfig, tolerance: float
-) -> None:
+def check(rows: Sequence[dict[str, Any]], figures: dict[str, float], config: VerificationConfig) -> None:
     """Refuses a model that acts otherwise somewhere.
 
     Args:
       rows: of `compare`.
       figures: of `float_figures`.
       config: what is allowed.
-      tolerance: in output steps.
 
     Raises:
       ParityError: with the runtime and by how much.
@@ -121,9 +111,9 @@ def check(
     for row in rows:
         if row["status"] == "failed":
             raise errors.ParityError(
-                f"{row['runtime']} differs by up to {row['max_steps']:.4g} output steps ({row['max_difference']:.4g} in the output's "
-                f"units) and {row['mean_steps']:.4g} in the mean, {tolerance:g} and {_MEAN_SHARE * tolerance:g} are allowed; raise "
-                "--tolerance_steps if your task bears it"
+                f"{row['runtime']} differs by up to {row['worst_steps']:.4g} output steps where {row['allowed_steps']:.4g} are allowed, and "
+                f"by {row['mean_steps']:.4g} in the mean where {row['allowed_mean_steps']:.4g} are, at most {row['max_difference']:.4g} in the "
+                "output's units; raise --tolerance_steps if your task bears it"
             )
     key = "regret_share" if "regret_share" in figures else "action_error_mean_share"
     if not figures[key] <= config.max_error_share:
@@ -134,7 +124,11 @@ def check(
 
 
 def _compare_one(
-    model: edge_model.EdgeModel, reference: np.ndarray, item: trial.Trial, tolerance_steps: float
+    model: edge_model.EdgeModel,
+    reference: np.ndarray,
+    item: trial.Trial,
+    limits: tolerance.Tolerance,
+    telling: np.ndarray,
 ) -> dict[str, Any]:
     row: dict[str, Any] = {"runtime": item.runtime, "version": item.version}
     if item.outputs is None:
@@ -145,14 +139,17 @@ def _compare_one(
     expected, got = model.decode(reference), model.decode(item.outputs)
     difference = np.abs(got.astype(np.float64) - expected)
     steps = difference / model.output_step(expected)
+    worst = np.unravel_index(limits.shares(steps).argmax(), steps.shape)
+    passed = np.all(limits.shares(steps) <= 1) and limits.at(telling).accepts(steps[telling])  # not-a-numbers fail
     is_q = model.output_name == "q_values"
-    is_near = np.all(steps <= tolerance_steps + 1e-3)  # not-a-numbers fail
-    passed = bool(is_near and steps.mean() <= _MEAN_SHARE * tolerance_steps + 1e-3)
     return {
         **row,
         "status": "passed" if passed else "failed",
         "max_steps": float(steps.max()),
-        "mean_steps": float(steps.mean()),
+        "worst_steps": float(steps[worst]),
+        "allowed_steps": float(limits.steps[worst]),
+        "mean_steps": float(steps[telling].mean()),
+        "allowed_mean_steps": limits.at(telling).mean,
         "differing_share": float(np.mean(steps > 0.5)),
         "max_difference": float(difference.max()),
         "greedy_changed_share": float(np.mean(got.argmax(1) != expected.argmax(1))) if is_q else None,

@@ -17,9 +17,7 @@ from tfquarl.core import errors
 from tfquarl.runtime import model_editor
 
 _FLOAT_OPERATORS = ("ADD", "SUB", "MUL")
-# Operators that may follow the last layer, with their steepest slope; a MUL's is its factor.
-_SLOPES = {"ADD": 1, "LOGISTIC": 0.25, "MAXIMUM": 1, "MINIMUM": 1, "MUL": 1, "RELU": 1, "SUB": 1, "TANH": 1}
-_DTYPES = {schema.TensorType.INT8: "int8", schema.TensorType.INT16: "int16", schema.TensorType.FLOAT32: "float32"}
+DTYPES = {schema.TensorType.INT8: "int8", schema.TensorType.INT16: "int16", schema.TensorType.FLOAT32: "float32"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +47,6 @@ class IntegerCore:
       input_zero_point: of its input.
       output_scale: of one step of its output.
       output_zero_point: of its output.
-      head_gain: output steps that one step of the last layer's values makes at most: more than 1 where a tanh follows them and they
-        reach far beyond [-1, 1].
       encode: from an observation to its input, before rounding and clipping; the scale and the zero point are in it.
       decode: from its output to q_values or actions.
     """
@@ -60,7 +56,6 @@ class IntegerCore:
     input_zero_point: int
     output_scale: float
     output_zero_point: int
-    head_gain: float
     encode: Affine
     decode: Affine
 
@@ -82,7 +77,7 @@ class PolicyGraph(model_editor.ModelEditor):
             return None
         (first, forward), (last, backward) = front, behind
         source, target = self.tensor(first), self.tensor(last)
-        dtypes = {_DTYPES.get(source.type), _DTYPES.get(target.type)}
+        dtypes = {DTYPES.get(source.type), DTYPES.get(target.type)}
         if len(dtypes) != 1 or not dtypes <= {"int8", "int16"}:
             return None
         scale, zero = float(source.quantization.scale[0]), int(source.quantization.zeroPoint[0])
@@ -96,7 +91,6 @@ class PolicyGraph(model_editor.ModelEditor):
             zero,
             out_scale,
             out_zero,
-            self._head_gain(last),
             _affine(multiplier / scale, addend / scale + zero),
             _affine(out_multiplier * out_scale, out_addend - out_multiplier * out_scale * out_zero),
         )
@@ -115,11 +109,8 @@ class PolicyGraph(model_editor.ModelEditor):
                 f"the model has no integer core to cut out (operators: {names}); integer input and output need the recipe "
                 "static_wi8_ai8, and nothing but scaling in float around it"
             )
-        core = self._between(front[0], behind[0])
-        self._graph.operators = [operator for operator in self._graph.operators if id(operator) in core]
-        self._graph.inputs, self._graph.outputs = [front[0]], [behind[0]]
+        self._keep(front[0], behind[0])
         self.tensor(front[0]).name, self.tensor(behind[0]).name = input_name, output_name
-        self._drop_absent_inputs()
 
     def name_signature(self, input_name: str, output_name: str) -> None:
         """Names the input and the output in the one signature; a model without a signature gets one."""
@@ -166,7 +157,7 @@ class PolicyGraph(model_editor.ModelEditor):
         self, index: int, border: str, next_operator: Callable[[int], tuple[str, Any] | None]
     ) -> tuple[int, list[tuple[str, np.ndarray]]] | None:
         """The tensor behind `border`, and the (operator, constant) pairs on the way to it from the tensor `index`."""
-        if _DTYPES.get(self.tensor(index).type) in ("int8", "int16"):
+        if DTYPES.get(self.tensor(index).type) in ("int8", "int16"):
             return index, []
         way: list[tuple[str, np.ndarray]] = []
         is_forward = border == "QUANTIZE"
@@ -199,30 +190,12 @@ class PolicyGraph(model_editor.ModelEditor):
         found = [pair for pair in self.operators if index in [int(i) for i in pair[1].outputs]]
         return found[0] if found else None
 
-    def _head_gain(self, last: int) -> float:
-        """Steps of tensor `last` that one step of the last layer's values makes at most, through what follows that layer."""
-        out_scale, gain, index = float(self.tensor(last).quantization.scale[0]), 1.0, last
-        while True:
-            found = self._producer(index)
-            if found is None or found[0] not in _SLOPES:
-                return gain * float(self.tensor(index).quantization.scale[0]) / out_scale
-            name, operator = found
-            gain *= _SLOPES[name]
-            if name == "MUL":
-                factor = self._integer_constant(int(operator.inputs[1]))
-                if factor is None:
-                    return 1.0
-                gain *= float(np.abs(factor).max())
-            index = int(operator.inputs[0])
-
-    def _integer_constant(self, index: int) -> np.ndarray | None:
-        """The real values of a constant int8 or int16 tensor; None where it is computed."""
-        tensor = self.tensor(index)
-        content = self._model.buffers[tensor.buffer].data
-        if content is None or not len(content):
-            return None
-        stored = np.frombuffer(np.asarray(content, np.uint8).tobytes(), _DTYPES[tensor.type]).astype(np.float64)
-        return (stored - int(tensor.quantization.zeroPoint[0])) * float(tensor.quantization.scale[0])
+    def _keep(self, first: int, last: int) -> None:
+        """Leaves only what computes tensor `last` from tensor `first`, with these two as input and output."""
+        kept = self._between(first, last)
+        self._graph.operators = [operator for operator in self._graph.operators if id(operator) in kept]
+        self._graph.inputs, self._graph.outputs = [first], [last]
+        self._drop_absent_inputs()
 
     def _between(self, first: int, last: int) -> set[int]:
         """Identities of the operators that compute tensor `last` from tensor `first`."""
