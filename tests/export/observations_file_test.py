@@ -22,10 +22,6 @@ def test_an_npz_is_read_as_float32(tmp_path: pathlib.Path):
     np.testing.assert_array_equal(got, _GOOD)
 
 
-def test_the_only_array_needs_no_name(tmp_path: pathlib.Path):
-    np.testing.assert_array_equal(observations_file.read_observations(_write(tmp_path / "o.npz", x=_GOOD), 2), _GOOD)
-
-
 def test_an_npy_is_read(tmp_path: pathlib.Path):
     np.save(tmp_path / "o.npy", _GOOD)
     np.testing.assert_array_equal(observations_file.read_observations(tmp_path / "o.npy", 2), _GOOD)
@@ -49,15 +45,20 @@ def _two_arrays(path: pathlib.Path) -> pathlib.Path:
     return _write(path / "o.npz", a=_GOOD, b=_GOOD)
 
 
+def _another_name(path: pathlib.Path) -> pathlib.Path:
+    return _write(path / "o.npz", obs=_GOOD)
+
+
 @pytest.mark.parametrize(
     ("write", "complaint"),
     [
         (_missing, "no such file"),
         (_damaged, "no readable .npz"),
         (_objects, "no readable .npz"),
-        (_two_arrays, "has the arrays a, b; needs one named 'observations'"),
+        (_two_arrays, "holds a, b; needs an array named 'observations'"),
+        (_another_name, "holds obs; needs an array named 'observations'"),
     ],
-    ids=["missing", "truncated", "pickled objects", "two arrays"],
+    ids=["missing", "truncated", "pickled objects", "two arrays", "another name"],
 )
 def test_files_that_cannot_be_used(tmp_path: pathlib.Path, write, complaint: str):
     with pytest.raises(errors.ConfigError, match=complaint):

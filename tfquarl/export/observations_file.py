@@ -14,7 +14,7 @@ KEY = "observations"
 
 
 def read_observations(path: pathlib.Path, size: int) -> np.ndarray:
-    """Observations float32 [N, `size`] from an .npz with the array 'observations' (or just one array) or from an .npy.
+    """Observations float32 [N, `size`] from an .npz with the array 'observations' or from an .npy.
 
     Raises:
       ConfigError: no such file or array, or observations that can't be used.
@@ -25,7 +25,7 @@ def read_observations(path: pathlib.Path, size: int) -> np.ndarray:
     try:
         with files.storage_errors(f"reading {path}"), path.open("rb") as file:
             loaded = np.load(file, allow_pickle=False)
-            array = loaded if isinstance(loaded, np.ndarray) else _only_array(loaded, path)
+            array = loaded if isinstance(loaded, np.ndarray) else _named_array(loaded, path)
             observations = np.asarray(array).astype(np.float32)
     except (ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
         raise errors.ConfigError(f"{path} is no readable .npz of numbers ({error}); write it by numpy.savez") from error
@@ -33,9 +33,7 @@ def read_observations(path: pathlib.Path, size: int) -> np.ndarray:
     return observations
 
 
-def _only_array(archive: Any, path: pathlib.Path) -> np.ndarray:
+def _named_array(archive: Any, path: pathlib.Path) -> np.ndarray:
     if KEY in archive.files:
         return archive[KEY]
-    if len(archive.files) == 1:
-        return archive[archive.files[0]]
-    raise errors.ConfigError(f"{path} has the arrays {', '.join(archive.files) or 'none'}; needs one named '{KEY}'")
+    raise errors.ConfigError(f"{path} holds {', '.join(archive.files) or 'no array'}; needs an array named '{KEY}'")
