@@ -204,6 +204,22 @@ def test_a_file_alone_tells_its_tensors(convert: _Converters):
     assert (value["weights"], value["layers"], value["observations"], value["output"]) == ([], [], None, None)
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"weights": 4},
+        {"weights": 4, "activations": 8, "inputs": 8, "outputs": 8, "packed_bytes": "many"},
+        "four bits",
+    ],
+    ids=["missing width", "bytes that are text", "no object"],
+)
+def test_widths_of_an_edited_manifest_are_refused(convert: _Converters, facts: object):
+    artifact = convert(_Q, _variables(_Q), "static_wi8_ai8", "float32").artifact
+    edited = dataclasses.replace(artifact, manifest={**artifact.manifest, "low_bit": facts})
+    with pytest.raises(errors.ArtifactError, match=r"does not describe its widths, 'low_bit' .*; was it edited\?"):
+        inspection_text.describe(inspection.inspect_file(edited))
+
+
 def test_another_policys_float_weights_are_refused(convert: _Converters):
     policy = convert(_Q, _variables(_Q), "static_wi8_ai8", "float32")
     other = convert(_ACTION, _variables(_ACTION), "dynamic_wi8_afp32", "float32")

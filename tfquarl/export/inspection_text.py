@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from tfquarl.core import errors
+from tfquarl.core import records
 from tfquarl.export import inspection as inspection_lib
 from tfquarl.export import weight_errors
 from tfquarl.metrics import table
@@ -29,7 +31,7 @@ _SHARES = (
 
 
 def describe(inspection: inspection_lib.Inspection) -> str:
-    """All of it, ending in a line break."""
+    """All of it, ending in a line break; raises `ArtifactError` where the manifest is no policy's."""
     return "\n".join(_sections(inspection))
 
 
@@ -41,11 +43,7 @@ def _sections(inspection: inspection_lib.Inspection) -> Iterator[str]:
         f"{len(artifact.model):,} bytes, {constants:,} of them constants\n"
     )
     if "low_bit" in artifact.manifest:
-        facts = artifact.manifest["low_bit"]
-        yield (
-            f"true widths: weights {facts['weights']} bits, activations {facts['activations']}, input {facts['inputs']}, output "
-            f"{facts['outputs']}; constants of that width take {facts['packed_bytes']:,} bytes where they are packed\n"
-        )
+        yield _true_widths(artifact)
     header = ("tensor", "name", "shape", "type", "scale", "zero point", "bytes", "constant")
     yield "Tensors\n" + table.format_table(header, [_tensor_row(tensor) for tensor in layout.tensors])
     rows = [
@@ -57,6 +55,19 @@ def _sections(inspection: inspection_lib.Inspection) -> Iterator[str]:
         yield "Weights, worst first\n" + _weights_table(inspection)
     if inspection.study is not None:
         yield from _study_sections(inspection.study)
+
+
+def _true_widths(artifact: records.PolicyArtifact) -> str:
+    try:
+        facts = artifact.manifest["low_bit"]
+        return (
+            f"true widths: weights {facts['weights']} bits, activations {facts['activations']}, input {facts['inputs']}, output "
+            f"{facts['outputs']}; constants of that width take {facts['packed_bytes']:,} bytes where they are packed\n"
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise errors.ArtifactError(
+            f"policy {artifact.version}: its manifest does not describe its widths, 'low_bit' ({error}); was it edited?"
+        ) from error
 
 
 def _tensor_row(tensor: flatbuffer.Tensor) -> tuple[str | float | None, ...]:
