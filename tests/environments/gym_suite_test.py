@@ -214,5 +214,5 @@ def test_cartpole_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_cannot_be_drawn_says_so() -> None:
-    with pytest.raises(errors.TaskError, match="gym:task: can't be drawn"):
+    with pytest.raises(errors.TaskError, match=r"gym:task: can't be drawn: \w+: .+"):
         _wrapped(_Task()).render()

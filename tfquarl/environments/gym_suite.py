@@ -123,7 +123,8 @@ class GymEnvironment:
         try:
             frame = self._inner.render(mode="rgb_array")
         except Exception as error:  # Drawing is the task's own code, with its own errors.
-            raise errors.TaskError(f"{self._spec.name}: can't be drawn: {type(error).__name__}: {error}") from error
+            reason = str(error) or "its environment says no more"
+            raise errors.TaskError(f"{self._spec.name}: can't be drawn: {type(error).__name__}: {reason}") from error
         return border.checked_frame(self._spec.name, frame)
 
     def close(self) -> None:

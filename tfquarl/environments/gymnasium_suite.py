@@ -108,7 +108,8 @@ class GymnasiumEnvironment:
         try:
             frame = self._inner.render()
         except Exception as error:  # Drawing is the task's own code, with its own errors.
-            raise errors.TaskError(f"{self._spec.name}: can't be drawn: {type(error).__name__}: {error}") from error
+            reason = str(error) or "its environment says no more"
+            raise errors.TaskError(f"{self._spec.name}: can't be drawn: {type(error).__name__}: {reason}") from error
         return border.checked_frame(self._spec.name, frame)
 
     def close(self) -> None:
