@@ -160,7 +160,11 @@ def test_a_source_becomes_a_bundle(sources: pathlib.Path, tmp_path: pathlib.Path
         (["--model={sources}/saved", _ACTING, "--head=action"], "does not fit gym:CartPole-v1"),
         (["--model={sources}/saved", "--head=action", _SEEN[0], "--action_low=a"], "--action_low=a needs numbers"),
         (["--model={sources}/saved", "--head=action", _SEEN[0], "--action_low=1,2,3"], "3 and 2 action bounds for 2"),
-        (["--model={sources}/weights.npz", *_SEEN], "PolicyArchitecture: "),
+        (["--model={sources}/weights.npz", *_SEEN], "--gin_bindings='PolicyArchitecture.observation_size = 4'"),
+        (
+            ["--model={sources}/weights.npz", *_SEEN, "--gin_bindings=PolicyArchitecture.observation_size = 4"],
+            "PolicyArchitecture.hidden_sizes is not bound; weights need their architecture",
+        ),
         (["--model={sources}/weights.npz", *_SEEN, "--gin_file=none.gin"], "no gin file 'none.gin'"),
         (["--model={sources}/short.npz", *_SEEN, "--gin_file={sources}/architecture.gin"], "head/bias"),
         (["--model={sources}/junk.npz", *_SEEN, "--gin_file={sources}/architecture.gin"], "is no readable .npz"),

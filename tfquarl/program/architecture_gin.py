@@ -9,6 +9,7 @@ PolicyArchitecture.action_high = (1.0, ...)
 """
 
 from collections.abc import Sequence
+import dataclasses
 import importlib.util  # noqa: F401 (gin 0.5.0 uses it without importing it)
 import os
 import tokenize
@@ -17,6 +18,13 @@ import gin
 
 from tfquarl.core import errors
 from tfquarl.networks import architecture
+
+_EXAMPLES = {
+    "observation_size": "4",
+    "hidden_sizes": "(256, 256)",
+    "output_size": "2",
+    "head": '"q_values"',
+}
 
 _make_architecture = gin.external_configurable(architecture.PolicyArchitecture, module="tfquarl")
 
@@ -33,6 +41,7 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> architecture.
             raise errors.ConfigError(f"no gin file '{path}'")
     try:
         gin.parse_config_files_and_bindings(list(gin_files), list(gin_bindings), finalize_config=False)
+        _check_bindings()
         made = _make_architecture()
     except (ValueError, TypeError, OSError, SyntaxError, tokenize.TokenError) as error:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
@@ -40,3 +49,21 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> architecture.
     if not isinstance(made, architecture.PolicyArchitecture):
         raise errors.ConfigError(f"PolicyArchitecture: bound to {made!r}")
     return made
+
+
+def _check_bindings() -> None:
+    """Raises `ConfigError` where a value that has no default is not bound, with the binding that it needs."""
+    for field in dataclasses.fields(architecture.PolicyArchitecture):
+        name = f"PolicyArchitecture.{field.name}"
+        if field.default is dataclasses.MISSING and not _is_bound(name):
+            raise errors.ConfigError(
+                f"{name} is not bound; weights need their architecture: --gin_bindings='{name} = {_EXAMPLES[field.name]}', or --gin_file"
+            )
+
+
+def _is_bound(name: str) -> bool:
+    try:
+        gin.query_parameter(name)
+    except ValueError:
+        return False
+    return True
