@@ -11,6 +11,8 @@ import pathlib
 from absl import flags
 
 from tfquarl.core import files
+from tfquarl.core import output_paths
+from tfquarl.export import native_output
 from tfquarl.program import command_line
 from tfquarl.program import evaluation
 from tfquarl.program import key_flag
@@ -29,17 +31,19 @@ def main() -> int:
     """Evaluates, prints a table and gives the exit code."""
     if not _POLICY.value:
         return command_line.fail("--policy is needed: a run's directory or a .tflite file")
-    output = pathlib.Path(_OUTPUT.value).absolute() if _OUTPUT.value else None
-    if output is not None and not output.parent.is_dir():
-        return command_line.fail(f"--output={output}: there is no directory {output.parent}")
+    for flag in (_OUTPUT, _VIDEO):
+        if flag.value:
+            output_paths.check_file(flag.name, flag.value)
     policy = evaluation.open_policy(_POLICY.value, _VERSION.value, key_flag.key())
     if _VIDEO.value:
-        earned = evaluation.film(policy, pathlib.Path(_VIDEO.value), _SEED.value)
+        with native_output.captured():
+            earned = evaluation.film(policy, pathlib.Path(_VIDEO.value), _SEED.value)
         print(f"film of an episode with return {earned:.1f}: {_VIDEO.value}")
-    verdict = evaluation.judge(policy, _EPISODES.value, _SEED.value)
+    with native_output.captured():
+        verdict = evaluation.judge(policy, _EPISODES.value, _SEED.value)
     print(verdict.describe())
-    if output is not None:
-        files.write_json(output, verdict.to_json())
+    if _OUTPUT.value:
+        files.write_json(pathlib.Path(_OUTPUT.value), verdict.to_json())
     return 0
 
 

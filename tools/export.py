@@ -19,14 +19,16 @@ from tfquarl.program import command_line
 from tfquarl.program import export_flags
 from tfquarl.program import key_flag
 
-_RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.")
-_POLICY = flags.DEFINE_string("policy", "best", "Which of its policies: 'best', 'latest' or a version.")
+_RUN_DIR = flags.DEFINE_string(
+    "run_dir", None, "Directory of the run; one of its policies/<version>, or a .tflite file in one, does as well."
+)
+_POLICY = flags.DEFINE_string("policy", "best", "Which policy of a run: 'best', 'latest' or a version.")
 _RECIPE = flags.DEFINE_string("recipe", None, "Quantization recipe. Default: the one that the run trained with.")
 _OBSERVATIONS = flags.DEFINE_string(
     "observations", None, "An .npz of real observations [N, D]. Default: collected by acting in the run's environment."
 )
 _NUM_OBSERVATIONS = flags.DEFINE_integer(
-    "num_observations", 1000, "Calibration observations to collect.", lower_bound=64
+    "num_observations", 1000, "Calibration observations to collect; half as many more judge.", lower_bound=64
 )
 export_flags.define()
 key_flag.define()
@@ -41,19 +43,21 @@ def main() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes as an exception
     given = command.parsed_flags()
     given.checked_output_dir()
-    run_dir = pathlib.Path(_RUN_DIR.value)
-    policy_dir = archive.find_model(run_dir, _POLICY.value).parent
+    if not pathlib.Path(_RUN_DIR.value).exists():
+        return command_line.fail(f"--run_dir={_RUN_DIR.value}: there is no such directory; give the directory of a run")
+    model_file = archive.find_model(_RUN_DIR.value, _POLICY.value)
     key = key_flag.key()
-    policy = run_source.open_policy(archive.load(policy_dir, key=key), archive.load_reference(policy_dir, key=key))
+    policy = run_source.open_policy(archive.load(model_file, key=key), archive.load_reference(model_file, key=key))
+    given.check_units(policy.spec)
     recipe = given.recipe(_RECIPE.value or policy.artifact.recipe)
     task = acting.Task(policy.spec.name, policy.spec.action_repeat, given.seed)
     if _OBSERVATIONS.value:
         path = pathlib.Path(_OBSERVATIONS.value)
         observations = acting.split(observations_file.read_observations(path, policy.spec.observation_size), str(path))
     else:
-        command.tell(f"collecting {_NUM_OBSERVATIONS.value * 3 // 2} observations by acting in {task.name}")
+        command.tell_of_collecting(_NUM_OBSERVATIONS.value, task)
         observations = acting.collect(task, policy.reference.model, _NUM_OBSERVATIONS.value)
-    facts = run_source.training_facts(run_dir, policy, policy_dir)
+    facts = run_source.training_facts(policy, model_file)
     command.tell(f"converting policy {policy.artifact.version} by every recipe")
     chosen = run_source.make_candidate(policy, recipe, observations, facts)
     return command.run(chosen, given, observations.source, task)

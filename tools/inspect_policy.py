@@ -17,6 +17,7 @@ import numpy as np
 
 from tfquarl.core import errors
 from tfquarl.core import files
+from tfquarl.core import output_paths
 from tfquarl.core import records
 from tfquarl.export import acting
 from tfquarl.export import histograms
@@ -49,17 +50,18 @@ def main() -> int:
         return command_line.fail("--policy is needed: a run's directory or a .tflite file")
     if _OBSERVATIONS.value and _COLLECT.value:
         return command_line.fail("--observations and --collect exclude each other")
-    output = pathlib.Path(_OUTPUT.value).absolute() if _OUTPUT.value else None
-    if output is not None and not output.parent.is_dir():
-        return command_line.fail(f"--output={output}: there is no directory {output.parent}")
+    if _OUTPUT.value:
+        output_paths.check_file(_OUTPUT.name, _OUTPUT.value)
+    if _PLOTS.value:
+        output_paths.check_directory(_PLOTS.name, _PLOTS.value)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes as an exception
     if not pathlib.Path(_POLICY.value).exists():
         return command_line.fail(f"there is no '{_POLICY.value}'; give a run directory or a .tflite file")
     with native_output.captured():
         found = _inspect(archive.find_model(_POLICY.value, _VERSION.value))
     print(inspection_text.describe(found), end="")
-    if output is not None:
-        files.write_json(output, found.to_json())
+    if _OUTPUT.value:
+        files.write_json(pathlib.Path(_OUTPUT.value), found.to_json())
     if _PLOTS.value:
         _draw(found, pathlib.Path(_PLOTS.value))
     return 0

@@ -33,7 +33,7 @@ _OBSERVATIONS = flags.DEFINE_string(
     "observations", None, "An .npz of real observations [N, D]. Default: collected by acting in --environment."
 )
 _NUM_OBSERVATIONS = flags.DEFINE_integer(
-    "num_observations", 1000, "Calibration observations to collect.", lower_bound=64
+    "num_observations", 1000, "Calibration observations to collect; half as many more judge.", lower_bound=64
 )
 _ACTION_LOW = flags.DEFINE_list("action_low", ["-1"], "Lower bounds of the actions, without --environment.")
 _ACTION_HIGH = flags.DEFINE_list("action_high", ["1"], "Upper bounds of the actions, without --environment.")

@@ -40,6 +40,7 @@ def test_a_run_gives_a_table_a_file_and_a_film(run_dir, tmp_path):
         f"--policy={run_dir}", "--episodes=4", "--seed=3", "--output=a.json", "--video=a.gif", cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr
+    assert "XNNPACK" not in result.stderr
     value = json.loads((tmp_path / "a.json").read_text())
     assert value["policy_version"] == json.loads((run_dir / "summary.json").read_text())["policy_version"]
     for key, row in (("int8", "static_wi8_ai8"), ("float32", "float32")):
@@ -70,6 +71,11 @@ def test_a_file_is_evaluated_the_same_each_time_and_filmed_as_mp4(run_dir, tmp_p
         pytest.param(["--policy={run}", "--episodes=0"], "--episodes=0: 0 is not a positive integer", id="episodes"),
         pytest.param(["--policy={run}", "--video={run}/a.avi"], "needs a name that ends in .mp4 or .gif", id="video"),
         pytest.param(["--policy={run}", "--output={run}/no/a.json"], "there is no directory ", id="output"),
+        pytest.param(["--policy={run}", "--output={run}"], "is a directory; needs the name of a file", id="output_dir"),
+        pytest.param(["--policy={run}", "--output=/proc/a.json"], "/proc takes no files", id="output_place"),
+        pytest.param(
+            ["--policy={run}", "--video=/no/x.mp4"], "--video=/no/x.mp4: there is no directory /no; make", id="no_dir"
+        ),
         pytest.param(["--policy={run}", "--epsiodes=3"], "Unknown command line flag 'epsiodes'", id="flag"),
         pytest.param(["--policy={run}/summary.json"], "summary.json has no 'signature'", id="no_model"),
     ],

@@ -75,8 +75,9 @@ def test_a_lone_file_tells_its_tensors_and_what_more_would_need(run_dir: pathlib
         (["--policy=nowhere"], "there is no 'nowhere'"),
         (["--policy=/", "--observations=a.npz", "--collect=64"], "exclude each other"),
         (["--policy=/", "--output=/nowhere/a.json"], "there is no directory /nowhere"),
+        (["--policy=/", "--plots=/proc/plots"], "--plots=/proc/plots can't be written"),
     ],
-    ids=["no policy", "no such path", "two sources", "no output directory"],
+    ids=["no policy", "no such path", "two sources", "no output directory", "no place for plots"],
 )
 def test_mistakes_are_told_in_one_line(arguments: list[str], message: str):
     done = _run(*arguments)

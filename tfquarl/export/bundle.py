@@ -8,6 +8,7 @@ import tempfile
 
 from tfquarl.core import errors
 from tfquarl.core import files
+from tfquarl.core import output_paths
 
 
 def check_output_dir(path: pathlib.Path, overwrite: bool) -> None:
@@ -22,9 +23,7 @@ def check_output_dir(path: pathlib.Path, overwrite: bool) -> None:
         raise errors.ConfigError(
             f"--output_dir={path} has files in it; give a new directory, or --overwrite to replace them"
         )
-    place = next(parent for parent in path.absolute().parents if parent.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise errors.ConfigError(f"--output_dir={path} can't be made: {place} is no directory that may be written")
+    output_paths.check_directory("output_dir", path.absolute().parent if path.exists() else path)
 
 
 def write_bundle(path: pathlib.Path, contents: Mapping[str, bytes | str], overwrite: bool) -> None:

@@ -39,7 +39,7 @@ class ExportFlags:
       episodes: to play, of the exported and of the float policy; 0 for none.
       tolerance_steps: output steps by which runtimes may differ; None for the default.
       max_error_share: how far the policy may be from the float one.
-      units: file with names and units of observation elements, or None.
+      units: names and units of observation elements by field, of `observation_layout.read_units`; None where there are none.
       seed: of episodes and collected observations.
     """
 
@@ -50,16 +50,19 @@ class ExportFlags:
     episodes: int
     tolerance_steps: float | None
     max_error_share: float
-    units: str | None
+    units: Mapping[str, list[Mapping[str, str]]] | None
     seed: int
 
     def config(self, observations_source: str) -> exporter.ExportConfig:
         """How the bundle is made."""
         limits = verification.VerificationConfig(self.tolerance_steps, self.max_error_share)
-        units = observation_layout.read_units(pathlib.Path(self.units)) if self.units else None
         return exporter.ExportConfig(
-            self.checked_output_dir(), self.overwrite, limits, observations_source, units, tell=tell
+            self.checked_output_dir(), self.overwrite, limits, observations_source, self.units, tell=tell
         )
+
+    def check_units(self, spec: environment_spec.EnvironmentSpec) -> None:
+        """Raises `ConfigError` where `units` are those of other observations."""
+        observation_layout.observation_layout(spec, self.units)
 
     def checked_output_dir(self) -> pathlib.Path:
         """The bundle's directory.
@@ -82,19 +85,25 @@ def parsed_flags() -> ExportFlags:
     """The values of the flags, which the program has defined and parsed.
 
     Raises:
-      ConfigError: a runtime that nobody knows.
+      ConfigError: a runtime that nobody knows, or units that can't be read.
     """
     values = {field.name: getattr(flags.FLAGS, field.name) for field in dataclasses.fields(ExportFlags)}
     unknown = [name for name in values["verify"] if name not in EXTRA_RUNTIMES]
     if unknown:
         raise errors.ConfigError(f"--verify names '{unknown[0]}', needs some of {', '.join(EXTRA_RUNTIMES)}")
-    return ExportFlags(**{**values, "verify": tuple(values["verify"])})
+    units = observation_layout.read_units(pathlib.Path(values["units"])) if values["units"] else None
+    return ExportFlags(**{**values, "verify": tuple(values["verify"]), "units": units})
 
 
 def tell(what: str) -> None:
     """Says on stderr what is being done: an export takes a while."""
     sys.stderr.write(f"{what} ...\n")
     sys.stderr.flush()
+
+
+def tell_of_collecting(count: int, task: acting.Task) -> None:
+    """Says how many observations `acting.collect` is about to collect."""
+    tell(f"collecting {count} + {count // 2} held-out observations by acting in {task.name}")
 
 
 def run(
@@ -178,11 +187,12 @@ def quantize(
     """
     task = acting.Task(request.environment, request.action_repeat, given.seed) if request.environment else None
     spec, head = _boundary(source, name, request, task)
+    given.check_units(spec)
     if request.observations is not None:
         path = pathlib.Path(request.observations)
         observations = acting.split(observations_file.read_observations(path, spec.observation_size), str(path))
     elif task is not None:
-        tell(f"collecting {request.num_observations * 3 // 2} observations by acting in {task.name}")
+        tell_of_collecting(request.num_observations, task)
         probe = np.zeros((1, spec.observation_size), np.float32)
         observations = acting.collect(task, float_source.make_reference(source, probe), request.num_observations)
     else:

@@ -124,9 +124,13 @@ def make_models(
     return models, missing
 
 
-def training_facts(run_dir: pathlib.Path, policy: ArchivedPolicy, policy_dir: pathlib.Path) -> dict[str, Any]:
-    """What the run's files tell of the policy's training, for the card."""
-    summary, verdict = _json_object(run_dir / "summary.json"), _json_object(policy_dir / "evaluation.json")
+def training_facts(policy: ArchivedPolicy, model_file: pathlib.Path) -> dict[str, Any]:
+    """What the files of its run tell of the policy's training, for the card; `model_file` is <run>/policies/<version>/policy.tflite."""
+    policy_dir = model_file.absolute().parent
+    summary, verdict = (
+        _json_object(policy_dir.parents[1] / "summary.json"),
+        _json_object(policy_dir / "evaluation.json"),
+    )
     facts: dict[str, Any] = {
         "environment": policy.spec.name,
         "experiment": summary.get("experiment"),
