@@ -162,7 +162,7 @@ def test_run_policy_passes_its_golden_vectors_with_the_bundle_alone(bundle: path
     done = subprocess.run(
         [sys.executable, "-P", str(bundle / "run_policy.py")], capture_output=True, text=True, cwd=tmp_path, timeout=60
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and done.stderr == "", done.stderr
     assert "golden vectors: at most 0 output steps off where" in done.stdout
     assert "passed" in done.stdout
 
