@@ -20,6 +20,7 @@ import tempfile
 from absl import flags
 
 from tfquarl.core import errors
+from tfquarl.core import output_paths
 from tfquarl.experiments import chaos
 from tfquarl.experiments import chaos_text
 from tfquarl.experiments import resumed_report
@@ -68,15 +69,16 @@ def _compare(root: pathlib.Path) -> int:
         seeds = tuple(int(seed) for seed in _COMPARE_SEEDS.value)
     except ValueError as error:
         raise errors.ConfigError(f"--compare_seeds={','.join(_COMPARE_SEEDS.value)} needs whole numbers") from error
+    output = output_paths.check_page("output", _OUTPUT.value) if _OUTPUT.value else None
     files, bindings = tuple(_GIN_FILE.value), tuple(_GIN_BINDINGS.value)
     config = resumed_runs.ResumedRunsConfig(files, bindings, seeds, _NUM_INTERRUPTIONS.value)
     outcomes = resumed_runs.make(config, root, lambda line: print(line, flush=True))
     print(resumed_report.describe(outcomes))
-    if _OUTPUT.value:
+    if output is not None:
         kept = [argument for argument in sys.argv[1:] if not argument.startswith(("--root_dir", "--output"))]
         command = shlex.join(["./bazelw", "run", "//tools:chaos", "--", *kept, "--root_dir=runs/resumed"])
-        resumed_report.write(outcomes, pathlib.Path(_OUTPUT.value), command)
-        print(f"{_OUTPUT.value}.md")
+        resumed_report.write(outcomes, output, command)
+        print(f"{output}.md")
     return 0
 
 

@@ -21,7 +21,7 @@ import pathlib
 from absl import flags
 
 from tfquarl.core import errors
-from tfquarl.experiments import output_path
+from tfquarl.core import output_paths
 from tfquarl.experiments import page_text
 from tfquarl.experiments import resource_report
 from tfquarl.experiments import study_report
@@ -49,7 +49,7 @@ def main() -> int:
         return command_line.fail(
             "--runs and --output are needed, for example --runs='runs/*' --output=docs/results/mine"
         )
-    output = output_path.checked("--output", _OUTPUT.value)
+    output = output_paths.check_page("output", _OUTPUT.value)
     print(page_text.of(_write(output)))
     print(f"{output}.md")
     return 0

@@ -16,8 +16,8 @@ from typing import TypeVar
 from absl import flags
 
 from tfquarl.core import errors
+from tfquarl.core import output_paths
 from tfquarl.experiments import kept_plan
-from tfquarl.experiments import output_path
 from tfquarl.experiments import sweep_cell
 from tfquarl.experiments import sweep_command
 from tfquarl.experiments import sweep_plan
@@ -58,7 +58,7 @@ def main() -> int:
     """Runs the sweep, prints its table and gives the exit code."""
     if not _ROOT_DIR.value or bool(_SWEEP_FILE.value) == bool(_GIN_FILE.value):
         return command_line.fail("--root_dir is needed, and either --sweep_file or --gin_file")
-    output = output_path.checked("--output", _OUTPUT.value) if _OUTPUT.value else None
+    output = output_paths.check_page("output", _OUTPUT.value) if _OUTPUT.value else None
     plan = sweep_plan.read(pathlib.Path(_SWEEP_FILE.value)) if _SWEEP_FILE.value else _plan_of_flags()
     directory = pathlib.Path(_ROOT_DIR.value).absolute()
     search_plan = (

@@ -34,6 +34,13 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: pathlib.Path, path: str
         output_paths.check_file("output", path.format(here=tmp_path))
 
 
+def test_a_page_is_told_by_its_text(tmp_path: pathlib.Path):
+    (tmp_path / "page").mkdir()
+    assert output_paths.check_page("output", tmp_path / "page") == tmp_path / "page"
+    with pytest.raises(errors.ConfigError, match="^--output=.*/no/page: there is no directory"):
+        output_paths.check_page("output", tmp_path / "no" / "page")
+
+
 @pytest.mark.parametrize(
     ("path", "complaint"),
     [

@@ -13,12 +13,17 @@ def check_file(flag: str, path: str | os.PathLike[str]) -> None:
     Raises:
       ConfigError: it is a directory, its directory isn't there, or nothing can be written there.
     """
-    place = pathlib.Path(path).absolute().parent
-    if pathlib.Path(path).is_dir():
-        raise errors.ConfigError(f"--{flag}={path} is a directory; needs the name of a file")
-    if not place.is_dir():
-        raise errors.ConfigError(f"--{flag}={path}: there is no directory {place}; make it, or give another place")
-    _try(flag, path, place)
+    _check(flag, path, pathlib.Path(path))
+
+
+def check_page(flag: str, path: str | os.PathLike[str]) -> pathlib.Path:
+    """The place of a page, which is several files whose names begin with `path`, the value of `flag`, once they can be written there.
+
+    Raises:
+      ConfigError: as `check_file`.
+    """
+    _check(flag, path, pathlib.Path(f"{os.fspath(path)}.md"))
+    return pathlib.Path(path)
 
 
 def check_directory(flag: str, path: str | os.PathLike[str]) -> None:
@@ -33,6 +38,15 @@ def check_directory(flag: str, path: str | os.PathLike[str]) -> None:
     place = next(directory for directory in (whole, *whole.parents) if directory.exists())
     if not place.is_dir():
         raise errors.ConfigError(f"--{flag}={path} can't be made: {place} is no directory")
+    _try(flag, path, place)
+
+
+def _check(flag: str, path: str | os.PathLike[str], file: pathlib.Path) -> None:
+    place = file.absolute().parent
+    if file.is_dir():
+        raise errors.ConfigError(f"--{flag}={path} is a directory; needs the name of a file")
+    if not place.is_dir():
+        raise errors.ConfigError(f"--{flag}={path}: there is no directory {place}; make it, or give another place")
     _try(flag, path, place)
 
 

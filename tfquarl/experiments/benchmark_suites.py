@@ -7,8 +7,8 @@ import dataclasses
 from typing import Any
 
 from tfquarl.core import errors
+from tfquarl.core import output_paths
 from tfquarl.experiments import benchmark_task
-from tfquarl.experiments import output_path
 from tfquarl.metrics import table
 from tfquarl.quantization import recipe as recipe_lib
 
@@ -89,9 +89,9 @@ def run(name: str, choice: Choice, output: str | None = None) -> list[table.Benc
             raise errors.ConfigError(f"suite '{name}' has no --{field.name}; it takes {taken}")
     for recipe in choice.recipes or ():
         recipe_lib.from_name(recipe)
-    for flag, path in (("--output", output), ("--plot", choice.plot)):
+    for flag, path in (("output", output), ("plot", choice.plot)):
         if path is not None:
-            output_path.checked(flag, path)
+            output_paths.check_file(flag, path)
     rows = suite.run(choice)
     table.benchmark_report(name, rows, output)
     return rows
