@@ -154,7 +154,7 @@ class QuantizedLayers:
             low, high = tf.maximum(low, -low_bit.TANH_RANGE), tf.minimum(high, low_bit.TANH_RANGE)
         low, high = tf.minimum(low, 0.0), tf.maximum(high, 0.0)
         largest = 2.0**bits - 1.0
-        scale = tf.maximum(high - low, low_bit.NARROWEST_RANGE) / largest
+        scale = tf.maximum(high - low, low_bit.NARROWEST_RANGE) * low_bit.reciprocal(largest)
         scale = tf.maximum(scale, sum_scale / low_bit.LARGEST_MULTIPLIER)
         return scale, tf.clip_by_value(tf.round(-low / scale), 0.0, largest)
 
@@ -163,7 +163,9 @@ class QuantizedLayers:
         axis = 0 if self._widths.per_channel else None
         largest = tf.reduce_max(tf.abs(kernel), axis)
         largest_bias = tf.abs(bias) if self._widths.per_channel else tf.reduce_max(tf.abs(bias))
-        scales = tf.maximum(largest, low_bit.SMALLEST_WEIGHT) / float(low_bit.weight_limit(self._widths.weights))
+        scales = tf.maximum(largest, low_bit.SMALLEST_WEIGHT) * low_bit.reciprocal(
+            low_bit.weight_limit(self._widths.weights)
+        )
         scales = tf.maximum(scales, largest_bias / (input_scale * low_bit.LARGEST_BIAS))
         return tf.broadcast_to(scales, tf.shape(bias))
 

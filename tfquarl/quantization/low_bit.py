@@ -63,6 +63,15 @@ class Grid:
         return np.clip(np.rint(steps), np.float32(self.lowest), np.float32(self.highest))
 
 
+def reciprocal(steps: float) -> np.float32:
+    """1 / steps, which ranges are multiplied by to become scales.
+
+    To divide by the steps would round otherwise, but TensorFlow makes a product of each division by a constant in a compiled function:
+    the network that is trained would have other scales than the one that acts.
+    """
+    return np.float32(1) / np.float32(steps)
+
+
 def activation_grid(limits: Range, bits: int, sum_scale: np.float32 = _NO_SUMS) -> Grid:
     """The grid of an activation with values in `limits`, which are widened to hold 0.
 
@@ -73,7 +82,7 @@ def activation_grid(limits: Range, bits: int, sum_scale: np.float32 = _NO_SUMS) 
         256 steps of the activation or more; such an activation gets larger steps.
     """
     low, high = np.float32(min(limits[0], 0.0)), np.float32(max(limits[1], 0.0))
-    scale = np.maximum(high - low, np.float32(NARROWEST_RANGE)) / np.float32((1 << bits) - 1)
+    scale = np.maximum(high - low, np.float32(NARROWEST_RANGE)) * reciprocal((1 << bits) - 1)
     scale = np.maximum(scale, sum_scale / np.float32(LARGEST_MULTIPLIER))
     zero = np.clip(np.rint(-low / scale), np.float32(0), np.float32((1 << bits) - 1))
     return Grid(np.float32(scale), int(zero), bits)
@@ -105,7 +114,7 @@ def weight_scales(
     largest, largest_bias = np.abs(kernel).max(axis=0), np.abs(bias)
     if not widths.per_channel:
         largest, largest_bias = (np.full_like(value, value.max()) for value in (largest, largest_bias))
-    scales = np.maximum(largest, np.float32(SMALLEST_WEIGHT)) / np.float32(weight_limit(widths.weights))
+    scales = np.maximum(largest, np.float32(SMALLEST_WEIGHT)) * reciprocal(weight_limit(widths.weights))
     return np.maximum(scales, largest_bias / (input_scale * np.float32(LARGEST_BIAS)))
 
 
