@@ -251,6 +251,22 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: pathlib.Path) -> N
         other.restore()
 
 
+@pytest.mark.parametrize("damage", ["lost", "empty", "cut off"])
+def test_checkpoints_are_found_without_their_list(tmp_path: pathlib.Path, damage: str) -> None:
+    for step in (9, 10):
+        value = tf.Variable(float(step))
+        checkpointing.Checkpointing(tmp_path, {"x": value}, {}).save(step)
+    whole = (tmp_path / "checkpoint").read_bytes()
+    if damage == "lost":
+        (tmp_path / "checkpoint").unlink()
+    else:
+        (tmp_path / "checkpoint").write_bytes(b"" if damage == "empty" else whole[:20])
+    value = tf.Variable(0.0)
+    checkpoints = checkpointing.Checkpointing(tmp_path, {"x": value}, {})
+    assert checkpoints.restore() == str(tmp_path / "ckpt-10")
+    assert value.numpy() == 10.0
+
+
 def test_old_checkpoints_are_removed(tmp_path: pathlib.Path) -> None:
     checkpoints = checkpointing.Checkpointing(tmp_path, {"x": tf.Variable(1.0)}, {}, max_to_keep=2)
     for step in range(1, 4):

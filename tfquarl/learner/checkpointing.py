@@ -32,6 +32,7 @@ class Checkpointing:
         self._directory = pathlib.Path(directory)
         self._shapes = {name: list(shape) for name, shape in shapes.items()}
         self._checkpoint = tf.train.Checkpoint(shapes=_JsonState(self._shapes), **objects)
+        _mend_list(self._directory)
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(directory), max_to_keep)
 
     def save(self, train_step: int) -> str:
@@ -86,6 +87,23 @@ class Checkpointing:
                 f"checkpoint {path} is of another network: {'; '.join(differences)}; use the configuration it was made with,"
                 " or another run directory"
             )
+
+
+def _mend_list(directory: pathlib.Path) -> None:
+    """Writes TensorFlow's list of the checkpoints anew where there are some and it names none: that file alone may be lost or cut off."""
+    try:
+        listed = tf.train.get_checkpoint_state(str(directory))
+    except ValueError:
+        listed = None
+    prefixes = sorted((str(path.with_suffix("")) for path in directory.glob("ckpt-*.index")), key=_train_step)
+    if prefixes and (listed is None or not listed.all_model_checkpoint_paths):
+        logging.warning(
+            "%s names no checkpoint; made anew of the %d that are there", directory / "checkpoint", len(prefixes)
+        )
+        written = [pathlib.Path(f"{prefix}.index").stat().st_mtime for prefix in prefixes]
+        tf.compat.v1.train.update_checkpoint_state(
+            str(directory), prefixes[-1], prefixes, all_model_checkpoint_timestamps=written
+        )
 
 
 def _train_step(path: str) -> int:
