@@ -13,6 +13,14 @@ from tfquarl.agents import distributional
 Z = distributional.atoms(0.0, 4.0, 5)  # 0, 1, 2, 3, 4
 
 
+@pytest.mark.parametrize("reward, discount", [(np.nan, 1.0), (1.0, np.nan)])
+def test_a_reward_that_is_no_number_has_no_distribution(reward: float, discount: float):
+    probabilities = tf.constant([[0.2] * 5] * 2)
+    projected = distributional.project(probabilities, tf.constant([1.0, reward]), tf.constant([1.0, discount]), Z)
+    assert np.isnan(projected.numpy()[1]).all()
+    np.testing.assert_allclose(projected.numpy()[0], [0, 0.2, 0.2, 0.2, 0.4], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "probabilities, reward, discount, want",
     [

@@ -37,7 +37,7 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: pathlib.Path, path: str
 def test_a_page_is_told_by_its_text(tmp_path: pathlib.Path):
     (tmp_path / "page").mkdir()
     assert output_paths.check_page("output", tmp_path / "page") == tmp_path / "page"
-    with pytest.raises(errors.ConfigError, match="^--output=.*/no/page: there is no directory"):
+    with pytest.raises(errors.ConfigError, match=r"^--output=.*/no/page: there is no directory"):
         output_paths.check_page("output", tmp_path / "no" / "page")
 
 

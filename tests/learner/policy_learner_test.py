@@ -118,20 +118,65 @@ def test_config_refuses_what_can_not_be(field: str) -> None:
         learner_config.LearnerConfig(**{field: -1})
 
 
-def test_trains_a_real_agent_compiled_with_everything_on() -> None:
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_priorities_of_a_loss_that_is_no_number_are_not_sent(bad: float) -> None:
+    sink = learner_fakes.TapeSink()
+    learner, _ = _learner([[bad]], sink=sink)
+    with pytest.raises(errors.NumericalError):
+        learner.train(1)
+    assert sink.tape == []
+
+
+def test_observations_that_float32_can_not_square_are_refused() -> None:
+    learner, _ = _learner([[1.0, 1e25]], scale_observations=True)
+    with pytest.raises(errors.NumericalError, match=r"the variance of the observations is (inf|nan)"):
+        learner.train(1)
+
+
+def _real_learner(
+    agent: builder.DqnBuilder, rewards: np.ndarray, sink: Any = None, **config: Any
+) -> tuple[policy_learner.PolicyLearner, Any]:
     spec = environment_spec.EnvironmentSpec("test", (environment_spec.ObservationField("observation", (2,), 0),), 3)
     batch_type = collections.namedtuple("Batch", "observation action reward discount next_observation keys probability")
-    ones = np.ones([1, 4], np.float32)
     batch = batch_type(
-        np.arange(8, dtype=np.float32).reshape(1, 4, 2), np.float32([[[0], [1], [2], [0]]]), ones, 0 * ones,
+        np.arange(8, dtype=np.float32).reshape(1, 4, 2), np.float32([[[0], [1], [2], [0]]]), rewards, 0 * np.ones([1, 4], np.float32),
         np.zeros([1, 4, 2], np.float32), np.arange(4, dtype=np.uint64)[None], np.full([1, 4], 0.1),
     )  # fmt: skip
+    trainer = agent_trainer.AgentTrainer(agent, spec)
+    dataset = tf.data.Dataset.from_tensor_slices(batch).repeat()
+    return policy_learner.PolicyLearner(trainer, dataset, learner_config.LearnerConfig(**config), sink), trainer.agent
+
+
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "compiled"])
+@pytest.mark.parametrize(
+    ("num_atoms", "reward"), [(1, float("nan")), (1, 1.0), (11, 1.0)], ids=["bad reward", "DQN", "C51"]
+)
+def test_a_real_agent_s_loss_that_is_no_number_is_refused(num_atoms: int, reward: float, jit_compile: bool) -> None:
+    """TF-Agents looks at a loss itself, where it isn't compiled, and raises what is TensorFlow's."""
+    agent = builder.DqnBuilder(hidden_sizes=(8, 8), num_atoms=num_atoms, v_max=10.0, learning_rate=1e30)
+    learner, _ = _real_learner(agent, np.float32([[1, reward, 1, 1]]), jit_compile=jit_compile)
+    with pytest.raises(errors.NumericalError, match=r"the loss is (nan|inf|not finite)"):
+        learner.train(5)
+
+
+def test_what_an_optimizer_holds_is_looked_at_too() -> None:
+    learner, agent = _real_learner(builder.DqnBuilder(hidden_sizes=(8,)), np.ones([1, 4], np.float32))
+    learner.train(1)
+    learner.check_variables()
+    slot = next(variable for variable in agent._optimizer.variables() if variable.shape.rank == 2)
+    slot.assign(tf.fill(slot.shape, np.float32(np.inf)))
+    with pytest.raises(errors.NumericalError, match=f"not finite: {slot.name}"):
+        learner.check_variables()
+
+
+def test_trains_a_real_agent_compiled_with_everything_on() -> None:
     sink = learner_fakes.TapeSink()
-    learner = policy_learner.PolicyLearner(
-        agent_trainer.AgentTrainer(builder.DqnBuilder(hidden_sizes=(32,), learning_rate=1e-2), spec),
-        tf.data.Dataset.from_tensor_slices(batch).repeat(),
-        learner_config.LearnerConfig(jit_compile=True, scale_observations=True),
+    learner, _ = _real_learner(
+        builder.DqnBuilder(hidden_sizes=(32,), learning_rate=1e-2),
+        np.ones([1, 4], np.float32),
         sink,
+        jit_compile=True,
+        scale_observations=True,
     )
     first, last = learner.train(1), learner.train(200)
     assert last.mean_loss < 0.3 * first.mean_loss

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tfquarl.core import errors
 from tfquarl.replay import local_replay
 from tfquarl.replay import replay_config
 from tfquarl.replay import transition
@@ -143,3 +144,13 @@ def test_nothing_comes_back_of_nothing():
     other = local_replay.LocalObservations(replay_config.ReplayConfig())
     other.restore(local_replay.LocalObservations(replay_config.ReplayConfig()).state())
     assert other.state() == {}
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -1.0])
+def test_priorities_that_can_not_be_are_refused_whole(bad: float):
+    replay = make(priority_exponent=1.0)
+    write(replay, 4)
+    replay.update(np.uint64([0, 1, 2, 3]), np.float64([0, 0, 1, 0]))
+    with pytest.raises(errors.NumericalError, match=r"priority \[1\] is"):
+        replay.update(np.uint64([0, 1]), np.float64([5.0, bad]))
+    assert set(replay.sample(100).reward.tolist()) == {2.0}

@@ -31,7 +31,7 @@ def project(probabilities: tf.Tensor, r_t: tf.Tensor, discount_t: tf.Tensor, z: 
       z: evenly spaced atoms, [N].
 
     Returns:
-      Probabilities [B, N], each row summing to 1.
+      Probabilities [B, N], each row summing to 1; NaN in a row whose reward or discount is NaN.
     """
     _check_ranks(probabilities=(probabilities, 2), r_t=(r_t, 1), discount_t=(discount_t, 1), z=(z, 1))
     batch_size, last = tf.shape(probabilities)[0], tf.shape(z)[0] - 1
@@ -46,7 +46,9 @@ def project(probabilities: tf.Tensor, r_t: tf.Tensor, discount_t: tf.Tensor, z: 
     masses = tf.stack([probabilities * (1.0 - share), probabilities * share])
     size = batch_size * (last + 2)
     sums = tf.math.unsorted_segment_sum(masses, tf.stack([places, places + 1]), size)
-    return tf.reshape(sums, [batch_size, last + 2])[:, : last + 1]
+    projected = tf.reshape(sums, [batch_size, last + 2])[:, : last + 1]
+    # A place that is no number belongs to no atom: its mass would be gone, and the loss of the rest a number.
+    return projected + 0.0 * tf.reduce_sum(place, axis=1, keepdims=True)
 
 
 def critic_loss(logits_tm1: tf.Tensor, target_probabilities: tf.Tensor) -> tf.Tensor:

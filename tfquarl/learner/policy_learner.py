@@ -7,6 +7,7 @@ each number.
 from collections.abc import Iterator
 import dataclasses
 import math
+import re
 import time
 from typing import Any
 
@@ -18,6 +19,8 @@ from tfquarl.learner import learner_config
 from tfquarl.learner import observation_statistics
 from tfquarl.learner import trainer as trainer_lib
 
+# What `tf.debugging.check_numerics` says.
+_NO_NUMBER = re.compile(r"Tensor had (NaN|Inf|-Inf)")
 # A call of `train` that is younger is not looked into.
 _YOUNG_CALL_SEC = 0.5
 
@@ -125,7 +128,7 @@ class PolicyLearner:
         """Makes up to `num_steps` train steps, and sends new priorities.
 
         Raises:
-          NumericalError: a loss or a policy variable became NaN or infinite.
+          NumericalError: a loss, a policy variable or the spread of the observations became NaN or infinite.
         """
         first_step, start, is_starved = self.train_step, time.perf_counter(), False
         if self._iterator is None:
@@ -138,29 +141,33 @@ class PolicyLearner:
             self._cancellation = cancellation.CancellationManager()
             with cancellation.CancellationManagerContext(self._cancellation):
                 counters, *new_priorities = self._train_many(self._iterator, self._step_counts[num_steps])
-            if self._priorities is not None:
-                self._priorities.update(*(part.numpy() for part in new_priorities))
+        except tf.errors.InvalidArgumentError as error:
+            self._train_step = None
+            raise _numerical_error(error, self.train_step) from error
         except (tf.errors.OutOfRangeError, tf.errors.DeadlineExceededError, tf.errors.CancelledError):
             # A dataset that gave up waiting can't go on; a new iterator can.
-            self._iterator, is_starved, counters = None, True, self._read_counters()
+            self._iterator, is_starved, counters, new_priorities = None, True, self._read_counters(), []
         finally:
             self._cancellation = None
-        train_step, loss_sum, wait_sec, batch_time = counters.numpy().tolist()
+        train_step, loss_sum, wait_sec, batch_time, spread = counters.numpy().tolist()
         if is_starved:
             wait_sec += max(0.0, time.time() - batch_time)
         self._train_step = int(train_step)
         done = self._train_step - first_step
         mean_loss = loss_sum / max(1, done)
-        self._check_finite(mean_loss, done)
+        self._check_finite(mean_loss, spread, done)
+        if self._priorities is not None and new_priorities:
+            self._priorities.update(*(part.numpy() for part in new_priorities))
         return TrainReport(done, mean_loss, time.perf_counter() - start, wait_sec, is_starved)
 
     def check_variables(self) -> None:
         """Looks at everything that a checkpoint would hold.
 
         Raises:
-          NumericalError: a variable of the agent has a NaN or an infinity.
+          NumericalError: a variable of the agent, of an optimizer or of the statistics has a NaN or an infinity.
         """
-        bad = [value.name for value in _float_variables(self._trainer.agent) if not _is_finite(value)]
+        held = [*_variables(self._trainer.agent), *self._statistics.variables]
+        bad = [value.name for value in held if value.dtype.is_floating and not _is_finite(value)]
         if bad:
             raise errors.NumericalError(
                 f"train step {self.train_step}: not finite: {', '.join(bad)}; no checkpoint was written"
@@ -195,8 +202,9 @@ class PolicyLearner:
         return self._counters(), keys.concat(), new_priorities.concat()
 
     def _counters(self) -> tf.Tensor:
-        """Train step, sum of losses, time waited and time of the last batch, float64 [4]."""
-        values = (self._trainer.train_step, self._loss_sum, self._wait_sec, self._batch_time)
+        """Train step, sum of losses, time waited, time of the last batch, and sum of the observations' variances, float64 [5]."""
+        spread = tf.reduce_sum(self._statistics.variance)
+        values = (self._trainer.train_step, self._loss_sum, self._wait_sec, self._batch_time, spread)
         return tf.stack([tf.cast(value, tf.float64) for value in values])
 
     def _train_batch(self, batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
@@ -218,7 +226,12 @@ class PolicyLearner:
         else:
             tf.cond(self._trainer.train_step < last_step, lambda: (follow(), tf.no_op())[1], tf.no_op)
 
-    def _check_finite(self, mean_loss: float, num_steps: int) -> None:
+    def _check_finite(self, mean_loss: float, spread: float, num_steps: int) -> None:
+        if not math.isfinite(spread):
+            raise errors.NumericalError(
+                f"one of the {num_steps} train steps up to {self.train_step}: the variance of the observations is {spread}; one of them"
+                " is beyond 1e19, which float32 can't square"
+            )
         if not math.isfinite(mean_loss):
             bad = [name for name, value in self._trainer.policy_variables.items() if not _is_finite(value)]
             raise errors.NumericalError(
@@ -238,8 +251,22 @@ def importance_weights(probabilities: tf.Tensor, exponent: float) -> tf.Tensor:
     return inverse / tf.reduce_max(inverse)
 
 
-def _float_variables(agent: Any) -> list[tf.Variable]:
-    return [variable for variable in agent.variables if variable.dtype.is_floating]
+def _variables(agent: Any) -> list[tf.Variable]:
+    """All variables of an agent, those of its optimizers too, which are no `tf.Module`s."""
+    optimizers: list[Any] = [
+        value for value in vars(agent).values() if isinstance(value, tf.keras.optimizers.legacy.Optimizer)
+    ]
+    return [*agent.variables, *(variable for optimizer in optimizers for variable in optimizer.variables())]
+
+
+def _numerical_error(error: tf.errors.InvalidArgumentError, train_step: int) -> Exception:
+    """What TF-Agents' own check of a loss raises as a `NumericalError`; any other error as it is."""
+    if not _NO_NUMBER.search(error.message):
+        return error
+    return errors.NumericalError(
+        f"a train step after {train_step}: the loss is not finite ({error.message.splitlines()[0]}); try a smaller learning rate or"
+        " gradient clipping"
+    )
 
 
 def _is_finite(variable: tf.Variable) -> bool:

@@ -10,7 +10,6 @@ import reverb
 import tensorflow as tf
 
 from tfquarl.core import deadline
-from tfquarl.core import errors
 from tfquarl.replay import tables
 from tfquarl.replay import transition
 
@@ -97,11 +96,7 @@ class PriorityUpdater:
         Raises:
           NumericalError: a priority is negative, NaN or infinite; none is sent.
         """
-        if not (np.isfinite(priorities).all() and (priorities >= 0).all()):
-            index = int(np.flatnonzero(~(np.isfinite(priorities) & (priorities >= 0)))[0])
-            raise errors.NumericalError(
-                f"priority [{index}] is {priorities[index]}, needs a finite number of 0 or more; is the loss finite?"
-            )
+        transition.check_priorities(priorities)
         try:
             self._updates.put_nowait((keys, priorities))
         except queue.Full:

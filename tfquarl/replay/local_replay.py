@@ -118,7 +118,12 @@ class LocalReplay:
         return self._num_updated
 
     def update(self, keys: np.ndarray, priorities: np.ndarray) -> None:
-        """Items `keys` uint64 [N] get `priorities` float [N]; items that are gone are passed over."""
+        """Items `keys` uint64 [N] get `priorities` float [N]; items that are gone are passed over.
+
+        Raises:
+          NumericalError: a priority is negative, NaN or infinite; none is taken.
+        """
+        transition.check_priorities(priorities)
         indices = (keys % np.uint64(len(self._rows))).astype(np.int64)
         is_there = self._keys[indices] == keys
         self._priorities[indices[is_there]] = priorities[is_there]

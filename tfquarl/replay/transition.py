@@ -117,6 +117,20 @@ class TransitionLayout:
         return row
 
 
+def check_priorities(priorities: np.ndarray) -> None:
+    """Checks new priorities [N] before any of them is taken.
+
+    Raises:
+      NumericalError: one is negative, NaN or infinite; with its place.
+    """
+    is_good = np.isfinite(priorities) & (priorities >= 0)
+    if not is_good.all():
+        index = int(np.flatnonzero(~is_good)[0])
+        raise errors.NumericalError(
+            f"priority [{index}] is {priorities[index]}, needs a finite number of 0 or more; is the loss finite?"
+        )
+
+
 def check_reward(reward: float) -> None:
     """Checks a reward on its way to the replay, where sums of some of them are kept as float32.
 
