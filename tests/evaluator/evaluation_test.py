@@ -1,8 +1,10 @@
 """Tests of evaluator/evaluation.py."""
 
 import json
+import math
 
 import numpy as np
+import pytest
 
 from tfquarl.evaluator import episodes
 from tfquarl.evaluator import evaluation
@@ -18,7 +20,8 @@ def test_estimate_has_mean_interval_and_all_returns() -> None:
     estimate = _estimate(1.0, 2.0, 6.0)
     assert (estimate.mean_return, estimate.episodes, estimate.mean_length) == (3.0, 3, 2.0)
     assert estimate.returns == (1.0, 2.0, 6.0)
-    assert 1.0 <= estimate.low < 3.0 < estimate.high <= 6.0
+    reach = 4.303 * math.sqrt(7 / 3)  # Student's t of two degrees, times the standard error
+    assert (estimate.low, estimate.high) == pytest.approx((3.0 - reach, 3.0 + reach), abs=0.01)
 
 
 def test_json_is_plain_and_names_what_was_judged() -> None:

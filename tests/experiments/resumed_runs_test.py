@@ -56,7 +56,9 @@ def test_differences_are_those_of_runs_of_one_seed():
         "killed": (-10.0, 2),
     }
     assert (found["killed"].low, found["killed"].high) == (-10.0, -10.0)
-    assert 10 <= found["interrupted"].low < 20 < found["interrupted"].high <= 30
+    # Student's t of one degree is 12.706, the standard error 10.
+    assert found["interrupted"].low == pytest.approx(20 - 127.06, abs=0.01)
+    assert found["interrupted"].high == pytest.approx(20 + 127.06, abs=0.01)
 
 
 def test_the_page_has_all_runs_and_how_far_they_lie_apart(tmp_path):

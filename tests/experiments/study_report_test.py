@@ -108,12 +108,31 @@ def test_the_report_has_table_plots_and_data(root, tmp_path):
     data = json.loads((tmp_path / "made" / "report.json").read_text())
     assert data["scaling"] == {}
     data = data["tasks"]
-    assert "| 92.00 | 90.0 .. 94.0 | 85.60 |" in rows["I8"]
+    assert "| 92.00 | 66.6 .. 117.4 | 85.60 |" in rows["I8"]  # +- 12.706 * 2; (78.667 + 92.5) / 2
     assert data[0]["thresholds"] == {"90%": 90.0, "95%": 95.0}
     assert data[0]["arms"]["I8"]["times_less_than_S"]["wall time"]["ratio"] == 2.0
     names = {path.name for path in (tmp_path / "made").iterdir()}
     assert names == {"report.md", "report.json", "report_task.png", "report_breakdown.png"}
     assert "Geometric means" not in text
+
+
+@pytest.mark.parametrize(
+    ("stock_seeds", "cell"),
+    [((1, 2, 3), "2.00 (2.00 .. 2.00) (2 of 3)"), ((1, 2), "2.00 (2.00 .. 2.00)"), ((1, 3), "2.00 (1 of 2)")],
+    ids=["one_never", "not_its_seed", "one_alone"],
+)
+def test_a_ratio_tells_how_many_pairs_it_leaves_out(tmp_path, stock_seeds, cell):
+    """I8's seed 3 never earns anything; all others are as good as S in half of its time."""
+    task = tmp_path / "study" / "task"
+    for seed in stock_seeds:
+        study_runs.write_run(task, "S", seed, [(20.0, 100.0)], 50.0, 40.0)
+    for seed in (1, 2, 3):
+        study_runs.write_run(task, "I8", seed, [(10.0, 0.0 if seed == 3 else 100.0)], 25.0, 10.0)
+    text = study_report.write_report(tmp_path / "study", tmp_path / "report")
+    row = next(line for line in text.split("How many times less")[1].splitlines() if line.startswith("| I8"))
+    wall_time, *to_shares = [part.strip() for part in row.split("|")[2:5]]
+    assert to_shares == [cell, cell]
+    assert wall_time == "2.00 (2.00 .. 2.00)"
 
 
 def test_several_tasks_get_geometric_means(root, tmp_path):
@@ -125,7 +144,7 @@ def test_several_tasks_get_geometric_means(root, tmp_path):
     assert held == ["On other an environment step is an action, held for 2 steps of the environment's own."]
     means = text.split("## Geometric means over tasks")[1]
     assert "4.00" in means  # of the wall times: 2 and 8
-    assert "2.00 (1 of 2 tasks)" in means  # I8 never gets to 95 % on the other task
+    assert "2.00 (1 of 2 tasks, 1 of 3 pairs)" in means  # I8 never gets to 95 % on the other task
 
 
 def test_without_s_there_is_nothing_to_compare_with(tmp_path):

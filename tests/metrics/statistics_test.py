@@ -30,6 +30,50 @@ def test_interval_holds_the_true_mean_about_as_often_as_it_says():
     assert 0.68 <= np.mean([interval.low <= 1.0 <= interval.high for interval in intervals]) <= 0.92
 
 
+@pytest.mark.parametrize("count", [2, 3, 5, 10, 19])
+def test_few_values_intervals_hold_the_true_mean_as_often_as_they_say(count):
+    samples = np.random.default_rng(0).normal(10.0, 2.0, size=(2000, count))
+    intervals = [statistics.mean_and_interval(sample) for sample in samples]
+
+    assert 0.92 <= np.mean([interval.low <= 10.0 <= interval.high for interval in intervals]) <= 0.98
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_few_pairs_intervals_hold_the_true_ratio_as_often_as_they_say(count):
+    generator = np.random.default_rng(0)
+    samples = np.exp(generator.normal(0.0, 0.2, size=(1000, 2, count)))
+    intervals = [statistics.ratio_and_interval(3.0 * numerators, denominators) for numerators, denominators in samples]
+
+    assert 0.91 <= np.mean([interval.low <= 3.0 <= interval.high for interval in intervals]) <= 0.98
+
+
+@pytest.mark.parametrize(
+    "values, confidence, reach",
+    [
+        ([1.0, 3.0], 0.95, 12.706),  # t of 1 degree, times sqrt(2) / sqrt(2)
+        ([1.0, 3.0], 0.5, 1.0),  # Cauchy's quartile
+        ([1.0, 2.0, 3.0], 0.95, 4.303 / math.sqrt(3)),
+        ([0.0, 0.0, 4.0, 4.0], 0.95, 3.182 * math.sqrt(16 / 3) / 2),
+        ([*range(10)], 0.99, 3.250 * math.sqrt(82.5 / 9 / 10)),
+    ],
+    ids=["two", "two_half", "three", "four", "ten"],
+)
+def test_intervals_of_few_values_are_those_of_the_tables_of_student(values, confidence, reach):
+    interval = statistics.mean_and_interval(values, confidence)
+
+    assert interval.low == pytest.approx(interval.mean - reach, rel=1e-3)
+    assert interval.high == pytest.approx(interval.mean + reach, rel=1e-3)
+
+
+def test_interval_of_three_pairs_is_students_of_the_logarithms():
+    interval = statistics.ratio_and_interval([1.0, 2.0, 4.0], [1.0, 1.0, 1.0])
+
+    reach = 4.303 * math.log(2) / math.sqrt(3)
+    assert interval.ratio == 2.0
+    assert interval.low == pytest.approx(2 * math.exp(-reach), rel=1e-3)
+    assert interval.high == pytest.approx(2 * math.exp(reach), rel=1e-3)
+
+
 def test_equal_values_have_an_interval_of_no_width():
     assert statistics.mean_and_interval([500.0] * 20) == statistics.MeanInterval(500.0, 500.0, 500.0, 20)
 
@@ -57,8 +101,8 @@ def test_more_confidence_is_a_wider_interval():
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
-@given(strategies.lists(strategies.floats(-1e6, 1e6), min_size=2, max_size=30))
-def test_interval_lies_within_the_values(values):
+@given(strategies.lists(strategies.floats(-1e6, 1e6), min_size=20, max_size=30))
+def test_interval_of_many_lies_within_the_values(values):
     interval = statistics.mean_and_interval(values)
 
     assert min(values) - 1e-6 <= interval.low <= interval.high <= max(values) + 1e-6

@@ -35,6 +35,7 @@ _SPEEDUPS = (
     "collectors' energy",
     "energy of the run",
 )
+_SPEEDUPS_TITLE = "How many times less than S, with the 95% interval over seeds; (k of n) where both arms got there on k of n seeds only:"
 _COSTS = (
     "arm",
     "env steps",
@@ -86,7 +87,7 @@ def _markdown(results: Sequence[study_results.TaskResult], scaling_lines: Sequen
     for result in results:
         lines += [f"## {result.task}", "", table.format_markdown(_RETURNS, _return_rows(result)).rstrip(), ""]
         if study_plan.STOCK in result.outcomes and len(result.outcomes) > 1:
-            lines += ["How many times less than S, with the 95% interval of a bootstrap over seeds:", ""]
+            lines += [_SPEEDUPS_TITLE, ""]
             lines += [table.format_markdown(_SPEEDUPS, _speedup_rows(result)).rstrip(), ""]
         lines += [table.format_markdown(_COSTS, _cost_rows(result)).rstrip(), ""]
         lines += [f"![Return against wall time]({name}_{result.task}.png)", ""]
@@ -117,6 +118,7 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
         "Final return: of the last policy as its collectors run it; beside it the mean of all policies judged in the last tenth of the train",
         "steps, which depends less on which policy comes last. Best S return: mean over seeds of each run's highest return.",
         f"Steady: the same of means over {study_results.STEADY_COUNT} policies that were judged one after the other, since a single one can be good by luck.",
+        "Intervals of few seeds are Student's t, for ratios of five seeds and more a bootstrap's: wide, and some reach beyond what a return can be.",
         *map(_judged_every, results),
         *(
             f"On {task} an environment step is an action, held for {count} steps of the environment's own."
@@ -179,15 +181,16 @@ def _ratios(result: study_results.TaskResult, arm: str) -> list[statistics.Ratio
 
 def _speedup_rows(result: study_results.TaskResult) -> list[list[str | float | None]]:
     others = [arm for arm in result.outcomes if arm != study_plan.STOCK]
-    return [[arm, *map(_format_ratio, _ratios(result, arm))] for arm in others]
+    return [[arm, *(_format_ratio(ratio, result.num_pairs(arm)) for ratio in _ratios(result, arm))] for arm in others]
 
 
-def _format_ratio(ratio: statistics.RatioInterval | None) -> str:
+def _format_ratio(ratio: statistics.RatioInterval | None, num_pairs: int) -> str:
+    """'2.31', '2.31 (1.85 .. 3.13)' where more than one pair tells its interval, '2.31 (1.85 .. 3.13) (5 of 6)' where not all pairs count."""
     if ratio is None:
         return "--"
-    return (
-        f"{ratio.ratio:.2f}" if ratio.low != ratio.low else f"{ratio.ratio:.2f} ({ratio.low:.2f} .. {ratio.high:.2f})"
-    )
+    interval = "" if ratio.low != ratio.low else f" ({ratio.low:.2f} .. {ratio.high:.2f})"
+    left_out = "" if ratio.count == num_pairs else f" ({ratio.count} of {num_pairs})"
+    return f"{ratio.ratio:.2f}{interval}{left_out}"
 
 
 def _geometric_means(results: Sequence[study_results.TaskResult]) -> list[list[str | float | None]]:
@@ -199,17 +202,22 @@ def _geometric_means(results: Sequence[study_results.TaskResult]) -> list[list[s
     for arm in with_stock[0].outcomes:
         if arm == study_plan.STOCK:
             continue
-        columns = zip(*[_ratios(result, arm) for result in with_stock if arm in result.outcomes])
-        means = [_mean([ratio.ratio for ratio in column if ratio is not None], len(with_stock)) for column in columns]
-        rows.append([arm, *means])
+        results_of_arm = [result for result in with_stock if arm in result.outcomes]
+        num_pairs = sum(result.num_pairs(arm) for result in results_of_arm)
+        columns = zip(*[_ratios(result, arm) for result in results_of_arm])
+        rows.append([arm, *(_mean(column, len(with_stock), num_pairs) for column in columns)])
     return rows
 
 
-def _mean(ratios: Sequence[float], num_tasks: int) -> str:
+def _mean(column: Sequence[statistics.RatioInterval | None], num_tasks: int, num_pairs: int) -> str:
+    """'2.31', '2.31 (2 of 3 tasks, 8 of 12 pairs)' where not all count."""
+    ratios = [ratio for ratio in column if ratio is not None]
     if not ratios:
         return "--"
-    text = f"{statistics.geometric_mean(ratios):.2f}"
-    return text if len(ratios) == num_tasks else f"{text} ({len(ratios)} of {num_tasks} tasks)"
+    found = ((len(ratios), num_tasks, "tasks"), (sum(ratio.count for ratio in ratios), num_pairs, "pairs"))
+    left_out = ", ".join(f"{count} of {total} {name}" for count, total, name in found if count != total)
+    text = f"{statistics.geometric_mean([ratio.ratio for ratio in ratios]):.2f}"
+    return f"{text} ({left_out})" if left_out else text
 
 
 def _cost_rows(result: study_results.TaskResult) -> list[list[str | float | None]]:

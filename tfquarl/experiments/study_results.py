@@ -139,6 +139,11 @@ class TaskResult:
             return None
         return self._ratio(arm, self.values(study_plan.STOCK, quantity), self.values(arm, quantity))
 
+    def num_pairs(self, arm: str) -> int:
+        """Seeds that both S and an arm have run: what a ratio is over unless one of a pair never got there."""
+        stock = {outcome.seed for outcome in self.outcomes.get(study_plan.STOCK, ())}
+        return sum(outcome.seed in stock for outcome in self.outcomes[arm])
+
     def values(self, arm: str, quantity: str) -> list[float]:
         """`quantity` of each run of an arm."""
         if quantity == "joules":

@@ -82,7 +82,7 @@ def _float_return(result: Mapping[str, Any]) -> float:
 def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Mean over the seeds of each policy kind: 'kind', 'recipe', 'bindings', 'return', 'low', 'high', 'relative_error', 'seeds' and figures.
 
-    Intervals are bootstrap ones over seeds, of 95 %: 'low' and 'high' of the return, '<figure>_low' and '<figure>_high' of the others.
+    Intervals are of 95 %, over seeds: 'low' and 'high' of the return, '<figure>_low' and '<figure>_high' of the others.
     """
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows:

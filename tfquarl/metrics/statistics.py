@@ -1,6 +1,7 @@
 """Means, medians and ratios with the interval that they can be trusted to. Numpy only.
 
-Intervals are bootstrap ones: they assume no distribution, which suits returns (bounded, skewed) and durations (long tails).
+Intervals of many values are bootstrap ones: they assume no distribution, which suits returns (bounded, skewed) and durations (long tails).
+A bootstrap of few values is far too narrow, as it knows nothing beyond them; intervals of few are Student's t.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from numpy import typing as npt
 
 _RESAMPLES = 5000
 _CHUNK_ELEMENTS = 2_000_000  # resampled at once: 16 MB
+
+_FEWEST_BOOTSTRAPPED_VALUES = 20
+_FEWEST_BOOTSTRAPPED_PAIRS = 5
 
 _NORMAL = statistics.NormalDist()
 
@@ -79,7 +83,11 @@ class MedianSpread:
 
 
 def mean_and_interval(values: Sequence[float], confidence: float = 0.95, seed: int = 0) -> MeanInterval:
-    """Mean with its BCa bootstrap interval (Efron 1987, Better Bootstrap Confidence Intervals).
+    """Mean with its BCa bootstrap interval (Efron 1987, Better Bootstrap Confidence Intervals); of fewer than 20 values Student's t.
+
+    How often intervals of 95 % held the true mean, over a thousand samples and more: Student's of 2 to 15 normal values 95 %, of 2 to 15
+    exponential ones 87 to 93 %. The bootstrap's, had it been used there, of 2, 3, 5 and 10 normal values 52, 75, 84 and 89 %; of the 20
+    and 30 for which it is used 90 to 92 %, of exponential ones 92 %. Student's may reach beyond what a value can be.
 
     Args:
       values: at least one, finite.
@@ -98,6 +106,9 @@ def mean_and_interval(values: Sequence[float], confidence: float = 0.95, seed: i
         return MeanInterval(mean, math.nan, math.nan, 1)
     if np.ptp(sample) == 0:
         return MeanInterval(float(sample[0]), float(sample[0]), float(sample[0]), sample.size)
+    if sample.size < _FEWEST_BOOTSTRAPPED_VALUES:
+        low, high = _student_interval(sample, confidence)
+        return MeanInterval(mean, low, high, sample.size)
     means = _resample(sample.size, lambda indices: sample[indices].mean(axis=1), seed)
     low, high = np.quantile(means, _bca_levels(sample, mean, means, confidence))
     return MeanInterval(mean, float(low), float(high), sample.size)
@@ -107,6 +118,10 @@ def ratio_and_interval(
     numerators: Sequence[float], denominators: Sequence[float], confidence: float = 0.95, seed: int = 0
 ) -> RatioInterval:
     """Ratio of two medians that were measured in turns, by paired bootstrap: a slow moment of the machine hits both.
+
+    Of fewer than 5 pairs the interval is Student's t of the logarithms of their ratios. How often intervals of 95 % held the true ratio, over
+    800 samples each of log-normal and of shifted exponential values: Student's of 2 to 4 pairs 94 to 97 %; the bootstrap's, had it been
+    used there, of 2, 3 and 4 pairs 51, 75 and 87 %, of the 5 to 20 for which it is used 92 to 97 %.
 
     Args:
       numerators: [N], N >= 1, positive.
@@ -125,6 +140,10 @@ def ratio_and_interval(
     ratio = float(np.median(a) / np.median(b))
     if a.size == 1:
         return RatioInterval(ratio, math.nan, math.nan, 1)
+
+    if a.size < _FEWEST_BOOTSTRAPPED_PAIRS:
+        low, high = np.exp(_student_interval(np.log(a / b), confidence))
+        return RatioInterval(ratio, float(low), float(high), a.size)
 
     def ratios(indices: np.ndarray) -> np.ndarray:
         return np.median(a[indices], axis=1) / np.median(b[indices], axis=1)
@@ -163,6 +182,33 @@ def _checked(values: Sequence[float] | npt.NDArray[Any], confidence: float) -> n
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}, needs to be in (0, 1)")
     return sample
+
+
+def _student_interval(sample: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Of the mean of two or more values."""
+    mean, deviation = float(sample.mean()), float(sample.std(ddof=1))
+    reach = _student_quantile(confidence, sample.size - 1) * deviation / math.sqrt(sample.size)
+    return mean - reach, mean + reach
+
+
+def _student_quantile(confidence: float, degrees: int) -> float:
+    """The t that a Student variable's size stays below with probability `confidence`, by bisection over the angle atan(t / sqrt(degrees))."""
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _student_share(middle, degrees) < confidence else (low, middle)
+    return math.sqrt(degrees) * math.tan((low + high) / 2)
+
+
+def _student_share(angle: float, degrees: int) -> float:
+    """Probability that a Student variable's size stays below sqrt(degrees) tan(angle) (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
+    odd = degrees % 2
+    term, total = (math.cos(angle) if odd else 1.0), 0.0
+    for power in range(1 + odd, degrees, 2):
+        total += term
+        term *= math.cos(angle) ** 2 * power / (power + 1)
+    share = math.sin(angle) * total
+    return 2 / math.pi * (angle + share) if odd else share
 
 
 def _resample(size: int, statistic: Callable[[np.ndarray], np.ndarray], seed: int) -> np.ndarray:
