@@ -104,7 +104,7 @@ def test_a_report(tmp_path):
     text = resource_report.write_report(tmp_path / "run", tmp_path / "made" / "soak")
     (line,) = [line for line in text.splitlines() if line.startswith("| learner")]
     cells = [cell.strip() for cell in line.split("|")[1:-1]]
-    assert cells == ["learner", "2.400", "4.000", "6.000", "4.000", "4.00 .. 4.00", "5.000", "20 and 20", "4", "1.500"]
+    assert cells == ["learner", "2.400", "4.000", "6.000", "4.00", "4.00 .. 4.00", "5.000", "20 and 20", "4", "1.500"]
     assert "without a newer one: 2.5 s" in text
     assert (tmp_path / "made" / "soak.png").stat().st_size > 1000
     data = json.loads((tmp_path / "made" / "soak.json").read_text())

@@ -13,7 +13,7 @@ from tfquarl.experiments import resumed_runs
 
 _RETURNS = {"plain": (100.0, 200.0), "interrupted": (110.0, 230.0), "killed": (90.0, 190.0)}
 _OUTCOMES = [
-    resumed_runs.Outcome(arm, seed, 0 if arm == "plain" else 2, 20_000, 4_000, value, value - 5, value + 5, 31.4)
+    resumed_runs.Outcome(arm, seed, 0 if arm == "plain" else 2, 20_000, 4_000, value, value - 5, value + 5, 31.44)
     for arm, values in _RETURNS.items()
     for seed, value in enumerate(values, 1)
 ]
@@ -64,7 +64,7 @@ def test_differences_are_those_of_runs_of_one_seed():
 def test_the_page_has_all_runs_and_how_far_they_lie_apart(tmp_path):
     resumed_report.write(_OUTCOMES, tmp_path / "deep" / "page", "./bazelw run //tools:chaos -- --compare_seeds=1,2")
     page = (tmp_path / "deep" / "page.md").read_text()
-    assert "| 1 | interrupted | 2 | 20,000 | 4,000 | 110.0 | 105.0 .. 115.0 | 31.40 |" in page
+    assert "| 1 | interrupted | 2 | 20,000 | 4,000 | 110.0 | 105.0 .. 115.0 | 31.44 |" in page
     assert "Plain runs of different seeds: 100.0 to 200.0." in page
     assert "killed less plain, mean over 2 seeds: -10.0 (-10.0 .. -10.0)" in page
     assert "    ./bazelw run //tools:chaos -- --compare_seeds=1,2\n" in page

@@ -37,7 +37,7 @@ def _run(
         "status": "completed",
         "env_steps": 200,
         "train_steps": 50,
-        "wall_time_sec": 12.5,
+        "wall_time_sec": 12.54,
         "int8": verdict,
         "float32": verdict,
     }
@@ -62,8 +62,8 @@ def test_a_row_and_a_command_for_each_run_by_seed(tmp_path: pathlib.Path):
     text = training_report.write_report(paths, tmp_path / "made" / "report", 475.0, "Another job ran beside it.")
     rows = [line for line in text.splitlines() if line.startswith(("| 1", "| 2"))]
     assert rows == [
-        "| 1 | completed | 200 | 50 | 12.50 | 490.0 | 489.0 .. 491.0 | 490.0 | 20 | 1000 / 1000 |",
-        "| 2 | completed | 200 | 50 | 12.50 | 480.0 | 479.0 .. 481.0 | 480.0 | 20 | 1000 / 1000 |",
+        "| 1 | completed | 200 | 50 | 12.54 | 490.0 | 489.0 .. 491.0 | 490.0 | 20 | 1000 / 1000 |",
+        "| 2 | completed | 200 | 50 | 12.54 | 480.0 | 479.0 .. 481.0 | 480.0 | 20 | 1000 / 1000 |",
     ]
     assert '    ./bazelw run //tools:train -- "--gin_bindings=Experiment.seed = 1"\n' in text
     assert "Another job ran beside it." in text and "at commits abc:" in text

@@ -223,17 +223,17 @@ def _markdown(
 
 
 def _row(course: ProcessCourse, growth: Slope) -> list[str | float | None]:
-    memory = [round(course.at(names.PRIVATE_BYTES, fraction) / _MIB, 1) for fraction in (_SETTLED, 0.5, 1.0)]
+    memory = [course.at(names.PRIVATE_BYTES, fraction) / _MIB for fraction in (_SETTLED, 0.5, 1.0)]
     open_files = [round(course.at(names.OPEN_FILES, fraction)) for fraction in (_SETTLED, 1.0)]
     return [
         course.name,
         *memory,
-        round(growth.per_hour, 2),
+        f"{growth.per_hour:.2f}",
         f"{growth.low:.2f} .. {growth.high:.2f}",
-        round(course.at(names.PROPORTIONAL_BYTES, 1.0) / _MIB, 1),
+        course.at(names.PROPORTIONAL_BYTES, 1.0) / _MIB,
         " and ".join(map(str, open_files)),
         round(course.at(names.THREADS, 1.0)),
-        round(course.at(names.CPU_SEC, 1.0), 1),
+        course.at(names.CPU_SEC, 1.0),
     ]
 
 

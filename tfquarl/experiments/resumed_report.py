@@ -74,8 +74,7 @@ def write(outcomes: Sequence[resumed_runs.Outcome], output: pathlib.Path, comman
 def _row(outcome: resumed_runs.Outcome) -> list[str | float | None]:
     interval = f"{outcome.low:.1f} .. {outcome.high:.1f}"
     counts = [outcome.num_resumes, outcome.env_steps, outcome.train_steps]
-    earned = round(outcome.mean_return, 1)
-    return [outcome.seed, outcome.arm, *counts, earned, interval, round(outcome.wall_time_sec, 1)]
+    return [outcome.seed, outcome.arm, *counts, outcome.mean_return, interval, outcome.wall_time_sec]
 
 
 def _difference_lines(outcomes: Sequence[resumed_runs.Outcome]) -> list[str]:

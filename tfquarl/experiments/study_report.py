@@ -154,13 +154,13 @@ def _return_rows(result: study_results.TaskResult) -> list[list[str | float | No
         returns = [*_mean_and_interval(result, arm, "final_return"), *_mean_and_interval(result, arm, "late_return")]
         times = [_times(result.times_to(arm, share)) for share in study_results.SHARES]
         wall = statistics.median_and_spread(result.values(arm, "wall_sec")).median
-        rows.append([arm, len(outcomes), *returns, round(wall, 1), *times])
+        rows.append([arm, len(outcomes), *returns, wall, *times])
     return rows
 
 
 def _mean_and_interval(result: study_results.TaskResult, arm: str, quantity: str) -> tuple[float, str]:
     found = statistics.mean_and_interval(result.values(arm, quantity))
-    return round(found.mean, 1), "--" if found.low != found.low else f"{found.low:.1f} .. {found.high:.1f}"
+    return found.mean, "--" if found.low != found.low else f"{found.low:.1f} .. {found.high:.1f}"
 
 
 def _times(times: Sequence[float | None]) -> str:

@@ -187,7 +187,7 @@ def _row(run: Run) -> list[str | float | None]:
         summary["status"],
         summary["env_steps"] * run.action_repeat,
         summary["train_steps"],
-        round(summary["wall_time_sec"], 1),
+        summary["wall_time_sec"],
         int8.get("mean_return"),
         None if low is None else f"{low:.1f} .. {high:.1f}",
         float32.get("mean_return"),
