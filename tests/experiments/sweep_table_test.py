@@ -1,5 +1,6 @@
 """Tests of experiments.sweep_table and of the series of its plot."""
 
+import json
 import pathlib
 import re
 from typing import Any
@@ -135,6 +136,16 @@ def test_errors_are_a_series_too():
     series = sweep_report.bit_series(means, "q_error_mean_share")
     assert series["after training"] == [(2.0, 0.5, 0.5, 0.5)]
     assert series["trained for it"] == [(2.0, 0.25, 0.25, 0.25)]
+
+
+def test_the_data_has_what_the_table_of_weights_tells(tmp_path: pathlib.Path):
+    plan = sweep_plan.SweepPlan("bits", ("a.gin",), (), {}, (), (0, 1), ("ptq_wi2_ai2",), 2)
+    sweep_report.write(plan, _RESULTS, tmp_path / "bits", ["the command"])
+    weights = json.loads((tmp_path / "bits.json").read_text())["weights"]
+    assert [(row["seed"], row["layer"]) for row in weights] == [
+        (seed, name) for seed in (0, 1) for name in ("dense_0", "head")
+    ]
+    assert (weights[2]["largest_in_deviations"], weights[2]["sqnr_db"]["4"]) == (3.0, 21.0)
 
 
 def test_the_page_tells_of_weights_and_shows_four_plots(tmp_path: pathlib.Path):

@@ -48,7 +48,9 @@ def write(
     text = _markdown(plan, results, floats, means, output.name, commands)
     files.write_atomically(output.with_name(f"{output.name}.md"), text)
     files.write_atomically(output.with_name(f"{output.name}.csv"), sweep_table.to_csv(rows))
-    files.write_json(output.with_name(f"{output.name}.json"), {"rows": rows, "means": means})
+    files.write_json(
+        output.with_name(f"{output.name}.json"), {"rows": rows, "means": means, "weights": _weight_data(floats)}
+    )
     return text
 
 
@@ -106,6 +108,11 @@ def _weight_errors(results: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list
     return {f"{bits} bits": (widths, [row["sqnr_db"][bits] for row in layers]) for bits in _SHOWN_BITS}
 
 
+def _weight_data(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Each layer's weights by seed: their spread, what widths leave of them, and their histogram."""
+    return [{"seed": result["cell"]["seed"], **row} for result in results for row in result["weights"]]
+
+
 def _markdown(
     plan: sweep_plan.SweepPlan,
     results: Sequence[Mapping[str, Any]],
@@ -131,7 +138,8 @@ def _markdown(
         f"# {plan.name}",
         "",
         f"{len(results)} runs on {machine['cores']} cores ({machine['cpu']}), seeds {', '.join(map(str, seeds))}. Returns are of each",
-        f"run's best policy over {plan.num_episodes} fresh episodes, the same ones for all policies of a run; intervals are over seeds.",
+        f"run's best policy over {plan.num_episodes} fresh episodes, the same ones for all policies of a run; intervals are over seeds,",
+        "Student's t for few of them, and may reach beyond what is possible.",
         "E is QuaRL's relative error, (float - quantized) / |float|: of a policy after training against its own float weights, of one",
         "that was trained quantized against the float run of its seed.",
         "",
