@@ -124,10 +124,10 @@ def test_csv_has_a_row_for_each_policy():
 
 def test_lines_of_the_plot():
     series = sweep_report.bit_series(sweep_table.means_of(sweep_table.rows_of(_RESULTS)))
-    assert {name: [point[:2] for point in points] for name, points in series.items()} == {
-        "float and other recipes": [(32.0, 150.0)],
-        "after training": [(2.0, 75.0)],
-        "trained for it": [(2.0, 150.0)],
+    assert series == {  # bits, mean, least and greatest of the seeds
+        "float and other recipes": [(32.0, 150.0, 100.0, 200.0)],
+        "after training": [(2.0, 75.0, 50.0, 100.0)],
+        "trained for it": [(2.0, 150.0, 150.0, 150.0)],
     }
 
 

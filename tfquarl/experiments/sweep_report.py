@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import math
 import pathlib
 from typing import Any
 
@@ -57,19 +56,17 @@ def write(
 def bit_series(
     means: Sequence[Mapping[str, Any]], figure: str = "return"
 ) -> dict[str, list[tuple[float, float, float, float]]]:
-    """(bits, mean, low, high) by the name of a line; lines of one recipe family are joined, float32 stands at 32 bits.
+    """(bits, mean, least, greatest of the seeds) by the name of a line; lines of one recipe family are joined, float32 stands at 32 bits.
 
     Args:
       means: of `sweep_table.means_of`.
       figure: which of their figures.
     """
-    ends = ("low", "high") if figure == "return" else (f"{figure}_low", f"{figure}_high")
+    ends = ("least", "greatest") if figure == "return" else (f"{figure}_least", f"{figure}_greatest")
     series: dict[str, list[tuple[float, float, float, float]]] = {}
     for mean in means:
         recipe = recipe_lib.from_name(mean["recipe"])
-        value = mean[figure]
-        low, high = (value if math.isnan(mean[end]) else mean[end] for end in ends)
-        point = (value, low, high)
+        point = (mean[figure], mean[ends[0]], mean[ends[1]])
         if recipe.widths is None:
             series.setdefault("float and other recipes", []).append((float(recipe.weight_bits), *point))
             continue
@@ -146,6 +143,8 @@ def _markdown(
         table.format_markdown(header, cells).rstrip(),
         "",
         *(part for remark in sweep_table.step_remarks(means) for part in (remark, "")),
+        "Bands of the plots reach from the least to the greatest of the seeds.",
+        "",
         f"![Return against bits]({name}_bits.png)",
         f"![Errors against bits]({name}_errors.png)",
         f"![Weights of a float policy]({name}_weights.png)",

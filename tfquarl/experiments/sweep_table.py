@@ -82,7 +82,8 @@ def _float_return(result: Mapping[str, Any]) -> float:
 def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Mean over the seeds of each policy kind: 'kind', 'recipe', 'bindings', 'return', 'low', 'high', 'relative_error', 'seeds' and figures.
 
-    Intervals are of 95 %, over seeds: 'low' and 'high' of the return, '<figure>_low' and '<figure>_high' of the others.
+    Intervals are of 95 %, over seeds: 'low' and 'high' of the return, '<figure>_low' and '<figure>_high' of the others. Beside them the
+    range over seeds, 'least' and 'greatest': three seeds' intervals are too wide to draw.
     """
     groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -90,9 +91,11 @@ def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         groups.setdefault((row["kind"], row["recipe"], other), []).append(row)
     means = []
     for (kind, recipe, other), members in groups.items():
-        interval = statistics.mean_and_interval([member["mean_return"] for member in members])
+        returns = [member["mean_return"] for member in members]
+        interval = statistics.mean_and_interval(returns)
         mean: dict[str, Any] = {"kind": kind, "recipe": recipe, "bindings": other, "seeds": len(members)}
         mean |= {"return": interval.mean, "low": interval.low, "high": interval.high}
+        mean |= {"least": min(returns), "greatest": max(returns)}
         for name in ("relative_error", *_FIGURES, *_STEPS, "model_bytes", "packed_bytes"):
             mean |= _mean_figure(name, [member[name] for member in members if member[name] is not None])
         means.append(mean)
@@ -100,10 +103,12 @@ def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _mean_figure(name: str, values: Sequence[float]) -> dict[str, float | None]:
+    ends = ("", "_low", "_high", "_least", "_greatest")
     if not values:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
+        return {name + end: None for end in ends}
     interval = statistics.mean_and_interval(values)
-    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    found = (interval.mean, interval.low, interval.high, min(values), max(values))
+    return {name + end: value for end, value in zip(ends, found)}
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
