@@ -111,7 +111,7 @@ def _returns(facts: CardFacts) -> str:
         (str(row["policy"]), _number(row["mean"]), _interval(row["low"], row["high"]), str(row["episodes"]))
         for row in facts.returns
     ]
-    note = "Both policies met the same episodes. Intervals are 95 % bootstrap ones of the mean."
+    note = "Both policies met the same episodes. Intervals hold the mean with 95 % confidence."
     return table(("policy", "mean return", "95 % interval", "episodes"), rows) + "\n\n" + note
 
 
