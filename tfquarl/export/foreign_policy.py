@@ -3,18 +3,17 @@
 from collections.abc import Iterator
 import dataclasses
 import importlib
-import json
 import math
 import pathlib
 import re
 from typing import Any
 
-import h5py
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
 from tfquarl.core import errors
+from tfquarl.export import keras_config
 from tfquarl.export import native_output
 from tfquarl.quantization import recipe as recipe_lib
 
@@ -100,13 +99,10 @@ def load(path: pathlib.Path, signature: str = "serving_default") -> ForeignPolic
 
 
 def _load_keras(path: pathlib.Path) -> ForeignPolicy:
+    keras_config.check(path)
     try:
-        if path.suffix != ".keras":
-            _refuse_python_code(path)
         with native_output.captured():
             model = tf.keras.models.load_model(path, compile=False)
-    except errors.ConfigError:
-        raise
     except Exception as error:  # damaged files make h5py, zipfile and Keras raise errors of all kinds
         raise errors.ConfigError(
             f"{path} can't be loaded as a Keras model: {_first_line(error)}; is it whole, and without layers of your own?"
@@ -123,23 +119,6 @@ def _load_keras(path: pathlib.Path) -> ForeignPolicy:
         "Keras model",
         model,
     )
-
-
-def _refuse_python_code(path: pathlib.Path) -> None:
-    """A Lambda layer of an .h5 file is Python bytecode, which loading it would run; of a .keras file Keras refuses it by itself."""
-    with h5py.File(path) as file:
-        config = json.loads(file.attrs.get("model_config", "null"))
-    waiting = [config]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            if value.get("class_name") == "Lambda":
-                raise errors.ConfigError(
-                    f"{path} has a Lambda layer, which is Python code; build the model of Keras' own layers"
-                )
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
 
 
 def _load_saved_model(path: pathlib.Path, signature: str, kind: str) -> ForeignPolicy:
