@@ -36,7 +36,10 @@ def _refusal(gin_files, gin_bindings=()):
         pytest.param("Experiment.agent = @NoSuch()", "2: No configurable matching reference '@NoSuch", id="reference"),
         pytest.param("Experiment.seed = %N", "2: macro %N is used, and nothing defines it", id="macro"),
         pytest.param("DqnBuilder.hidden_sizes = (8, %N)", "2: macro %N is used", id="macro_inside"),
-        pytest.param("import nosuch", "2: No module named 'nosuch'", id="module"),
+        pytest.param(
+            "import nosuch", "2: imports 'nosuch', which would run it; gin files bind values only", id="module"
+        ),
+        pytest.param("from os import path", "2: imports 'os.path', which would run it", id="from"),
         pytest.param("include 'no/such.gin'", "2: no gin file 'no/such.gin'; looked in ", id="include"),
         pytest.param("Experiment:\n  sed = 1", "3: .*; did you mean 'seed'", id="block"),
     ],
@@ -45,6 +48,19 @@ def test_a_wrong_name_is_told_by_file_and_line(tmp_path, line, message):
     path = tmp_path / "a.gin"
     path.write_text(_INCLUDE + line + "\n")
     assert _matches(_refusal([path]), f"{path}:{message}")
+
+
+@pytest.mark.parametrize("way", ["file", "included file", "binding"])
+def test_a_module_that_a_gin_file_imports_does_not_run(tmp_path, monkeypatch, way):
+    marker, path = tmp_path / "marker", tmp_path / "a.gin"
+    (tmp_path / "tfquarl_test_evil.py").write_text(f"open({str(marker)!r}, 'w').close()\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path.write_text(_INCLUDE if way == "binding" else "import tfquarl_test_evil\n" + _INCLUDE)
+    (tmp_path / "b.gin").write_text(f"include '{path}'\n")
+    given = tmp_path / "b.gin" if way == "included file" else path
+    message = _refusal([given], ["import tfquarl_test_evil"] if way == "binding" else [])
+    assert message.startswith(f"{'--gin_bindings' if way == 'binding' else path}:1: imports 'tfquarl_test_evil'")
+    assert not marker.exists()
 
 
 @pytest.mark.parametrize(

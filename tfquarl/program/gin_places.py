@@ -1,4 +1,7 @@
-"""Where everything in some gin files stands, includes followed: read without evaluating anything, for messages with file and line."""
+"""Where everything in some gin files stands, includes followed: read without evaluating anything, for messages with file and line.
+
+A statement that would run code, an import, ends here, before gin sees it.
+"""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -45,7 +48,7 @@ def find(gin_files: Sequence[str], gin_bindings: Sequence[str], read: Callable[[
       read: gives the text of a file by its name.
 
     Raises:
-      ConfigError: a syntax error, or an included file that is missing or includes itself; with file and line.
+      ConfigError: a syntax error, an import, or an included file that is missing or includes itself; with file and line.
     """
     reader = _Reader(read)
     for path in gin_files:
@@ -82,6 +85,10 @@ class _Reader:
                 self._include(statement.filename, place, (*including, name))
             elif isinstance(statement, config_parser.BindingStatement):
                 self._bind(statement, place)
+            elif isinstance(statement, config_parser.ImportStatement):
+                raise errors.ConfigError(
+                    f"{place}: imports '{statement.module}', which would run it; gin files bind values only, take the line out"
+                )
             self.places.macro_uses |= dict.fromkeys(names.macros, place)
             names.macros.clear()
 
