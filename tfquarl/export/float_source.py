@@ -5,16 +5,15 @@ import dataclasses
 import pathlib
 from typing import Any
 from typing import Protocol
-import zipfile
 
 import numpy as np
 
 from tfquarl.converter import policy_converter
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
-from tfquarl.core import files
 from tfquarl.core import records
 from tfquarl.export import acting
+from tfquarl.export import array_file
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import native_output
 from tfquarl.networks import architecture as architecture_lib
@@ -102,18 +101,20 @@ def read_weights(path: pathlib.Path, architecture: architecture_lib.PolicyArchit
     Raises:
       ConfigError: no .npz, or a variable that is missing, unknown, of another shape or not finite.
     """
-    try:
-        with files.storage_errors(f"reading {path}"), np.load(path, allow_pickle=False) as archive:
-            variables = {name: np.asarray(archive[name]).astype(np.float32) for name in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise errors.ConfigError(f"{path} is no readable .npz of numbers ({error}); write it by numpy.savez") from error
-    for name, shape in architecture.variable_shapes().items():
-        if name.startswith("observation_scaling/"):
-            variables.setdefault(name, np.full(shape, 1 if name.endswith("/scale") else 0, np.float32))
-    try:
-        architecture.check_variables(variables, str(path))
-    except ValueError as error:
-        raise errors.ConfigError(str(error)) from error
+    identity = {
+        name: np.full(shape, 1 if name.endswith("/scale") else 0, np.float32)
+        for name, shape in architecture.variable_shapes().items()
+        if name.startswith("observation_scaling/")
+    }
+
+    def check(shapes: Mapping[str, tuple[int, ...]]) -> None:
+        views = {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}  # take no memory
+        try:
+            architecture.check_variables({**identity, **views}, str(path))
+        except ValueError as error:
+            raise errors.ConfigError(str(error)) from error
+
+    variables = {**identity, **array_file.read(path, lambda names: names, check)}
     for name, value in variables.items():
         if not np.all(np.isfinite(value)):
             raise errors.ConfigError(
