@@ -57,3 +57,17 @@ def test_write_json_has_null_for_what_json_lacks(tmp_path):
 def test_write_json_refuses_other_values(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         files.write_json(tmp_path / "a", {"a": object()})
+
+
+def test_read_bytes_takes_no_memory_for_a_file_that_is_too_large(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"abc")
+    assert files.read_bytes(path, 3) == b"abc"
+    os.truncate(path, 3 << 40)  # a file with a hole: it takes no disk
+    with pytest.raises(errors.ArtifactError, match=r"a.json has 3298534883328 bytes, at most 16777216 are read"):
+        files.read_bytes(path, files.MAX_JSON_BYTES)
+
+
+def test_read_bytes_names_a_missing_file(tmp_path):
+    with pytest.raises(errors.StorageError, match=r"reading .*none failed: No such file"):
+        files.read_bytes(tmp_path / "none", 3)

@@ -1,6 +1,7 @@
 """Names and units of observation elements."""
 
 import json
+import os
 import pathlib
 
 import pytest
@@ -59,8 +60,9 @@ def test_units_that_the_user_gives(tmp_path: pathlib.Path):
         ('{"joints": [1]}', "no JSON of the form"),
         ("[]", "no JSON of the form"),
         ("{", "no JSON of the form"),
+        ("[" * 100_000, "no JSON of the form"),
     ],
-    ids=["another number", "unknown field", "no object", "no mapping", "no JSON"],
+    ids=["another number", "unknown field", "no object", "no mapping", "no JSON", "nested without end"],
 )
 def test_units_that_do_not_fit(tmp_path: pathlib.Path, text: str, complaint: str):
     (tmp_path / "units.json").write_text(text)
@@ -68,3 +70,10 @@ def test_units_that_do_not_fit(tmp_path: pathlib.Path, text: str, complaint: str
         observation_layout.observation_layout(
             tiny_policies.ARM_SPEC, observation_layout.read_units(tmp_path / "units.json")
         )
+
+
+def test_units_of_more_bytes_than_any_are_refused(tmp_path: pathlib.Path):
+    (tmp_path / "units.json").write_text("{}")
+    os.truncate(tmp_path / "units.json", 3 << 30)
+    with pytest.raises(errors.ArtifactError, match=r"units.json has 3221225472 bytes, at most"):
+        observation_layout.read_units(tmp_path / "units.json")

@@ -1,6 +1,8 @@
 """Policies of a run: the judged bytes, the same weights under other recipes, and what the environment says to them."""
 
 import dataclasses
+import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -155,3 +157,17 @@ def test_a_categorical_policy_goes_into_a_bundle_with_a_float_end():
     np.testing.assert_allclose(graph.run(policy.observations)[-1], expected, rtol=1e-3, atol=1e-3)
     with pytest.raises(errors.ConversionError, match="no integer core to cut out"):
         edge_model.make_edge_model(models["static_wi8_ai8"], "int8", "q_values", {})
+
+
+@pytest.mark.parametrize("damage", ["too large", "nested without end", "no JSON"])
+def test_the_card_does_without_a_summary_that_cannot_be_read(
+    tmp_path: pathlib.Path, cartpole: run_source.ArchivedPolicy, damage: str
+):
+    model = tmp_path / "policies" / "3" / "policy.tflite"
+    summary = tmp_path / "summary.json"
+    summary.write_text('{"experiment": "tiny"}')
+    assert run_source.training_facts(cartpole, model)["experiment"] == "tiny"
+    summary.write_text("[" * 100_000 if damage == "nested without end" else "{")
+    if damage == "too large":
+        os.truncate(summary, 3 << 40)
+    assert "experiment" not in run_source.training_facts(cartpole, model)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tfquarl.core import errors
+from tfquarl.core import files
 from tfquarl.core import records
 from tfquarl.core import wire
 from tfquarl.program import archive
@@ -156,7 +157,7 @@ def test_a_policy_of_another_key_or_of_none_is_refused(tmp_path: pathlib.Path):
 
 
 @pytest.mark.parametrize(
-    ("name", "limit"), [("policy.tflite", wire.MAX_PAYLOAD_BYTES), ("manifest.json", wire.MAX_HEADER_BYTES)]
+    ("name", "limit"), [("policy.tflite", wire.MAX_PAYLOAD_BYTES), ("manifest.json", files.MAX_JSON_BYTES)]
 )
 def test_a_file_is_measured_before_it_is_read(tmp_path: pathlib.Path, name: str, limit: int):
     artifact_file.write_artifact(_ARTIFACT, tmp_path / artifact_file.MODEL)

@@ -12,6 +12,9 @@ from typing import Any
 
 from tfquarl.core import errors
 
+MAX_JSON_BYTES = 16 << 20
+"""Of a file of JSON that is read whole."""
+
 
 @contextlib.contextmanager
 def storage_errors(action: str) -> Iterator[None]:
@@ -65,6 +68,20 @@ def write_json(path: pathlib.Path, value: Any) -> None:
       TypeError: `value` holds something other than mappings, sequences, strings, numbers, booleans and None.
     """
     write_atomically(path, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def read_bytes(path: pathlib.Path, limit: int) -> bytes:
+    """A file's bytes, which are counted before there is memory for them.
+
+    Raises:
+      ArtifactError: there are more than `limit`.
+      StorageError: it can't be read.
+    """
+    with storage_errors(f"reading {path}"), path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise errors.ArtifactError(f"{path} has {size} bytes, at most {limit} are read; is it the right file?")
+        return file.read(limit)
 
 
 def sync(path: pathlib.Path) -> None:

@@ -14,6 +14,7 @@ import zipfile
 import h5py
 
 from tfquarl.core import errors
+from tfquarl.core import files
 from tfquarl.core import wire
 
 MAX_UNPACKED_BYTES = 4 * wire.MAX_PAYLOAD_BYTES
@@ -82,7 +83,7 @@ def _read(path: pathlib.Path) -> Any:
         if path.suffix == ".keras" and zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 size = sum(member.file_size for member in archive.infolist())
-                if size > MAX_UNPACKED_BYTES or archive.getinfo(_CONFIG).file_size > wire.MAX_HEADER_BYTES:
+                if size > MAX_UNPACKED_BYTES or archive.getinfo(_CONFIG).file_size > files.MAX_JSON_BYTES:
                     raise errors.ConfigError(f"{path} unpacks to {size} bytes, which is no policy")
                 return json.loads(archive.read(_CONFIG))
         with h5py.File(path) as file:

@@ -74,16 +74,17 @@ def read_units(path: pathlib.Path) -> dict[str, list[Mapping[str, str]]]:
     """Reads a JSON object: for each field a list of {"name": ..., "unit": ...}.
 
     Raises:
-      ConfigError: the file is missing or of another form.
+      ConfigError: the file is of another form.
+      ArtifactError: it is larger than any such file.
+      StorageError: it can't be read.
     """
     try:
-        with files.storage_errors(f"reading {path}"):
-            value = json.loads(path.read_text())
+        value = json.loads(files.read_bytes(path, files.MAX_JSON_BYTES))
         return {
             str(field): [{k: str(item[k]) for k in ("name", "unit")} for item in items]
             for field, items in value.items()
         }
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         form = '{"field": [{"name": "arm angle", "unit": "rad"}]}'
         raise errors.ConfigError(f"{path} is no JSON of the form {form}: {error}") from error
 

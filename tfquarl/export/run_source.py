@@ -11,6 +11,7 @@ import numpy as np
 from tfquarl.converter import policy_converter
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
+from tfquarl.core import files
 from tfquarl.core import records
 from tfquarl.export import acting
 from tfquarl.export import candidate as candidate_lib
@@ -152,7 +153,7 @@ def training_facts(policy: ArchivedPolicy, model_file: pathlib.Path) -> dict[str
 
 def _json_object(path: pathlib.Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError):
+        value = json.loads(files.read_bytes(path, files.MAX_JSON_BYTES))
+    except (errors.TfquarlError, ValueError, RecursionError):
         return {}  # the card does without
     return value if isinstance(value, dict) else {}

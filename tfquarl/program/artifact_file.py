@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 import json
-import os
 import pathlib
 from typing import Any
 
@@ -62,7 +61,7 @@ def read_artifact(model_file: pathlib.Path, key: bytes | None = None) -> records
         if not path.is_file():
             raise errors.ConfigError(f"{path} is missing; a policy is a .tflite file with its manifest beside it")
     manifest = read_json(manifest_file)
-    model = _read_bytes(model_file, wire.MAX_PAYLOAD_BYTES)
+    model = files.read_bytes(model_file, wire.MAX_PAYLOAD_BYTES)
     _check_signature(manifest_file, manifest, key)
     try:
         rest = {key: value for key, value in manifest.items() if key not in _OWN_KEYS}
@@ -93,15 +92,6 @@ def _check_signature(path: pathlib.Path, manifest: Mapping[str, Any], key: bytes
     signature.check_record(unsigned, given, key, str(path))
 
 
-def _read_bytes(path: pathlib.Path, limit: int) -> bytes:
-    """A file's bytes, which are counted before there is memory for them."""
-    with files.storage_errors(f"reading {path}"), path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > limit:
-            raise errors.ArtifactError(f"{path} has {size} bytes, at most {limit} are read; it is no file of a policy")
-        return file.read(limit)
-
-
 def read_json(path: pathlib.Path) -> dict[str, Any]:
     """A JSON object that is read whole, however large a damaged file is.
 
@@ -110,6 +100,6 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
       StorageError: it can't be read.
     """
     try:
-        return dict(json.loads(_read_bytes(path, wire.MAX_HEADER_BYTES)))
+        return dict(json.loads(files.read_bytes(path, files.MAX_JSON_BYTES)))
     except (ValueError, TypeError, RecursionError) as error:
         raise errors.ArtifactError(f"{path} is not a JSON object: {error}; was it edited?") from error
