@@ -48,16 +48,19 @@ def unpack_snapshot(data: bytes | np.ndarray) -> records.PolicySnapshot:
     header, payload = _unpack(data, "snapshot")
     with _malformed_header():
         version, train_step, created_sec = int(header["version"]), int(header["train_step"]), _time(header)
-        shapes = {str(name): tuple(int(size) for size in shape) for name, shape in header["variables"]}
+        listed = [(str(name), tuple(int(size) for size in shape)) for name, shape in header["variables"]]
         ranges = {str(name): (float(low), float(high)) for name, low, high in header.get("ranges", [])}
     variables, offset = {}, 0
-    for name, shape in shapes.items():
+    for name, shape in listed:
+        if name in variables:
+            raise errors.ArtifactError(f"snapshot {version}: two of its variables are named '{name}'")
         end = offset + 4 * math.prod(shape)
         if min(shape, default=1) < 0 or end > len(payload):
             raise errors.ArtifactError(
                 f"snapshot {version}: variable '{name}' of shape {shape} goes beyond the payload's {len(payload)} bytes"
             )
-        variables[name] = np.frombuffer(payload[offset:end], np.float32).reshape(shape)
+        with _malformed_header():  # of shapes that numpy has none of, though their product is small
+            variables[name] = np.frombuffer(payload[offset:end], np.float32).reshape(shape)
         offset = end
     if offset != len(payload):
         raise errors.ArtifactError(
