@@ -212,6 +212,17 @@ def test_a_version_without_its_verdict_is_passed_over(tmp_path):
     assert _link(tmp_path, "best") == "1"
 
 
+@pytest.mark.parametrize("name", ["²", "٣", "x"])
+def test_a_directory_that_is_no_version_is_passed_over(tmp_path, name):
+    kept = archive.PolicyArchive(tmp_path)
+    _save(kept, 1)
+    (tmp_path / "policies" / name).mkdir()
+
+    assert kept.versions() == [1]
+    with pytest.raises(errors.ConfigError, match=f"version is '{name}', needs 'best', 'latest' or a number"):
+        archive.load(tmp_path, name)
+
+
 def test_an_archive_that_was_never_written_is_empty(tmp_path):
     assert archive.PolicyArchive(tmp_path).versions() == []
 

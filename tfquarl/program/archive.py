@@ -88,7 +88,7 @@ class PolicyArchive:
         """The versions that are kept, in ascending order."""
         if not self._directory.is_dir():
             return []
-        return sorted(int(entry.name) for entry in self._directory.iterdir() if entry.name.isdigit())
+        return sorted(int(entry.name) for entry in self._directory.iterdir() if _is_version(entry.name))
 
     def evaluations(self) -> list[dict[str, Any]]:
         """The verdicts on these versions, in the same order, but for those that were removed meanwhile.
@@ -167,6 +167,10 @@ class PolicyArchive:
         return list(self._directory.glob(".*.*"))
 
 
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdigit()  # '²' is a digit too, and no number
+
+
 def _put_back(replaced: pathlib.Path, directory: pathlib.Path) -> None:
     """Undoes the first half of a replacement whose second half never came."""
     if replaced.is_dir() and not directory.exists():
@@ -189,7 +193,7 @@ def find_model(path: str | os.PathLike[str], version: str = "best", model: str =
         return path
     if (path / artifact_file.MODEL).is_file():
         return path / model
-    if version not in _LINKS and not version.isdigit():
+    if version not in _LINKS and not _is_version(version):
         raise errors.ConfigError(f"policy version is '{version}', needs 'best', 'latest' or a number")
     policies = path if path.name == POLICIES else path / POLICIES
     if not (policies / version / model).is_file():
