@@ -157,3 +157,24 @@ def test_the_key_stays_the_same_and_is_for_its_owner_alone(run):
     assert len(run.key()) == 32
     assert run.key() == run_directory.RunDirectory(run.path).key()
     assert (run.path / ".key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "message"),
+    [
+        pytest.param(b"", 0o600, "0 bytes, needs 16 or more", id="empty"),
+        pytest.param(b"k" * 32, 0o666, "its mode is 0666, so that others may read or write it", id="open to all"),
+    ],
+)
+def test_a_key_that_is_none_is_refused(run, content, mode, message):
+    (run.path / ".key").write_bytes(content)
+    (run.path / ".key").chmod(mode)
+    with pytest.raises(errors.ConfigError, match=message):
+        run.key()
+
+
+def test_white_space_at_the_ends_of_a_runs_key_counts(run):
+    key = b" " + bytes(30) + b"\n"
+    (run.path / ".key").write_bytes(key)
+    (run.path / ".key").chmod(0o600)
+    assert run.key() == key

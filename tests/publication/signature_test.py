@@ -1,5 +1,6 @@
 """Tests of tfquarl.publication.signature."""
 
+import os
 import pathlib
 
 import hypothesis
@@ -62,6 +63,7 @@ def test_key_must_be_long():
 def test_key_from_a_file(tmp_path: pathlib.Path):
     path = tmp_path / "key"
     path.write_bytes(b" " + KEY + b"\n")
+    path.chmod(0o600)
     assert signature.read_key(path) == KEY
 
 
@@ -76,5 +78,31 @@ def test_bad_key_file(tmp_path: pathlib.Path, content: bytes | None, message: st
     path = tmp_path / "key"
     if content is not None:
         path.write_bytes(content)
+        path.chmod(0o600)
     with pytest.raises(errors.ConfigError, match=message):
         signature.read_key(path)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o666])
+def test_a_key_file_that_others_have_a_part_in_is_refused(tmp_path: pathlib.Path, mode: int):
+    path = tmp_path / "key"
+    path.write_bytes(KEY)
+    path.chmod(mode)
+    with pytest.raises(errors.ConfigError, match=f"its mode is {mode:04o}, .* shut it by 'chmod 600 {path}'"):
+        signature.read_key(path)
+
+
+@pytest.mark.parametrize(("mode", "is_taken"), [(0o444, True), (0o440, True), (0o464, False), (0o446, False)])
+def test_a_key_file_of_another_owner_may_be_read_by_others(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_taken: bool
+):
+    path = tmp_path / "key"
+    path.write_bytes(KEY)
+    path.chmod(mode)
+    user = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    if is_taken:
+        assert signature.read_key(path) == KEY
+    else:
+        with pytest.raises(errors.ConfigError, match=f"its mode is {mode:04o}"):
+            signature.read_key(path)

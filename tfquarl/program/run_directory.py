@@ -17,6 +17,7 @@ from tfquarl.core import errors
 from tfquarl.core import files
 from tfquarl.metrics import logger
 from tfquarl.metrics import machine
+from tfquarl.publication import signature
 
 _KEY_BYTES = 32
 
@@ -141,13 +142,13 @@ class RunDirectory:
         """What the run's publications are signed with; made at the first call, and the same for ever.
 
         Raises:
-          StorageError: it can't be read or written.
+          ConfigError: it can't be read, others may read or write it, or it is short.
+          StorageError: it can't be written.
         """
         path = self.path / ".key"
         if not path.exists():
             files.write_atomically(path, secrets.token_bytes(_KEY_BYTES), mode=0o600)
-        with files.storage_errors(f"reading {path}"):
-            return path.read_bytes()
+        return signature.read_key(path, is_text=False)
 
     def write_configs(self, given: str, operative: str) -> None:
         """Keeps the configuration as it was given and as it was used.

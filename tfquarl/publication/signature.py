@@ -4,7 +4,9 @@ from collections.abc import Mapping
 import hashlib
 import hmac
 import json
+import os
 import pathlib
+import stat
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import numpy as np
 from tfquarl.core import errors
 
 MIN_KEY_BYTES = 16
+MAX_KEY_BYTES = 1 << 16
 _MAC_BYTES = 32
 
 
@@ -85,18 +88,37 @@ def check_record(record: Mapping[str, Any], signature: str, key: bytes | None, s
     raise errors.ArtifactError(f"{source} is not signed by this key; it was altered, or signed by another one")
 
 
-def read_key(path: pathlib.Path) -> bytes:
-    """The key in a file, white space at its ends left out.
+def read_key(path: pathlib.Path, is_text: bool = True) -> bytes:
+    """The key in a file, which is a key only as long as nobody else may read or write it.
+
+    Args:
+      path: of the file.
+      is_text: whether white space at its ends is left out.
 
     Raises:
-      ConfigError: the file can't be read, or its key is short.
+      ConfigError: the file can't be read, others have a part in it, or its key is short.
     """
     try:
-        key = path.read_bytes().strip()
+        with path.open("rb") as file:
+            status, content = os.fstat(file.fileno()), file.read(MAX_KEY_BYTES)
     except OSError as error:
         raise errors.ConfigError(f"key file {path}: {error.strerror}; give a file that this user may read") from error
+    _check_mode(path, status)
+    key = content.strip() if is_text else content
     if len(key) < MIN_KEY_BYTES:
         raise errors.ConfigError(
             f"key file {path}: {len(key)} bytes, needs {MIN_KEY_BYTES} or more; make one with 'openssl rand -hex 32'"
         )
     return key
+
+
+def _check_mode(path: pathlib.Path, status: os.stat_result) -> None:
+    """As ssh has it: of a file of another owner, a secret that root mounts for one, this user can't change who reads it."""
+    mode = stat.S_IMODE(status.st_mode)
+    refused = stat.S_IWGRP | stat.S_IWOTH
+    if status.st_uid == os.geteuid():
+        refused |= stat.S_IRGRP | stat.S_IROTH
+    if mode & refused:
+        raise errors.ConfigError(
+            f"key file {path}: its mode is {mode:04o}, so that others may read or write it; shut it by 'chmod 600 {path}'"
+        )
