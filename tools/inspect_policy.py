@@ -27,7 +27,6 @@ from tfquarl.export import native_output
 from tfquarl.export import observations_file
 from tfquarl.export import run_source
 from tfquarl.program import archive
-from tfquarl.program import artifact_file
 from tfquarl.program import command_line
 from tfquarl.program import key_flag
 
@@ -68,7 +67,7 @@ def main() -> int:
 
 
 def _inspect(model_file: pathlib.Path) -> inspection.Inspection:
-    artifact = artifact_file.read_artifact(model_file, key_flag.key())
+    artifact = archive.load(model_file, key=key_flag.key())
     reference = _reference(model_file, artifact)
     if reference is None:
         if _OBSERVATIONS.value or _COLLECT.value or _PLOTS.value:
@@ -95,7 +94,7 @@ def _reference(model_file: pathlib.Path, artifact: records.PolicyArtifact) -> re
     if artifact.recipe == "float32":
         return artifact
     path = model_file.with_name(archive.REFERENCE_MODEL)
-    reference = artifact_file.read_artifact(path, key_flag.key()) if path.is_file() else None
+    reference = archive.load(path, key=key_flag.key()) if path.is_file() else None
     return reference if reference is not None and reference.version == artifact.version else None
 
 

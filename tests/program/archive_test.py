@@ -262,6 +262,42 @@ def test_a_renamed_model_loads_with_its_manifest_beside_it(tmp_path):
     assert archive.load(directory / "walker.tflite") == _artifact(1)
 
 
+def _swap(directory, source, target):
+    """Puts a policy with its manifest in another's place."""
+    manifests = {"policy.tflite": "manifest.json", "policy_float32.tflite": "policy_float32.json"}
+    for old, new in ((source.name, target), (manifests[source.name], manifests[target])):
+        shutil.copyfile(source.with_name(old), directory / new)
+
+
+@pytest.mark.parametrize("path", ["", "policies/2", "policies/best", "policies/2/policy.tflite"])
+def test_a_signed_policy_in_the_place_of_another_version_is_refused(tmp_path, path):
+    key = b"0123456789abcdef"
+    kept = archive.PolicyArchive(tmp_path, key=key)
+    old = _save(kept, 1, mean_return=1.0)
+    best = _save(kept, 2, mean_return=2.0)
+    for name in ("policy.tflite", "policy_float32.tflite"):
+        _swap(best, old / name, name)
+
+    for load in (archive.load, archive.load_reference):
+        with pytest.raises(errors.ArtifactError, match="is policy 1 by its manifest, and lies where policy 2 was kept"):
+            load(tmp_path / path, key=key)
+
+
+def test_a_signed_policy_in_the_place_of_the_float_one_is_refused(tmp_path):
+    directory = _save(archive.PolicyArchive(tmp_path), 1)
+    _swap(directory, directory / "policy.tflite", "policy_float32.tflite")
+
+    with pytest.raises(errors.ArtifactError, match=r"is of recipe static_wi8_ai8 .* where the float policy was kept"):
+        archive.load_reference(tmp_path)
+
+
+def test_a_version_that_was_copied_elsewhere_loads(tmp_path):
+    directory = _save(archive.PolicyArchive(tmp_path), 1)
+    shutil.copytree(directory, tmp_path / "7")
+
+    assert archive.load(tmp_path / "7") == _artifact(1)
+
+
 @pytest.mark.parametrize(
     "path, version, message",
     [

@@ -26,6 +26,7 @@ REFERENCE_MODEL = "policy_float32.tflite"
 
 _EVALUATION = "evaluation.json"
 _LINKS = ("best", "latest")
+_REFERENCE_RECIPE = "float32"
 _REPLACED = "replaced"
 
 
@@ -204,8 +205,12 @@ def find_model(path: str | os.PathLike[str], version: str = "best", model: str =
 
 
 def load(path: str | os.PathLike[str], version: str = "best", key: bytes | None = None) -> records.PolicyArtifact:
-    """The quantized policy that a user means, verified; arguments and errors as of `find_model` and `artifact_file.read_artifact`."""
-    return artifact_file.read_artifact(find_model(path, version), key)
+    """The quantized policy that a user means, verified; arguments and errors as of `find_model` and `artifact_file.read_artifact`.
+
+    Raises:
+      ArtifactError: also where another version, or no float policy, lies in the place of the one that a run kept there.
+    """
+    return _read(find_model(path, version), key)
 
 
 def load_reference(
@@ -215,6 +220,24 @@ def load_reference(
 
     Raises:
       ConfigError: there is none.
-      ArtifactError: it is damaged.
+      ArtifactError: it is damaged, or not the float policy of this version.
     """
-    return artifact_file.read_artifact(find_model(path, version).with_name(REFERENCE_MODEL), key)
+    return _read(find_model(path, version).with_name(REFERENCE_MODEL), key)
+
+
+def _read(model_file: pathlib.Path, key: bytes | None) -> records.PolicyArtifact:
+    """A policy that is what its place in a run's directory says; elsewhere, and by another name, it may be any."""
+    artifact = artifact_file.read_artifact(model_file, key)
+    directory = model_file.resolve().parent
+    is_kept = directory.parent.name == POLICIES and _is_version(directory.name)
+    if not is_kept or model_file.name not in (artifact_file.MODEL, REFERENCE_MODEL):
+        return artifact
+    if artifact.version != int(directory.name):
+        raise errors.ArtifactError(
+            f"{model_file} is policy {artifact.version} by its manifest, and lies where policy {directory.name} was kept; was it put there?"
+        )
+    if model_file.name == REFERENCE_MODEL and artifact.recipe != _REFERENCE_RECIPE:
+        raise errors.ArtifactError(
+            f"{model_file} is of recipe {artifact.recipe} by its manifest, and lies where the float policy was kept; was it put there?"
+        )
+    return artifact

@@ -18,7 +18,6 @@ from tfquarl.evaluator import judge as judge_lib
 from tfquarl.evaluator import video
 from tfquarl.metrics import statistics
 from tfquarl.program import archive
-from tfquarl.program import artifact_file
 from tfquarl.program import stations
 from tfquarl.program import summary
 
@@ -122,10 +121,10 @@ def open_policy(path: str | os.PathLike[str], version: str = "best", key: bytes 
     if not pathlib.Path(path).exists():
         raise errors.ConfigError(f"there is no '{path}'; give a run directory or a .tflite file")
     model_file = archive.find_model(path, version)
-    artifact = artifact_file.read_artifact(model_file, key)
+    artifact = archive.load(model_file, key=key)
     reference_file = model_file.with_name(archive.REFERENCE_MODEL)
     has_reference = reference_file.is_file() and reference_file != model_file
-    reference = artifact_file.read_artifact(reference_file, key) if has_reference else None
+    reference = archive.load(reference_file, key=key) if has_reference else None
     if reference is not None and reference.version != artifact.version:
         reference = None  # another policy's
     try:
