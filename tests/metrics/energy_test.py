@@ -1,5 +1,6 @@
 """Tests of `tfquarl.metrics.energy`."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import pytest
 
 from tfquarl.core import errors
 from tfquarl.metrics import energy
+from tfquarl.metrics import process_usage
 
 # Above Linux's largest process id: no such process has children.
 _PIDS = {"learner": 2**22 + 1, "collector_0": 2**22 + 2, "collector_1": 2**22 + 3}
@@ -41,7 +43,7 @@ def _times(**cpu_sec):
     def cpu_time(pid):
         if pid not in by_pid:
             raise ProcessLookupError
-        return by_pid[pid]
+        return process_usage.CpuTime(1, by_pid[pid])
 
     return cpu_time
 
@@ -130,14 +132,86 @@ def test_counters_that_may_not_be_read_give_an_estimate(powercap):
     assert energy.EnergyMeter(_config(powercap)).report().source == "estimated"
 
 
-def test_a_process_that_has_gone_keeps_what_it_used_and_its_successor_is_added(tmp_path):
-    cpu_sec = {1 << 23: 2.0}
-    meter = energy.EnergyMeter(_config(tmp_path, watts_per_core=4.0), cpu_sec.__getitem__)
-    meter.sample({"collector_0": 1 << 23})
-    cpu_sec[(1 << 23) + 1] = 0.5
-    meter.sample({"collector_0": (1 << 23) + 1})
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """Processes at one moment.
 
-    assert meter.report().cpu_sec_by_process == {"collector_0": 2.5}
+    Attributes:
+      pids: by the names that the meter is given.
+      children: of those with some, by process id.
+      cpu: (start, CPU seconds) by process id.
+    """
+
+    pids: dict[str, int]
+    children: dict[int, list[int]]
+    cpu: dict[int, tuple[int, float]]
+
+
+@pytest.mark.parametrize(
+    ("looks", "cpu_sec"),
+    [
+        pytest.param(
+            [
+                _Look({"collector_0": 5}, {}, {5: (10, 2.0)}),
+                _Look({"collector_0": 6}, {}, {6: (20, 0.5)}),
+            ],
+            {"collector_0": 2.5},
+            id="a_name_comes_back_with_another_process",
+        ),
+        pytest.param(
+            [
+                _Look({"launcher": 1}, {1: [8]}, {1: (1, 1.0), 8: (5, 2.0)}),
+                _Look({"launcher": 1, "fork_server": 8}, {1: [8]}, {1: (1, 1.5), 8: (5, 2.25)}),
+            ],
+            {"launcher": 1.5, "fork_server": 2.25},
+            id="a_process_gets_a_name_of_its_own_later",
+        ),
+        pytest.param(
+            [
+                _Look({"fork_server": 8, "learner": 9}, {8: [9]}, {8: (5, 2.0), 9: (6, 3.0)}),
+                _Look({"fork_server": 8}, {8: [9]}, {8: (5, 2.0), 9: (6, 4.0)}),
+            ],
+            {"fork_server": 2.0, "learner": 4.0},
+            id="a_process_that_has_ended_is_its_parents_child_still",
+        ),
+        pytest.param(
+            [
+                _Look({"a": 5}, {}, {5: (10, 2.0)}),
+                _Look({"b": 5}, {}, {5: (10, 3.0)}),
+            ],
+            {"b": 3.0},
+            id="a_process_changes_its_name",
+        ),
+        pytest.param(
+            [
+                _Look({"collector_0": 5}, {}, {5: (10, 2.0)}),
+                _Look({"collector_0": 5}, {}, {5: (30, 0.5)}),
+            ],
+            {"collector_0": 2.5},
+            id="an_id_comes_back_with_another_process",
+        ),
+        pytest.param(
+            [
+                _Look({"converter": 5}, {5: [7]}, {5: (10, 1.0), 7: (11, 0.5)}),
+                _Look({"converter": 5}, {}, {5: (10, 1.25)}),
+            ],
+            {"converter": 1.75},
+            id="what_has_gone_keeps_what_it_used",
+        ),
+    ],
+)
+def test_each_process_counts_once(tmp_path, monkeypatch, looks, cpu_sec):
+    now = looks[0]
+    monkeypatch.setattr(
+        energy.process_usage,
+        "descendants",
+        lambda pid, without: [child for child in now.children.get(pid, []) if child not in without],
+    )
+    meter = energy.EnergyMeter(_config(tmp_path), lambda pid: process_usage.CpuTime(*now.cpu[pid]))
+    for now in looks:
+        meter.sample(now.pids)
+
+    assert meter.report().cpu_sec_by_process == cpu_sec
 
 
 def test_real_processes_are_counted_with_what_they_start_but_not_twice(tmp_path):

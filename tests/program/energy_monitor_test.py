@@ -5,6 +5,7 @@ import pathlib
 
 from tfquarl.metrics import energy
 from tfquarl.metrics import names
+from tfquarl.metrics import process_usage
 from tfquarl.program import energy_monitor
 from tfquarl.testing import memory_metrics
 
@@ -31,6 +32,13 @@ class _Meter(energy.EnergyMeter):
 class _Nodes:
     def pids(self):
         return {"learner": os.getpid()}
+
+    def helpers(self):
+        return {"fork_server": os.getppid()}
+
+
+def _no_cpu_time(pid):
+    return process_usage.CpuTime(1, 0.0)
 
 
 class _Run:
@@ -80,7 +88,7 @@ def test_a_resumed_run_counts_what_it_used_before():
     """Of 5 J in its last row, 4 CPU seconds of collectors and 1 of the learner, at 10 W; nothing is used after that."""
     now_sec = 30.0
     config, metrics = energy.EnergyConfig(powercap="/nowhere"), memory_metrics.MemoryMetrics()
-    meter = energy.EnergyMeter(config, cpu_time=lambda pid: 0.0, clock=lambda: 100.0)
+    meter = energy.EnergyMeter(config, cpu_time=_no_cpu_time, clock=lambda: 100.0)
     monitor = energy_monitor.EnergyMonitor(config, pathlib.Path(), metrics, lambda: now_sec, meter)
     monitor.begin({"Energy/joules": 5.0, "Energy/cpu_sec_collector": 4.0, "Energy/cpu_sec_learner": 1.0})
     summary = monitor.summary(100)
@@ -91,7 +99,7 @@ def test_a_resumed_run_counts_what_it_used_before():
 
 
 def test_a_new_run_begins_with_nothing():
-    meter = energy.EnergyMeter(energy.EnergyConfig(powercap="/nowhere"), cpu_time=lambda pid: 0.0, clock=lambda: 100.0)
+    meter = energy.EnergyMeter(energy.EnergyConfig(powercap="/nowhere"), cpu_time=_no_cpu_time, clock=lambda: 100.0)
     config, metrics = energy.EnergyConfig(), memory_metrics.MemoryMetrics()
     monitor = energy_monitor.EnergyMonitor(config, pathlib.Path(), metrics, lambda: 0.0, meter)
     monitor.begin({})

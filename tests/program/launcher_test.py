@@ -114,9 +114,10 @@ def test_close_leaves_no_helper_behind(launcher):
     before = {process.pid for process in psutil.Process().children()}
     assert launcher.open()
     helpers = [process for process in psutil.Process().children() if process.pid not in before]
-    assert helpers
+    assert launcher.helpers()["fork_server"] in [process.pid for process in helpers]
     launcher.close()
     assert not any(process.is_running() for process in helpers)
+    assert launcher.helpers() == {}
 
 
 def test_opening_can_be_given_up_while_the_fork_server_imports(tmp_path, monkeypatch):

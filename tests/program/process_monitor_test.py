@@ -8,11 +8,16 @@ from tfquarl.testing import memory_metrics
 
 
 class _Processes:
+    """Nodes by name, and a fork server, of which the tests' own parent is the stand-in."""
+
     def __init__(self, **pids: int) -> None:
         self._pids = pids
 
     def pids(self):
         return self._pids
+
+    def helpers(self):
+        return {"fork_server": os.getppid()}
 
 
 class _Run:
@@ -50,7 +55,7 @@ def test_what_has_ended_is_left_out():
     assert run.groups() == ["system/launcher", "system/converter", "system/fork_server"]
 
 
-def test_before_the_first_node_there_is_no_fork_server_to_find():
+def test_the_fork_server_has_its_row_before_the_first_node():
     run = _Run()
     run.monitor.sample_if_due(_Processes())
-    assert run.groups() == ["system/launcher"]
+    assert run.groups() == ["system/launcher", "system/fork_server"]

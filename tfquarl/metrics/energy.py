@@ -25,8 +25,6 @@ RAPL = "rapl"
 ESTIMATED = "estimated"
 IDLE = "idle"
 
-_NO_PROCESS = -1
-
 WORLD = "WORLD"
 WORLD_G_PER_KWH = 480.0
 WORLD_SOURCE = "Ember 2023, by Our World in Data"
@@ -135,7 +133,7 @@ class EnergyMeter:
     def __init__(
         self,
         config: EnergyConfig,
-        cpu_time: Callable[[int], float] = process_usage.cpu_sec,
+        cpu_time: Callable[[int], process_usage.CpuTime] = process_usage.cpu_time,
         clock: Callable[[], float] = time.perf_counter,
         cores: int | None = None,
     ) -> None:
@@ -143,7 +141,7 @@ class EnergyMeter:
 
         Args:
           config: what is assumed.
-          cpu_time: CPU seconds of a process id so far; raises OSError once it has gone.
+          cpu_time: of a process id so far; raises OSError once it has gone.
           clock: seconds, never going back.
           cores: that idle beside the run; those that this process may use if None.
         """
@@ -151,7 +149,9 @@ class EnergyMeter:
         self._cpu_time = cpu_time
         self._clock, self._start_sec = clock, clock()
         self._cores = cores or len(os.sched_getaffinity(0))
-        self._cpu_sec: dict[tuple[str, int], float] = {}
+        self._earlier_cpu_sec: dict[str, float] = {}
+        self._cpu_sec: dict[tuple[int, int], float] = {}  # by process id and start: an id may come again
+        self._names: dict[tuple[int, int], str] = {}
         self._counters = [counter for counter in _find_counters(pathlib.Path(config.powercap)) if counter.is_readable()]
         self._rapl_joules = 0.0
 
@@ -168,7 +168,7 @@ class EnergyMeter:
           joules: as they were measured; an estimate is made anew from the CPU time.
           wall_sec: how long that took.
         """
-        self._cpu_sec |= {(role, _NO_PROCESS): seconds for role, seconds in cpu_sec.items()}
+        self._earlier_cpu_sec |= cpu_sec
         self._rapl_joules += joules
         self._start_sec -= wall_sec
 
@@ -177,20 +177,30 @@ class EnergyMeter:
 
         Args:
           pids: of the processes that live, by their names; what they have started counts to them, unless it has a name itself. A name
-            may come back with another process: both count.
+            may come back with another process: both count. A process that gets a name later counts, with all that it has used, to that
+            one alone.
         """
         named = set(pids.values())
         for name, pid in pids.items():
-            for part in (pid, *process_usage.descendants(pid, without=named)):
-                with contextlib.suppress(OSError):  # it has ended, and what it used until its last sample stays
-                    key = (name, part)
-                    self._cpu_sec[key] = max(self._cpu_sec.get(key, 0.0), self._cpu_time(part))
+            self._count(pid, name, is_its_own=True)
+            for part in process_usage.descendants(pid, without=named):
+                self._count(part, name, is_its_own=False)
         self._rapl_joules += sum(counter.joules_since_last() for counter in self._counters)
+
+    def _count(self, pid: int, name: str, is_its_own: bool) -> None:
+        """Takes in what a process has used, under `name`; one of its own stays, one of who started it gives way to that."""
+        with contextlib.suppress(OSError):  # it has ended, and what it used until its last sample stays
+            time_now = self._cpu_time(pid)
+            key = (pid, time_now.start)
+            self._cpu_sec[key] = time_now.sec
+            if is_its_own or key not in self._names:
+                self._names[key] = name
 
     def report(self) -> EnergyReport:
         """The energy until the last sample."""
-        cpu_sec: dict[str, float] = {}
-        for (name, _), seconds in self._cpu_sec.items():
+        cpu_sec = dict(self._earlier_cpu_sec)
+        for key, seconds in self._cpu_sec.items():
+            name = self._names[key]
             cpu_sec[name] = cpu_sec.get(name, 0.0) + seconds
         wall_sec = self._clock() - self._start_sec
         by_role = self._split_measured(cpu_sec) if self.is_measured else self._estimate(cpu_sec, wall_sec)

@@ -42,6 +42,19 @@ class ProcessUsage:
     cpu_sec: float
 
 
+@dataclasses.dataclass(frozen=True)
+class CpuTime:
+    """Processor time of one process.
+
+    Attributes:
+      start: when it began, in clock ticks since the machine did; tells it from a later process of the same id.
+      sec: what it has used so far, user and system, all threads together.
+    """
+
+    start: int
+    sec: float
+
+
 def usage(pid: int, proc: pathlib.Path = _PROC) -> ProcessUsage:
     """Of the process `pid`.
 
@@ -78,13 +91,23 @@ def proportional_bytes(pids: Iterable[int]) -> int:
     return sum(memory(pid).proportional_bytes for pid in pids)
 
 
+def cpu_time(pid: int, proc: pathlib.Path = _PROC) -> CpuTime:
+    """Processor time of the process `pid`.
+
+    Raises:
+      OSError: there is no such process.
+    """
+    fields = _stat_fields(pid, proc)
+    return CpuTime(int(fields[19]), sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK"))
+
+
 def cpu_sec(pid: int, proc: pathlib.Path = _PROC) -> float:
     """Processor time that the process has used, all threads together.
 
     Raises:
       OSError: there is no such process.
     """
-    return sum(map(int, _stat_fields(pid, proc)[11:13])) / os.sysconf("SC_CLK_TCK")
+    return cpu_time(pid, proc).sec
 
 
 def descendants(pid: int, proc: pathlib.Path = _PROC, without: Collection[int] = ()) -> list[int]:
@@ -104,16 +127,7 @@ def descendants(pid: int, proc: pathlib.Path = _PROC, without: Collection[int] =
     return found
 
 
-def parent(pid: int, proc: pathlib.Path = _PROC) -> int:
-    """The process id of its parent.
-
-    Raises:
-      OSError: there is no such process.
-    """
-    return int(_stat_fields(pid, proc)[1])
-
-
 def _stat_fields(pid: int, proc: pathlib.Path) -> list[str]:
-    """The fields of /proc/<pid>/stat from the third, 'state', on; 'utime' is at 11 and 'num_threads' at 17 (proc_pid_stat(5))."""
+    """The fields of /proc/<pid>/stat from the third, 'state', on; 'utime' is at 11, 'num_threads' at 17 and 'starttime' at 19 (proc_pid_stat(5))."""
     # The name in parentheses may hold anything.
     return (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()

@@ -66,8 +66,8 @@ class EnergyMonitor:
         if now_sec < self._next_sample_sec:
             return
         self._next_sample_sec = now_sec + _SAMPLE_SEC
-        nodes = {} if processes is None else dict(processes.pids())
-        self._meter.sample({process_monitor.LAUNCHER: os.getpid(), **nodes, **process_monitor.fork_server(nodes)})
+        others = {} if processes is None else {**processes.pids(), **processes.helpers()}
+        self._meter.sample({process_monitor.LAUNCHER: os.getpid(), **others})
         if now_sec >= self._next_report_sec:
             self._next_report_sec = now_sec + _REPORT_SEC
             self._write()

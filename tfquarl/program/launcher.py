@@ -35,6 +35,9 @@ _ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
 }
 
+FORK_SERVER = "fork_server"
+"""Its name beside those of the nodes."""
+
 _OPENING_TICK_SEC = 0.1
 _OPENING_SEC = 300.0  # of a machine that is busy with other things
 _START_SEC = 60.0  # for a fork
@@ -173,6 +176,11 @@ class LocalLauncher:
     def pids(self) -> dict[str, int]:
         """Process ids of the nodes that are alive, by their names."""
         return {node.spec.name: node.process.pid for node in self.nodes if node.process.pid and node.is_alive}
+
+    def helpers(self) -> dict[str, int]:
+        """Process id of the fork server by its name, from when it was started: while it imports, no node lives yet."""
+        pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+        return {} if pid is None else {FORK_SERVER: pid}
 
     def wait(self, timeout_sec: float) -> None:
         """Waits until a node says something or ends, at most `timeout_sec`."""

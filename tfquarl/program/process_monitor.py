@@ -10,7 +10,6 @@ from tfquarl.metrics import names
 from tfquarl.metrics import process_usage
 
 LAUNCHER = "launcher"
-FORK_SERVER = "fork_server"
 
 _INTERVAL_SEC = 10.0
 
@@ -20,6 +19,10 @@ class Processes(Protocol):
 
     def pids(self) -> Mapping[str, int]:
         """Process ids of the nodes that are alive, by their names."""
+        ...
+
+    def helpers(self) -> Mapping[str, int]:
+        """Process ids of what the nodes come from, by name, whether nodes are alive or not."""
         ...
 
 
@@ -48,8 +51,7 @@ class ProcessMonitor:
         self._next_sec = now_sec + _INTERVAL_SEC
         self._sample({LAUNCHER: os.getpid()})
         if processes is not None:
-            nodes = processes.pids()
-            self._sample({**nodes, **fork_server(nodes)})
+            self._sample({**processes.pids(), **processes.helpers()})
 
     def _sample(self, pids: Mapping[str, int]) -> None:
         for name, pid in pids.items():
@@ -66,13 +68,3 @@ class ProcessMonitor:
                 names.CPU_SEC: usage.cpu_sec,
             }
             self._metrics.write(names.system_group(name), int(self._elapsed_sec()), values)
-
-
-def fork_server(nodes: Mapping[str, int]) -> dict[str, int]:
-    """The process that the nodes come from, by its name; none where there is no node to ask."""
-    for pid in nodes.values():
-        try:
-            return {FORK_SERVER: process_usage.parent(pid)}
-        except OSError:
-            continue
-    return {}

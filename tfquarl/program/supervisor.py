@@ -36,7 +36,6 @@ _LAST_STOP_SEC = 3.0  # for the others, in the middle of a conversion maybe that
 _FAILED_SEC = 15.0
 
 _LAST = ("converter", "evaluator")
-_FORK_SERVER = "fork_server"
 
 
 class Display(Protocol):
@@ -224,7 +223,7 @@ class Supervisor:
         logging.warning(
             "The fork server died, and with it every process of the run; they are started again from a new one"
         )
-        self._count_restart(_FORK_SERVER)
+        self._count_restart(launcher_lib.FORK_SERVER)
         self._launcher.open(self._is_wanted)
 
     def _handle_messages(self) -> None:
