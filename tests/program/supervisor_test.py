@@ -234,9 +234,18 @@ def test_a_crash_loop_ends_the_run_with_what_it_died_of(tmp_path):
     assert run.supervisor.progress.num_restarts == {"collector_0": 2}
 
 
-def test_an_error_that_a_new_start_does_not_mend_ends_the_run_at_once(tmp_path):
-    run = _Run(tmp_path, [_SERVER, node_process.NodeSpec("collector_0", nodes.misconfigured)])
-    with pytest.raises(errors.NodeFailedError, match="collector_0: the replay has other tables"):
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        pytest.param(nodes.misconfigured, "collector_0: the replay has other tables", id="misconfigured"),
+        pytest.param(
+            nodes.diskless, "collector_0: writing a checkpoint: No space left", id="with_no_space_for_its_log"
+        ),
+    ],
+)
+def test_an_error_that_a_new_start_does_not_mend_ends_the_run_at_once(tmp_path, node, message):
+    run = _Run(tmp_path, [_SERVER, node_process.NodeSpec("collector_0", node)])
+    with pytest.raises(errors.NodeFailedError, match=message):
         run.supervisor.run()
     assert run.supervisor.progress.num_restarts == {}
 

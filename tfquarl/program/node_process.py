@@ -1,6 +1,7 @@
 """What happens in a node's process around its station: log file, signals, the watch on the parent, one line for an error."""
 
 from collections.abc import Callable
+import contextlib
 import dataclasses
 import faulthandler
 import logging as python_logging
@@ -119,10 +120,11 @@ def main(
     try:
         node.run(NodeContext(experiment, spec, node.index, server_address, key, run_dir, start, sender, stop, trained))
     except Exception as error:  # the border of the process: whatever it was, the launcher is told in one line
-        traceback.print_exc()
         known = isinstance(error, errors.TfquarlError)
         kind = type(error).__name__
         sender.send("error", reason=str(error) if known else f"{kind}: {error}", error=kind)
+        with contextlib.suppress(OSError):  # of a log on a full disk, which may be the error itself
+            traceback.print_exc()
         _exit(1)
     _exit(0)
 
@@ -147,8 +149,9 @@ def _stop_at_sigterm(stop: threading.Event) -> None:
 
 def _exit(code: int) -> None:
     """Ends the process without the interpreter's own shutdown, in which TensorFlow's and gRPC's threads may hang."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # the disk of the log may be full
+            stream.flush()
     os._exit(code)
 
 

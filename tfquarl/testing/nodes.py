@@ -161,6 +161,16 @@ def misconfigured(context: Any) -> None:
     raise errors.ConfigError("the replay has other tables")
 
 
+def diskless(context: Any) -> None:
+    """Finds the disk full, on which its log is too."""
+    del context
+    sys.stdout.write("before the disk was full")  # to be written when the process ends
+    full = os.open("/dev/full", os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(full, descriptor)
+    raise errors.StorageError("writing a checkpoint: No space left on device")
+
+
 def quitter(context: Any) -> None:
     """Ends without being asked to, as if SIGTERM had reached every process of the run."""
     context.sender.send("running")
