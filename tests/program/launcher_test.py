@@ -110,6 +110,26 @@ def test_kill_all_asks_before_it_kills(launcher):
     assert [node.process.exitcode for node in launcher.nodes] == [0, -signal.SIGKILL]
 
 
+@pytest.mark.parametrize(
+    "error", [None, ProcessLookupError, PermissionError], ids=["something_left", "nothing_left", "id_of_another_user"]
+)
+def test_a_group_is_killed_once_as_its_id_may_be_anothers_later(launcher, monkeypatch, error):
+    killed = []
+
+    def killpg(pid, number):
+        killed.append((pid, number))
+        if error is not None:
+            raise error
+
+    node = launcher.start(node_process.NodeSpec("learner", nodes.talking))
+    assert _join(node) == 0
+    monkeypatch.setattr(launcher_lib.os, "killpg", killpg)
+    launcher.kill(node)
+    launcher.kill_named("learner")
+    assert launcher.kill_all(0.0) == []
+    assert killed == [(node.process.pid, signal.SIGKILL)]
+
+
 def test_close_leaves_no_helper_behind(launcher):
     before = {process.pid for process in psutil.Process().children()}
     assert launcher.open()

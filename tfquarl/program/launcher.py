@@ -44,7 +44,7 @@ _START_SEC = 60.0  # for a fork
 _KILLED_SEC = 2.0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(eq=False)
 class RunningNode:
     """A node that was started.
 
@@ -52,11 +52,13 @@ class RunningNode:
       spec: what was started.
       process: its process.
       connection: the launcher's end of its pipe.
+      is_killed: whether it and what it had started were killed; its ids may be those of others by now.
     """
 
     spec: node_process.NodeSpec
     process: process_lib.BaseProcess
     connection: connection_lib.Connection
+    is_killed: bool = False
 
     @property
     def is_alive(self) -> bool:
@@ -215,10 +217,15 @@ class LocalLauncher:
                 os.kill(pid, node_process.TRAINED_SIGNAL)
 
     def kill(self, node: RunningNode) -> None:
-        """Kills a node and what it has started, also what outlives it. Does not wait."""
+        """Kills a node and what it has started, also what outlives it: the first time, and never again. Does not wait."""
+        if node.is_killed:
+            return
+        node.is_killed = True
         if node.is_alive:
             node.process.kill()
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(
+            ProcessLookupError, PermissionError
+        ):  # it left nothing behind; the id is another's already
             os.killpg(node.process.pid, signal.SIGKILL)  # type: ignore[arg-type]
 
     def kill_named(self, name: str) -> None:
@@ -237,11 +244,11 @@ class LocalLauncher:
         killed = []
         for node in self.nodes:
             node.process.join(max(0.0, deadline - time.perf_counter()))
-            if node.is_alive:
-                node.process.kill()
+            is_slow = node.is_alive
+            self.kill(node)
+            if is_slow:
                 node.process.join(_KILLED_SEC)  # not longer: a fork server that is stuck tells of no end
                 killed.append(node.spec.name)
-            self.kill(node)
         return killed
 
     def close(self) -> None:
