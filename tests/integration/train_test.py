@@ -102,7 +102,11 @@ def test_the_console_tells_the_result_in_plain_lines(finished):
 
 @pytest.mark.parametrize(
     ("number", "to_group"),
-    [pytest.param(signal.SIGINT, True, id="ctrl_c"), pytest.param(signal.SIGTERM, False, id="sigterm")],
+    [
+        pytest.param(signal.SIGINT, True, id="ctrl_c"),
+        pytest.param(signal.SIGTERM, False, id="sigterm"),
+        pytest.param(signal.SIGHUP, True, id="closed_terminal"),
+    ],
 )
 def test_an_interrupt_ends_it_within_10_seconds_with_checkpoint_and_summary(tmp_path, number, to_group):
     with train_process.TrainProcess(tmp_path / "run", _ENDLESS) as run:

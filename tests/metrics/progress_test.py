@@ -1,8 +1,10 @@
 """Tests of `tfquarl.metrics.progress`."""
 
 import dataclasses
+import errno
 import io
 import itertools
+import os
 
 import pytest
 from rich import console as rich_console
@@ -41,6 +43,41 @@ class _Clock:
 class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+class _Closed(io.StringIO):
+    """A stream that can be written to until `error` is set."""
+
+    def __init__(self, is_terminal: bool) -> None:
+        super().__init__()
+        self._is_terminal = is_terminal
+        self.error: int | None = None
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    def write(self, text: str) -> int:
+        if self.error is not None:
+            raise OSError(self.error, os.strerror(self.error))
+        return super().write(text)
+
+
+@pytest.mark.parametrize("is_terminal", [False, True], ids=["plain", "live"])
+def test_a_closed_terminal_is_no_failure(monkeypatch, is_terminal):
+    monkeypatch.setenv("TERM", "xterm")
+    stream, clock = _Closed(is_terminal), _Clock()
+    with progress.ProgressDisplay("dqn", 100, stream, clock) as display:
+        stream.error = errno.EIO
+        clock.now = 10.0
+        display.tick()
+        display.message("a line")
+
+
+def test_a_full_disk_under_the_display_is_told():
+    stream = _Closed(is_terminal=False)
+    stream.error = errno.ENOSPC
+    with pytest.raises(OSError, match="No space left"):
+        progress.ProgressDisplay("dqn", 100, stream, _Clock()).message("a line")
 
 
 def _text(renderable, width):

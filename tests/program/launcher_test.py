@@ -92,13 +92,16 @@ def test_stop_reaches_a_node_that_has_only_just_been_started(launcher):
     assert _join(node) == 0
 
 
-def test_ctrl_c_of_the_terminal_does_not_reach_nodes(launcher):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_the_terminal_sends_does_not_end_nodes_or_the_fork_server(launcher, number):
     node = launcher.start(node_process.NodeSpec("learner", nodes.learner))
     launcher.next("running")
     assert os.getpgid(node.process.pid) == node.process.pid != os.getpgid(0)
-    node.process._popen._send_signal(signal.SIGINT)
+    node.process._popen._send_signal(number)
+    os.kill(launcher.helpers()["fork_server"], number)
     launcher.stop([node])
     assert _join(node) == 0
+    assert launcher.has_fork_server()
 
 
 def test_kill_all_asks_before_it_kills(launcher):

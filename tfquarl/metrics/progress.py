@@ -1,7 +1,10 @@
 """The one display of a run on the console: live where there is a terminal, a plain line now and then where there is none."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
+import errno
 import math
 import sys
 import time
@@ -74,14 +77,16 @@ class ProgressDisplay:
 
     def message(self, line: str) -> None:
         """Shows one line that stays, above the display."""
-        if self._live:
-            self._live.console.print(line, markup=False, soft_wrap=True)
-        else:
-            self._write_line(line)
+        with _terminal_may_be_closed():
+            if self._live:
+                self._live.console.print(line, markup=False, soft_wrap=True)
+            else:
+                self._write_line(line)
 
     def __enter__(self) -> "ProgressDisplay":
         if self._live:
-            self._live.start()
+            with _terminal_may_be_closed():
+                self._live.start()
             self._draw()
         return self
 
@@ -93,19 +98,31 @@ class ProgressDisplay:
     ) -> None:
         self._draw()
         if self._live:
-            self._live.stop()
+            with _terminal_may_be_closed():
+                self._live.stop()
 
     def _draw(self) -> None:
         self._drawn_sec = self._clock()
         view = self._state.view()
-        if self._live:
-            self._live.update(panel(self._title, view), refresh=True)
-        else:
-            self._write_line(plain_line(view))
+        with _terminal_may_be_closed():
+            if self._live:
+                self._live.update(panel(self._title, view), refresh=True)
+            else:
+                self._write_line(plain_line(view))
 
     def _write_line(self, line: str) -> None:
         self._stream.write(line + "\n")
         self._stream.flush()
+
+
+@contextlib.contextmanager
+def _terminal_may_be_closed() -> Iterator[None]:
+    """Nobody looks then, which is no reason for a run to fail: it ends in order by SIGHUP, or goes on under nohup."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:  # a full disk under a file, or a reader of a pipe that has gone
+            raise
 
 
 def plain_line(view: progress_state.ProgressView) -> str:

@@ -21,7 +21,7 @@ class Status(enum.StrEnum):
 
     COMPLETED = "completed"  # the budget of environment steps, or of time, was used
     TARGET_REACHED = "target_reached"  # the int8 policy reached stop_at_return
-    INTERRUPTED = "interrupted"  # Ctrl-C or SIGTERM
+    INTERRUPTED = "interrupted"  # Ctrl-C, SIGTERM or a closed terminal
     FAILED = "failed"  # a node died
 
 

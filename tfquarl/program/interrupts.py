@@ -1,18 +1,22 @@
-"""Ctrl-C and SIGTERM as a question that can be asked, instead of an exception in the middle of something."""
+"""Ctrl-C, SIGTERM and SIGHUP as a question that can be asked, instead of an exception in the middle of something."""
 
 import signal
 import types
 
 
 class Interrupts:
-    """While it is open, counts the signals with which a user ends a run. A third one ends the program at once."""
+    """While it is open, counts the signals with which a user ends a run. A third one ends the program at once.
+
+    SIGHUP comes when the terminal is closed; where it is ignored already, as nohup has it, it stays so.
+    """
 
     def __init__(self) -> None:
         self._count = 0
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "Interrupts":
-        for number in (signal.SIGINT, signal.SIGTERM):
+        is_hangup_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        for number in (signal.SIGINT, signal.SIGTERM, *(() if is_hangup_ignored else (signal.SIGHUP,))):
             self._previous[number] = signal.signal(number, self._handle)
         return self
 

@@ -263,7 +263,7 @@ class LocalLauncher:
 
 
 def _start_with_signals_held(process: process_lib.BaseProcess) -> None:
-    """Starts a process, and the fork server with the first one, that gets no Ctrl-C or SIGTERM before it asks for them.
+    """Starts a process, and the fork server with the first one, that gets no signal of `SIGNALS` before it asks for them.
 
     They wait until `node_process.main` has its handlers: a node that is told to end while it starts ends in order.
     """

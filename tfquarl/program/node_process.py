@@ -25,7 +25,10 @@ from tfquarl.program import warning_relay
 TRAINED_SIGNAL = signal.SIGUSR1
 """By which the launcher tells a node that training has ended."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, TRAINED_SIGNAL)
+_OF_THE_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+"""Which the launcher answers for all."""
+
+SIGNALS = (*_OF_THE_TERMINAL, signal.SIGTERM, TRAINED_SIGNAL)
 """What a node may get; it starts with these held back."""
 
 
@@ -110,7 +113,8 @@ def main(
     _stop_at_sigterm(stop)
     trained = threading.Event()
     signal.signal(TRAINED_SIGNAL, lambda *_: trained.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # one that came before
+    for number in _OF_THE_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)  # one that came before
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the launcher held them back until now
     _log_to(os.path.join(run_dir, "logs", f"{node.name}.log"))
     _end_with_parent()
