@@ -216,6 +216,19 @@ def test_in_one_process_a_run_goes_on_too(tmp_path):
     assert summary["train_steps"] >= 8 * (400 - 64 - 16) // 16  # by all transitions, those of the first run too
 
 
+def test_in_one_process_the_time_of_a_run_goes_on_too(tmp_path):
+    debug = "configs/gin/scale/debug.gin"
+    with train_process.TrainProcess(tmp_path / "run", "Experiment.num_env_steps = 200", gin_files=(debug,)) as run:
+        assert run.finish() == 0, run.stderr
+    first = run.summary()
+    limits = "Experiment.num_env_steps = 1_000_000", f"Experiment.max_wall_time_sec = {first['wall_time_sec']}"
+    with train_process.TrainProcess(tmp_path / "run", *limits, gin_files=(debug,)) as run:
+        assert run.finish() == 0, run.stderr
+    summary = run.summary()
+    assert summary["status"] == "completed"
+    assert summary["env_steps"] == first["env_steps"] + 64  # one round: its time was used when it began
+
+
 def test_in_one_process_a_categorical_agent_collects_by_int8_policies(tmp_path):
     with train_process.TrainProcess(
         tmp_path / "run",

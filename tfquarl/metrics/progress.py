@@ -46,7 +46,7 @@ class ProgressDisplay:
           num_env_steps: the budget, >= 1.
           stream: where to draw; stdout if None.
           clock: seconds, never going back.
-          max_wall_time_sec: after which the run ends in any case; None never.
+          max_wall_time_sec: from now on, after which the run ends in any case; None never.
         """
         self._title = title
         self._clock = clock

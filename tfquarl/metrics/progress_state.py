@@ -116,7 +116,7 @@ class ProgressState:
         Args:
           num_env_steps: the budget, >= 1.
           clock: seconds, never going back.
-          max_wall_time_sec: after which the run ends in any case; None never.
+          max_wall_time_sec: from now on, after which the run ends in any case; None never.
         """
         if num_env_steps < 1:
             raise ValueError(f"num_env_steps is {num_env_steps}, needs to be at least 1")

@@ -121,19 +121,22 @@ class Budget:
       stop_at_return: ends earlier when the int8 policy's confirmed mean return reaches it; None never.
       final_evaluation_sec: how long the end waits for the verdict on the last policy.
       max_wall_time_sec: ends earlier when the run has been going for so long; None never.
+      past_sec: for how long it had been going before it was resumed.
     """
 
     num_env_steps: int
     stop_at_return: float | None
     final_evaluation_sec: float
     max_wall_time_sec: float | None = None
+    past_sec: float = 0.0
 
     def is_used(self, progress: Progress, elapsed_sec: float) -> bool:
         """Whether the steps or the time are used, or the learner has ended by itself.
 
         Args:
           progress: of the run.
-          elapsed_sec: for how long it has been going.
+          elapsed_sec: for how long it has been going since it began or was resumed.
         """
-        is_over_time = self.max_wall_time_sec is not None and elapsed_sec >= self.max_wall_time_sec
+        limit_sec = self.max_wall_time_sec
+        is_over_time = limit_sec is not None and self.past_sec + elapsed_sec >= limit_sec
         return is_over_time or progress.total_env_steps >= self.num_env_steps or progress.final_version is not None

@@ -76,7 +76,8 @@ class Experiment:
       supervision: what becomes of processes that die or hang.
       num_env_steps: environment steps of all collectors, after which the run ends.
       stop_at_return: ends the run earlier, when a confirmed mean return of the quantized policy reaches it.
-      max_wall_time_sec: ends the run earlier, when it has been going for so long, its start-up included; None never.
+      max_wall_time_sec: ends the run earlier, when it has been going for so long, its start-up and its time before a resumption included; None
+        never.
       key_file: a file with the key that kept policies are signed with; None leaves them unsigned.
       final_evaluation_sec: how long the end of a run waits for the verdict on its last policy.
       seed: of everything that draws random numbers, 0 to 2^31 - 1.

@@ -111,8 +111,11 @@ class _Sinks:
 
     def __init__(self, experiment: experiment_lib.Experiment, directory: run_directory.RunDirectory) -> None:
         self.metrics = logger.RunMetrics(directory.path)
+        limit_sec = experiment.max_wall_time_sec
         self.display = progress_lib.ProgressDisplay(
-            experiment.name, experiment.num_env_steps, max_wall_time_sec=experiment.max_wall_time_sec
+            experiment.name,
+            experiment.num_env_steps,
+            max_wall_time_sec=None if limit_sec is None else limit_sec - self.metrics.elapsed_sec(),
         )
         self.energy = energy_monitor.EnergyMonitor(
             experiment.energy, directory.path, self.metrics, self.metrics.elapsed_sec
@@ -188,6 +191,7 @@ def _run(
         experiment.stop_at_return,
         experiment.final_evaluation_sec,
         experiment.max_wall_time_sec,
+        sinks.metrics.elapsed_sec(),
     )
     status = budget_lib.Status.FAILED
     reason = None
