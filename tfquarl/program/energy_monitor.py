@@ -13,11 +13,14 @@ from tfquarl.metrics import names
 from tfquarl.program import process_monitor
 
 _SAMPLE_SEC = 1.0
+_FIRST_REPORT_SEC = 1.0
 _REPORT_SEC = 10.0
 
 
 class EnergyMonitor:
-    """Looks at the processes every second, and writes a row of metrics every ten.
+    """Looks at the processes every second, and writes a row of metrics at the first look and then after 1, 2, 4, 8 and every 10 seconds.
+
+    A run that is killed goes on from its newest row, so that at most the half of a short one is lost.
 
     Args:
       config: what the figures assume.
@@ -42,7 +45,7 @@ class EnergyMonitor:
         if config.use_codecarbon:
             self._tracker = codecarbon_tracker.CodecarbonTracker(config, self._meter.is_measured, directory)
         self._next_sample_sec = 0.0
-        self._next_report_sec = _REPORT_SEC
+        self._next_report_sec, self._report_sec = 0.0, _FIRST_REPORT_SEC
 
     def begin(self, earlier: Mapping[str, float]) -> None:
         """Goes on from the newest row that the run had before it was resumed; from nothing where `earlier` is empty.
@@ -69,7 +72,8 @@ class EnergyMonitor:
         others = {} if processes is None else {**processes.pids(), **processes.helpers()}
         self._meter.sample({process_monitor.LAUNCHER: os.getpid(), **others})
         if now_sec >= self._next_report_sec:
-            self._next_report_sec = now_sec + _REPORT_SEC
+            self._next_report_sec = now_sec + self._report_sec
+            self._report_sec = min(2 * self._report_sec, _REPORT_SEC)
             self._write()
 
     def summary(self, env_steps: int) -> dict[str, Any]:
