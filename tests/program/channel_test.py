@@ -37,6 +37,16 @@ def test_last_words_come_before_the_end(pipe):
     assert channel.receive(ours) is None
 
 
+def test_no_more_than_the_limit_are_taken_at_once(pipe):
+    ours, theirs = pipe
+    for number in range(5):
+        channel.Sender(theirs).send("alive", number=number)
+    theirs.close()
+    numbers = [[message.body["number"] for message in channel.receive(ours, limit=2) or []] for _ in range(3)]
+    assert numbers == [[0, 1], [2, 3], [4]]
+    assert channel.receive(ours, limit=2) is None
+
+
 def test_a_message_that_was_cut_off_is_the_end(pipe):
     ours, theirs = pipe
     with open(theirs.fileno(), "wb", closefd=False) as file:

@@ -1,5 +1,6 @@
 """Tests of `tfquarl.program.launcher` and of what `node_process` puts around a node, with real processes."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -8,6 +9,7 @@ import psutil
 import pytest
 
 from tfquarl.core import errors
+from tfquarl.program import channel
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import node_process
 from tfquarl.testing import nodes
@@ -83,6 +85,28 @@ def test_an_error_is_told_in_one_line_and_in_full_in_the_log(launcher, tmp_path,
     assert launcher.next("error")["reason"] == reason
     assert _join(node) == exit_code
     assert "Traceback" in (tmp_path / "logs" / "learner.log").read_text()
+
+
+class _Process:
+    """Stands for a node's process."""
+
+    def __init__(self, is_alive: bool) -> None:
+        self.is_alive = lambda: is_alive
+
+
+@pytest.mark.parametrize(("is_alive", "taken"), [(True, [100, 50]), (False, [150])], ids=["alive", "ended"])
+def test_a_node_that_sends_much_lets_others_have_their_turn_and_one_that_has_ended_is_heard_to_the_end(
+    launcher, is_alive, taken
+):
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    spec = node_process.NodeSpec("collector_0", nodes.collector)
+    launcher.nodes = [launcher_lib.RunningNode(spec, _Process(is_alive), ours)]
+    for _ in range(150):
+        channel.Sender(theirs).send("alive")
+    assert [len(launcher.receive()) for _ in taken] == taken
+    launcher.nodes = []
+    ours.close()
+    theirs.close()
 
 
 def test_stop_reaches_a_node_that_has_only_just_been_started(launcher):

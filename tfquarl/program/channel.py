@@ -46,10 +46,15 @@ class Sender:
         self.send("metrics", group=group, step=int(step), values={name: float(value) for name, value in values.items()})
 
 
-def receive(connection: connection_lib.Connection) -> list[Message] | None:
-    """All messages that are waiting on the launcher's end; None once the node has closed its own."""
-    messages = []
-    while connection.poll():
+def receive(connection: connection_lib.Connection, limit: int | None = None) -> list[Message] | None:
+    """Messages that are waiting on the launcher's end, in order; None once the node has closed its own.
+
+    Args:
+      connection: that end.
+      limit: the most to take, as a node may send faster than they can be read; None takes all.
+    """
+    messages: list[Message] = []
+    while (limit is None or len(messages) < limit) and connection.poll():
         try:
             kind, body = json.loads(connection.recv_bytes())
         except (EOFError, OSError):

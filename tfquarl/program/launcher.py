@@ -42,6 +42,7 @@ _OPENING_TICK_SEC = 0.1
 _OPENING_SEC = 300.0  # of a machine that is busy with other things
 _START_SEC = 60.0  # for a fork
 _KILLED_SEC = 2.0
+_MESSAGES_AT_ONCE = 100  # of a node; the others, the display and the budget have their turn then
 
 
 @dataclasses.dataclass(eq=False)
@@ -191,12 +192,12 @@ class LocalLauncher:
         connection_lib.wait([*waiting, *alive], timeout=timeout_sec)
 
     def receive(self) -> list[tuple[RunningNode, channel.Message]]:
-        """All messages that are waiting, node by node."""
+        """Messages that are waiting, node by node: all of those that have ended, some of each other one, which none can use up."""
         received = []
         for node in self.nodes:
             if node.connection.closed:
                 continue
-            messages = channel.receive(node.connection)
+            messages = channel.receive(node.connection, _MESSAGES_AT_ONCE if node.is_alive else None)
             if messages is None:
                 node.connection.close()
                 continue
