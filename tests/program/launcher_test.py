@@ -167,6 +167,16 @@ def test_close_leaves_no_helper_behind(launcher):
     assert launcher.helpers() == {}
 
 
+def test_close_leaves_no_temporary_files_of_nodes_behind(launcher):
+    launcher.start(node_process.NodeSpec("learner", nodes.littering))
+    paths = launcher.next("litter")["paths"]
+    assert len(paths) == 2 and all(os.path.exists(path) for path in paths)
+    launcher.kill_all(_PATIENCE_SEC)
+    launcher.close()
+    assert not any(os.path.exists(path) for path in paths)
+    assert not any(os.path.exists(os.path.dirname(path)) for path in paths)
+
+
 def test_opening_can_be_given_up_while_the_fork_server_imports(tmp_path, monkeypatch):
     (tmp_path / "slow_module.py").write_text("import threading\nthreading.Event().wait(600)\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")

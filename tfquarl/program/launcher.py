@@ -17,12 +17,14 @@ from multiprocessing import resource_tracker
 import os
 import secrets
 import signal
+import tempfile
 import threading
 import time
 from typing import Any
 
 from tfquarl.core import deadline
 from tfquarl.core import errors
+from tfquarl.core import files
 from tfquarl.program import channel
 from tfquarl.program import node_process
 
@@ -89,6 +91,8 @@ class LocalLauncher:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(list(preload))
         self._preload = preload
+        with files.storage_errors(f"making a temporary directory in {tempfile.gettempdir()}"):
+            self._temporary = tempfile.TemporaryDirectory(prefix="tfquarl-", ignore_cleanup_errors=True)
         self._opening: threading.Thread | None = None
         self._failure: Exception | None = None
         self._caller = deadline.Caller(_START_SEC)
@@ -156,9 +160,10 @@ class LocalLauncher:
         """
         self.nodes = [node for node in self.nodes if node.spec.name != spec.name]
         ours, theirs = self._context.Pipe(duplex=False)
+        directories = self._run_dir, self._temporary.name
         process = self._context.Process(
             target=node_process.main,
-            args=(spec, self._experiment, self._spec, server_address, self._key, self._run_dir, start, theirs),
+            args=(spec, self._experiment, self._spec, server_address, self._key, *directories, start, theirs),
             name=spec.name,
             daemon=False,
         )
@@ -253,7 +258,7 @@ class LocalLauncher:
         return killed
 
     def close(self) -> None:
-        """Ends the fork server and its tracker, after `kill_all`: when this returns nothing of the run is left."""
+        """Ends the fork server and its tracker, after `kill_all`: when this returns nothing of the run is left, nor its temporary files."""
         # They would end by themselves, but only after this program, and multiprocessing has no public way to ask them. The
         # fork server may still be importing, and does not listen then. Neither has anything left to do.
         while self._opening is not None and self._opening.is_alive():
@@ -261,6 +266,7 @@ class LocalLauncher:
             self._opening.join(_OPENING_TICK_SEC)  # it may only now have started one
         _end_helper(forkserver._forkserver, "_forkserver_pid")  # type: ignore[attr-defined]
         _end_helper(resource_tracker._resource_tracker, "_pid")  # type: ignore[attr-defined]
+        self._temporary.cleanup()
 
 
 def _start_with_signals_held(process: process_lib.BaseProcess) -> None:

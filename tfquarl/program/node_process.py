@@ -8,8 +8,10 @@ import logging as python_logging
 import multiprocessing
 from multiprocessing import connection as connection_lib
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 from typing import Any
@@ -104,10 +106,14 @@ def main(
     server_address: str,
     key: bytes,
     run_dir: str,
+    temporary_dir: str,
     start: StartPoint,
     connection: connection_lib.Connection,
 ) -> None:
-    """Runs one node to its end; the target of its process. Exit code 0, or 1 after an 'error' message."""
+    """Runs one node to its end; the target of its process. Exit code 0, or 1 after an 'error' message.
+
+    Its temporary files, and those of what it starts, are in `temporary_dir`, which the launcher removes.
+    """
     stop = heartbeat.WatchedStop()
     os.setpgid(0, 0)  # Ctrl-C is the launcher's to answer; and what a node starts can be ended with it
     _stop_at_sigterm(stop)
@@ -117,7 +123,8 @@ def main(
         signal.signal(number, signal.SIG_IGN)  # one that came before
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the launcher held them back until now
     _log_to(os.path.join(run_dir, "logs", f"{node.name}.log"))
-    _end_with_parent()
+    _end_with_parent(temporary_dir)
+    os.environ["TMPDIR"] = tempfile.tempdir = temporary_dir
     sender = channel.Sender(connection)
     python_logging.getLogger().addHandler(warning_relay.WarningRelay(sender, stop))
     heartbeat.send_from(stop, sender)
@@ -172,14 +179,15 @@ def _log_to(path: str) -> None:
     python_logging.getLogger().setLevel(python_logging.INFO)
 
 
-def _end_with_parent() -> None:
-    """Ends this process when the launcher's has ended, however it did: nothing of a run is left behind."""
+def _end_with_parent(temporary_dir: str) -> None:
+    """Ends this process when the launcher's has ended, however it did: nothing of a run is left behind, nor its temporary files."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
     def watch() -> None:
         connection_lib.wait([parent.sentinel])
+        shutil.rmtree(temporary_dir, ignore_errors=True)  # a launcher that was killed has not
         os.killpg(0, signal.SIGKILL)  # this process and those that it has started
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -7,6 +7,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from typing import Any
 
@@ -136,6 +137,15 @@ def describing(context: Any) -> None:
     key = hashlib.sha256(context.key).hexdigest()
     threads = os.environ.get("OMP_NUM_THREADS")
     context.sender.send("context", context=given, key=key, key_bytes=len(context.key), threads=threads)
+
+
+def littering(context: Any) -> None:
+    """Leaves a temporary file behind, whose path it tells, as does a program that it starts."""
+    descriptor, own = tempfile.mkstemp()
+    os.close(descriptor)
+    code = "import tempfile; print(tempfile.mkstemp()[1], end='')"
+    started = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    context.sender.send("litter", paths=[own, started])
 
 
 def talking(context: Any) -> None:
