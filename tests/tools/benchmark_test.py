@@ -1,6 +1,7 @@
 """Tests of tools/benchmark.py: each suite, small and short, from the command line to its JSON."""
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -12,7 +13,10 @@ _ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def _run(*flags: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tools.benchmark", *flags]
-    return subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=280)
+    environment = {
+        name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"
+    }  # the tests' own
+    return subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, env=environment, timeout=280)
 
 
 def _report(tmp_path: pathlib.Path, *flags: str) -> dict[str, dict[str, float]]:
