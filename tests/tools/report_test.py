@@ -47,12 +47,14 @@ def test_a_study_becomes_a_page_with_plots_and_data(tmp_path: pathlib.Path):
         pytest.param(
             ["--study=missing", "--output=nowhere/page"], "--output=nowhere/page: there is no directory", id="no place"
         ),
-        pytest.param(["--study=missing", "--output=page"], "missing is no directory", id="no study"),
-        pytest.param(["--throughput=missing.json", "--output=page"], "missing.json can't be read", id="no throughput"),
-        pytest.param(["--runs=missing/*", "--output=page"], "no run directory matches missing/*", id="no runs"),
+        pytest.param(["--study=missing", "--output={here}/page"], "missing is no directory", id="no study"),
+        pytest.param(
+            ["--throughput=missing.json", "--output={here}/page"], "missing.json can't be read", id="no throughput"
+        ),
+        pytest.param(["--runs=missing/*", "--output={here}/page"], "no run directory matches missing/*", id="no runs"),
     ],
 )
-def test_mistakes_are_one_line(flags: list[str], message: str):
-    result = _run(*flags)
+def test_mistakes_are_one_line(flags: list[str], message: str, tmp_path: pathlib.Path):
+    result = _run(*(flag.format(here=tmp_path) for flag in flags))
     assert result.returncode == 1
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1 and message in result.stderr
