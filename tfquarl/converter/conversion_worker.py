@@ -170,18 +170,15 @@ class ConversionWorker:
     def _convert(self, snapshot: records.PolicySnapshot) -> None:
         recent = self._observations.calibration()
         calibration = calibration_set.choose(recent, self._config.num_calibration_observations)
-        converting = time.perf_counter()
-        prepared = preparation.prepare(self._converter.architecture, snapshot, recent, self._config.preparations)
-        quantized = self._quantize(prepared, calibration)
-        conversion_sec = time.perf_counter() - converting - quantized.check_sec
+        quantized = self._quantize(snapshot, recent, calibration)
         decision = self._decide(snapshot.version, quantized.report)
-        reference = self._reference(prepared) if decision == "publish_float32" else None
+        reference = self._reference(quantized.prepared) if decision == "publish_float32" else None
         deployed = reference or (quantized.artifact if decision == "publish" else None)
         if deployed is not None:
             self._policies.publish(deployed)
         values = {
             names.POLICY_VERSION: float(snapshot.version),
-            names.CONVERSION_SEC: conversion_sec,
+            names.CONVERSION_SEC: quantized.conversion_sec,
             names.PARITY_CHECK_SEC: quantized.check_sec,
             names.SNAPSHOT_TO_PUBLISHED_SEC: time.monotonic() - (snapshot.created_sec or 0.0),
             "Policy/model_bytes": float(quantized.num_bytes),
@@ -193,7 +190,7 @@ class ConversionWorker:
         }
         values.update({f"Parity/{name}": value for name, value in quantized.report.figures.items()})
         if deployed is not None:  # only now, when collectors have what they wait for
-            reference = reference or self._reference(prepared)
+            reference = reference or self._reference(quantized.prepared)
             judged = quantized.artifact if quantized.report.runs else None
             self._evaluation_policies.publish_pair(judged or reference, reference)
         self._metrics.write(names.CONVERT, snapshot.train_step, values)
@@ -204,12 +201,15 @@ class ConversionWorker:
         variables = q_centering.center(self._converter.architecture, snapshot.variables)
         return dataclasses.replace(snapshot, variables=variables)
 
-    def _quantize(self, prepared: preparation.Prepared, calibration: np.ndarray) -> "_Quantized":
+    def _quantize(self, snapshot: records.PolicySnapshot, recent: np.ndarray, calibration: np.ndarray) -> "_Quantized":
         held_out = self._observations.held_out()[-self._config.num_calibration_observations :]
+        converting = time.perf_counter()
+        prepared = preparation.prepare(self._converter.architecture, snapshot, recent, self._config.preparations)
         try:
             model = self._converter.convert(prepared.rounded, calibration)
         except errors.RefusedModelError as error:
-            return _Quantized(None, parity_gate.refused(error, len(held_out)), 0.0)
+            report = parity_gate.refused(error, len(held_out))
+            return _Quantized(prepared, None, report, time.perf_counter() - converting, 0.0)
         checking = time.perf_counter()
         policy = prepared.policy
         expected = self._trained_output(policy, held_out)
@@ -221,7 +221,8 @@ class ConversionWorker:
         manifest = manifest_lib.make_manifest(
             self._spec, self._converter, names_of_steps, model, report, calibration if is_calibrated else None
         )
-        return _Quantized(_artifact(policy, self._converter, model, manifest), report, check_sec)
+        artifact = _artifact(policy, self._converter, model, manifest)
+        return _Quantized(prepared, artifact, report, checking - converting, check_sec)
 
     def _trained_output(self, snapshot: records.PolicySnapshot, observations: np.ndarray) -> np.ndarray | None:
         """What the learner's own network gives where it computes with quantized values; None where it computes in float."""
@@ -261,13 +262,17 @@ class _Quantized:
     """What became of a snapshot.
 
     Attributes:
+      prepared: what it was made of.
       artifact: of the recipe; None where its types can't hold the policy.
       report: the verdict on it.
+      conversion_sec: time that the preparation and the conversion took.
       check_sec: time that the verdict took.
     """
 
+    prepared: preparation.Prepared
     artifact: records.PolicyArtifact | None
     report: parity_gate.ParityReport
+    conversion_sec: float
     check_sec: float
 
     @property
