@@ -44,6 +44,30 @@ def test_steps_as_dm_control_does(task: str) -> None:
             assert rest == [time_step.reward, False, False]
 
 
+@pytest.mark.parametrize("domain, task", [names for names in suite.ALL_TASKS if names != ("quadruped", "escape")])
+def test_every_task_steps_as_dm_controls_own(domain: str, task: str) -> None:
+    environment = dm_control_suite.make_task(f"{domain}-{task}", seed=5)
+    bare = suite.load(domain, task, task_kwargs={"random": 5})
+    low, high = environment.spec.action_bounds
+    actions = np.random.default_rng(0).uniform(low, high, (5, len(low))).astype(np.float32)
+    for _ in range(2):
+        np.testing.assert_array_equal(environment.reset(), _flat(bare.reset()))
+        for action in actions:
+            time_step = bare.step(action)
+            observation, reward, terminated, truncated = environment.step(action)
+            np.testing.assert_array_equal(observation, _flat(time_step))
+            assert (reward, terminated or truncated) == (time_step.reward, time_step.last())
+
+
+def test_a_task_that_needs_graphics_says_so() -> None:
+    environment = dm_control_suite.make_task("quadruped-escape", seed=1)
+    if os.environ["MUJOCO_GL"] == "disable":
+        with pytest.raises(
+            errors.TaskError, match=r"quadruped-escape: can't begin an episode with MUJOCO_GL=disable.*egl"
+        ):
+            environment.reset()
+
+
 def _flat(time_step) -> np.ndarray:
     return np.concatenate([np.ravel(value) for value in time_step.observation.values()]).astype(np.float32)
 

@@ -16,6 +16,7 @@ from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.environments import border
 from tfquarl.environments import flattening
+from tfquarl.environments import named_indexing
 from tfquarl.environments import physics_stepping
 
 _HEIGHT, _WIDTH = 240, 320
@@ -47,6 +48,7 @@ class DmControlEnvironment:
         self._flattener = flattening.MappingFlattener(self._spec)
         self._flatten = self._flattener.flatten
         self._task, self._physics = environment.task, environment.physics
+        named_indexing.remember_names(self._physics)
         self._physics.step = self._advance = physics_stepping.bind_step(self._physics)
         self._num_substeps = round(environment.control_timestep() / self._physics.timestep())
         self._max_steps = math.inf if self._spec.max_episode_steps is None else self._spec.max_episode_steps
@@ -62,9 +64,21 @@ class DmControlEnvironment:
         self._environment.task.random.seed(seed)
 
     def reset(self) -> np.ndarray:
-        """Starts an episode; the first observation, float32 [D]."""
+        """Starts an episode; the first observation, float32 [D].
+
+        Raises:
+          TaskError: the task can't begin an episode, e.g. because it draws its ground anew and no graphics library is loaded.
+          NumericalError: the observation has a NaN or an infinity.
+        """
         self._num_steps = 0
-        observation = self._environment.reset().observation
+        try:
+            observation = self._environment.reset().observation
+        except RuntimeError as error:
+            backend = os.environ.get("MUJOCO_GL")
+            raise errors.TaskError(
+                f"{self._spec.name}: can't begin an episode with MUJOCO_GL={backend}: {error}; a task that needs OpenGL wants the "
+                "program started with MUJOCO_GL=egl, or osmesa, and the library of that name installed"
+            ) from error
         self._flattener.check(observation)
         flat = self._flatten(observation)
         border.check_finite(self._spec, flat, 0.0)
