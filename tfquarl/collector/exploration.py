@@ -138,6 +138,7 @@ class GaussianNoise:
         self._half_range = (self._high - self._low) / 2
         self._random = np.random.default_rng(seed)
         self._noises = itertools.chain.from_iterable(self._blocks())
+        self._raised = np.empty(0, np.float32)
         self._shape: tuple[int, ...] | None = None
 
     def __call__(self, outputs: np.ndarray) -> np.ndarray:
@@ -145,8 +146,8 @@ class GaussianNoise:
         if outputs.shape != self._shape:
             self._begin(outputs)
         actions = outputs + next(self._noises)
-        np.maximum(actions, self._low, actions)
-        np.minimum(actions, self._high, actions)
+        np.maximum(actions, self._low, self._raised)  # in place, numpy takes three times as long for a single element
+        np.minimum(self._raised, self._high, actions)
         return actions
 
     def _begin(self, outputs: np.ndarray) -> None:
@@ -157,6 +158,7 @@ class GaussianNoise:
         self._shape = outputs.shape
         # Bounds of the batch's own shape: numpy's broadcasting would cost as much as the clipping.
         self._low, self._high = np.tile(self._low, (len(outputs), 1)), np.tile(self._high, (len(outputs), 1))
+        self._raised = np.empty_like(self._low)
 
     def _blocks(self) -> Iterator[np.ndarray]:
         """Noise [_BLOCK_SIZE, K, A]."""
