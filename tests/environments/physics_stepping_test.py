@@ -39,12 +39,27 @@ def test_divergence_raises_and_a_reset_recovers() -> None:
     advance()
 
 
-def test_a_physics_with_its_own_step_keeps_it() -> None:
+def test_control_is_that_of_physics_set_control() -> None:
+    physics, bare = (suite.load("cheetah", "run", task_kwargs={"random": 1}).physics for _ in range(2))
+    set_control = physics_stepping.bind_control(physics)
+    for control_signal in (np.linspace(-1, 1, 6, dtype=np.float32), np.zeros(6), 0.5):
+        set_control(control_signal)
+        bare.set_control(control_signal)
+        np.testing.assert_array_equal(physics.data.ctrl, bare.data.ctrl)
+    with pytest.raises(ValueError, match="broadcast"):
+        set_control(np.zeros(5))
+
+
+def test_a_physics_with_its_own_methods_keeps_them() -> None:
     physics = suite.load("cheetah", "run", task_kwargs={"random": 1}).physics
 
     class Own(type(physics)):
         def step(self, nstep: int = 1) -> None:
             raise NotImplementedError
 
+        def set_control(self, control: np.ndarray) -> None:
+            raise NotImplementedError
+
     physics.__class__ = Own
     assert physics_stepping.bind_step(physics) == physics.step
+    assert physics_stepping.bind_control(physics) == physics.set_control

@@ -49,6 +49,7 @@ class DmControlEnvironment:
         self._flatten = self._flattener.flatten
         self._task, self._physics = environment.task, environment.physics
         named_indexing.remember_names(self._physics)
+        self._physics.set_control = physics_stepping.bind_control(self._physics)
         self._physics.step = self._advance = physics_stepping.bind_step(self._physics)
         self._num_substeps = round(environment.control_timestep() / self._physics.timestep())
         self._max_steps = math.inf if self._spec.max_episode_steps is None else self._spec.max_episode_steps

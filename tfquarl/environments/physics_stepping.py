@@ -8,6 +8,7 @@ the calls, their order and the check for a diverged simulation are the same.
 # pyright: reportAttributeAccessIssue=false
 
 from collections.abc import Callable
+import functools
 
 from dm_control.mujoco import engine
 from dm_control.rl import control
@@ -44,6 +45,13 @@ def bind_step(physics: engine.Physics) -> Callable[..., None]:
             raise control.PhysicsError(f"MuJoCo warned of {_warnings(warning_counts)}")
 
     return advance
+
+
+def bind_control(physics: engine.Physics) -> Callable[[np.ndarray], None]:
+    """The equal of `physics.set_control`, for as long as the model of `physics` is not replaced."""
+    if type(physics).set_control is not engine.Physics.set_control:
+        return physics.set_control
+    return functools.partial(np.copyto, physics.data.ctrl)
 
 
 def _warnings(counts: np.ndarray) -> str:
