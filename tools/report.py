@@ -31,7 +31,7 @@ from tfquarl.program import command_line
 
 _RUNS = flags.DEFINE_multi_string("runs", [], "A run directory, or a pattern of several; may be given several times.")
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Path of the report, without suffix: .md, .json and two .png are written."
+    "output", None, "Path of the report, without suffix: .md, .json and its plots as .png are written."
 )
 _RESOURCES = flags.DEFINE_bool("resources", False, "Reports memory and open files of one run's processes instead.")
 _NOTE = flags.DEFINE_string("note", "", "What a reader has to know of the runs besides, in a sentence.")

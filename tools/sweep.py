@@ -1,4 +1,4 @@
-r"""Runs an experiment many times, with bindings that vary and several seeds, and makes one table and one plot of it.
+r"""Runs an experiment many times, with bindings that vary and several seeds, and makes one table of it and a page with plots.
 
     ./bazelw run //tools:sweep -- --sweep_file=configs/sweeps/dqn_cartpole_bits.json --root_dir=sweeps/cartpole
     ./bazelw run //tools:sweep -- --gin_file=configs/gin/experiments/dqn_cartpole_int8.gin --seeds=0,1,2 \
@@ -47,7 +47,7 @@ _TRIALS = flags.DEFINE_integer("trials", 20, "Combinations that a search tries."
 _ROOT_DIR = flags.DEFINE_string("root_dir", None, "The sweep's directory.")
 _PARALLEL = flags.DEFINE_integer("parallel", 1, "Runs at once; each has processes of its own.", lower_bound=1)
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "Path of a page about it, without suffix: .md, .csv, .json and two .png are written."
+    "output", None, "Path of a page about it, without suffix: .md, .csv, .json and four .png are written."
 )
 
 

@@ -42,7 +42,7 @@ class PolicySlot:
 
     with slot:                  # looks for newer policies in a thread of its own
         ...
-        slot.swap()             # at the end of an episode: a reference changes
+        slot.swap()             # between two steps: a reference changes
         slot.policy(observations)
 
     In a single process there is no thread: `poll_now` looks once.

@@ -20,7 +20,7 @@ class VerificationConfig:
     """What is checked and how far results may differ.
 
     Attributes:
-      tolerance_steps: output steps by which runtimes may differ at most, and by a quarter of it in the mean; None for
+      tolerance_steps: output steps by which runtimes may differ at most, and by a fifth of it in the mean; None for
         `tolerance.make_tolerance` to decide.
       max_error_share: how far the policy may be from the float one: mean action error as a share of the range, or the value that its
         choices give away as a share of the spread of q_values.

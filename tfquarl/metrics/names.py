@@ -64,8 +64,8 @@ CONVERSION_SEC = "RunTime/conversion_sec"
 PARITY_CHECK_SEC = "RunTime/parity_check_sec"
 SNAPSHOT_TO_PUBLISHED_SEC = "RunTime/snapshot_to_published_sec"
 
-# Group 'collect/<i>': from that same moment until the collector's interpreter was ready, which waits for the end of an episode, and
-# until it acted; 95 % of its last 1000 policies, but for its first, were faster.
+# Group 'collect/<i>': from that same moment until the collector's interpreter was ready, which is made beside its loop, and until
+# it acted; 95 % of its last 1000 policies, but for its first, were faster.
 SNAPSHOT_TO_READY_P95_SEC = "RunTime/snapshot_to_ready_p95_sec"
 SNAPSHOT_TO_USE_P95_SEC = "RunTime/snapshot_to_use_p95_sec"
 
