@@ -10,7 +10,7 @@ import time
 import pytest
 
 from tfquarl.program import archive
-from tfquarl.runtime import model_info
+from tfquarl.runtime import flatbuffer
 from tfquarl.testing import train_process
 
 _ENDLESS = "Experiment.num_env_steps = 1_000_000_000"
@@ -241,8 +241,8 @@ def test_in_one_process_a_categorical_agent_collects_by_int8_policies(tmp_path):
     assert [values["Parity/is_passed"] for values in converted] == [1.0] * len(converted)
     artifact = archive.load(run.run_dir, "latest")
     assert (artifact.recipe, artifact.manifest["architecture"]["num_atoms"]) == ("static_wi8_ai8", 51)
-    operators = model_info.model_info(artifact.model).operators
-    assert operators[-5:] == ("RESHAPE", "SOFTMAX", "MUL", "SUM", "RESHAPE")
+    operators = [operator.name for operator in flatbuffer.read_layout(artifact.model).operators]
+    assert operators[-5:] == ["RESHAPE", "SOFTMAX", "MUL", "SUM", "RESHAPE"]
 
 
 def _results(run):

@@ -49,13 +49,9 @@ def test_the_float_policy_has_a_curve_too():
     assert learning_curve.learning_curve(_ROWS, names.FLOAT32_AVERAGE_RETURN).returns.tolist() == [25.0]
 
 
-@pytest.mark.parametrize(
-    "target, time_sec, env_steps", [(10.0, 3.0, 150), (20.0, 3.0, 150), (20.5, 6.0, 350), (91.0, None, None)], ids=str
-)
-def test_time_and_steps_to_a_target(target, time_sec, env_steps):
-    curve = learning_curve.learning_curve(_ROWS)
-
-    assert (curve.time_to(target), curve.env_steps_to(target)) == (time_sec, env_steps)
+@pytest.mark.parametrize("target, time_sec", [(10.0, 3.0), (20.0, 3.0), (20.5, 6.0), (91.0, None)], ids=str)
+def test_time_to_a_target(target, time_sec):
+    assert learning_curve.learning_curve(_ROWS).time_to(target) == time_sec
 
 
 @pytest.mark.parametrize(

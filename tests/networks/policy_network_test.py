@@ -37,7 +37,7 @@ class TestPolicyNetwork:
         self, architecture: architecture_lib.PolicyArchitecture
     ) -> None:
         network = policy_network.PolicyNetwork(architecture)
-        shapes = {name: tuple(v.shape) for name, v in policy_network.policy_variables(network).items()}
+        shapes = {name: tuple(v.shape) for name, v in network.policy_variables.items()}
         assert list(shapes.items()) == list(architecture.variable_shapes().items())
 
     def test_a_copy_starts_alike_and_shares_nothing(self, architecture: architecture_lib.PolicyArchitecture) -> None:

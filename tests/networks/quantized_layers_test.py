@@ -75,20 +75,19 @@ def test_gives_what_the_integer_network_gives(kind: str, bits: int, per_channel:
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_weights_take_few_values_after_the_delay_and_all_before_it(bits: int, per_channel: bool):
     train_step = tf.Variable(9, dtype=tf.int64)
-    network = _network(
-        _Q_VALUES, bit_widths.BitWidths(bits, 8, per_channel=per_channel), delay=10, train_step=train_step
-    )
-    _call(network, training=True)
-    kernels = {name: value.numpy() for name, value in network.policy_variables.items() if name.endswith("/kernel")}
-    for name, used in network.weights_as_used().items():
-        np.testing.assert_array_equal(used.numpy(), kernels[name])
+    widths = bit_widths.BitWidths(bits, 8, per_channel=per_channel)
+    network = _network(_ACTION, widths, delay=10, train_step=train_step)
+    variables = {name: value.numpy() for name, value in network.policy_variables.items()}
+    plain = policy_network.PolicyNetwork(_ACTION)
+    plain.assign(variables, "test")
+    np.testing.assert_allclose(_call(network, training=True), plain(_OBSERVATIONS)[0].numpy(), rtol=1e-5, atol=1e-6)
     train_step.assign(10)
-    for name, used in network.weights_as_used().items():
-        groups = used.numpy().T if per_channel else [used.numpy().ravel()]
+    # The network multiplies by these weights: no others give what it gives.
+    np.testing.assert_allclose(_call(network), _numpy_output(network, widths), rtol=1e-5, atol=1e-5)
+    for layer in low_bit_policy.layers(_ACTION, variables, network.activation_ranges(), widths):
+        groups = layer.kernel.T if per_channel else [layer.kernel.ravel()]
         assert max(len(np.unique(group)) for group in groups) <= 2**bits - 1
-        assert name in kernels
-    first = network.weights_as_used()["dense_1/kernel"].numpy()
-    assert len(np.unique(first)) > 2
+        assert len(np.unique(layer.kernel)) > 2
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])

@@ -30,7 +30,7 @@ def run(tmp_path):
 
 def test_create_lays_out_and_explains_the_directory(run):
     assert sorted(os.listdir(run.path)) == ["README.txt", "checkpoints", "logs", "policies", "replay"]
-    assert run.log_file("collector_0") == run.path / "logs" / "collector_0.log"
+    assert run_directory.log_file("collector_0").as_posix() == "logs/collector_0.log"
 
 
 def test_every_file_that_is_written_is_explained(run):

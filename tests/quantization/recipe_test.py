@@ -6,11 +6,11 @@ from tfquarl.core import errors
 from tfquarl.quantization import recipe
 
 _FACTS = {
-    "float32": (32, None, False),
-    "float16": (16, None, False),
-    "dynamic_wi8_afp32": (8, None, False),
-    "static_wi8_ai8": (8, 8, True),
-    "static_wi8_ai16": (8, 16, True),
+    "float32": (32, "float32", False),
+    "float16": (16, "float32", False),
+    "dynamic_wi8_afp32": (8, "float32", False),
+    "static_wi8_ai8": (8, "int8", True),
+    "static_wi8_ai16": (8, "int16", True),
 }
 
 
@@ -21,7 +21,7 @@ def test_names():
 @pytest.mark.parametrize("name", _FACTS)
 def test_bits_are_those_of_the_name(name: str):
     found = recipe.from_name(name)
-    assert (found.weight_bits, found.activation_bits, found.needs_calibration) == _FACTS[name]
+    assert (found.weight_bits, found.activation_type, found.needs_calibration) == _FACTS[name]
     assert (found.name, found.io) == (name, "float32")
 
 
@@ -53,7 +53,7 @@ def test_low_bit_names_are_decoded():
     assert found.is_trained
     assert found.widths is not None
     assert (found.widths.weights, found.widths.activations, found.widths.inputs, found.widths.outputs) == (4, 3, 5, 8)
-    assert (found.weight_bits, found.activation_bits) == (8, 8)
+    assert (found.weight_bits, found.activation_type) == (8, "int8")
     assert not recipe.from_name("ptq_wi4_ai3").is_trained
     with pytest.raises(errors.ConfigError, match="recipe 'qat_wi1_ai8': weights have 1 bits, needs 2 to 8"):
         recipe.from_name("qat_wi1_ai8")

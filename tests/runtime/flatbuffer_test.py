@@ -34,6 +34,14 @@ def test_constants_are_views_of_the_file():
     assert tensor.data_start % 16 == 0
 
 
+def test_tensor_of_whole_numbers():
+    layout = flatbuffer.read_layout(_INT8)
+    kernel = next(tensor for tensor in layout.tensors if tensor.name == "dense_0/kernel")
+    assert (kernel.shape, kernel.dtype, kernel.num_bytes) == ((4, 3), "int8", 12)
+    assert (kernel.scales, kernel.zero_points) == (pytest.approx((2 / 127,)), (0,))
+    assert sum(tensor.num_bytes for tensor in layout.tensors if tensor.is_constant) == 12 + 16 + 8 + 8
+
+
 def test_computed_tensor_has_no_values():
     layout = flatbuffer.read_layout(_FLOAT)
     with pytest.raises(ValueError, match="'observation' is computed"):

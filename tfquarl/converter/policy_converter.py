@@ -17,7 +17,7 @@ from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import recipe as recipe_lib
-from tfquarl.runtime import model_info
+from tfquarl.runtime import recipe_audit
 
 
 class PolicyConverter:
@@ -148,7 +148,7 @@ class PolicyConverter:
         kept = None if self._store is None else self._store.find(*key)
         if kept is not None:
             with contextlib.suppress(errors.ArtifactError, errors.ConversionError):
-                model_info.check_model(kept, recipe)
+                recipe_audit.check_model(kept, recipe)
                 return kept, inputs
         model = self._convert_by_reference(*inputs, recipe)
         if self._store is not None:
@@ -178,7 +178,7 @@ class PolicyConverter:
         )
         model = self._reference.convert(request)
         try:
-            model_info.check_model(model, recipe)
+            recipe_audit.check_model(model, recipe)
         except errors.RefusedModelError as error:
             raise errors.RefusedModelError(f"recipe '{recipe.name}': {error}") from error
         except errors.ArtifactError as error:

@@ -1,7 +1,6 @@
 """One architecture and recipe, converted by both paths and as TensorFlow's guide has it, in one process."""
 
 import dataclasses
-import os
 import time
 import tracemalloc
 from typing import TYPE_CHECKING
@@ -129,10 +128,6 @@ class ConversionArm:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return peak / sum(value.nbytes for value in snapshot.variables.values())
-
-    def num_cores(self) -> int:
-        """Processor cores that the process may use."""
-        return len(os.sched_getaffinity(0))
 
     def _snapshot(self, seed: int) -> records.PolicySnapshot:
         """Random weights with a scaling of observations as a learner's statistics give it."""

@@ -35,11 +35,6 @@ class LearningCurve:
         reached = np.flatnonzero(self.returns >= target)
         return float(self.time_sec[reached[0]]) if reached.size else None
 
-    def env_steps_to(self, target: float) -> int | None:
-        """Environment steps until a policy of at least `target` was published; None if it never was."""
-        reached = np.flatnonzero(self.returns >= target)
-        return int(self.env_steps[reached[0]]) if reached.size else None
-
     def running_mean(self, count: int) -> "LearningCurve":
         """The mean return of each policy and of the `count` - 1 before it, at the time of each; empty where there are fewer."""
         if len(self.returns) < count:

@@ -144,13 +144,6 @@ class PolicyNetwork(network.Network):
         ranges = self._quantized_layers.ranges
         return {name: (float(low.numpy()), float(high.numpy())) for name, (low, high) in ranges.items()}
 
-    def weights_as_used(self) -> dict[str, tf.Tensor]:
-        """The kernels [inputs, units] by name, as the network multiplies by them now: quantized, or as they are."""
-        if self._quantized_layers is None or not bool(self._is_quantizing()):
-            named = self.policy_variables
-            return {name: tf.identity(value) for name, value in named.items() if name.endswith("/kernel")}
-        return self._quantized_layers.weights_as_used(self.policy_variables)
-
     def _is_quantizing(self) -> Any:
         assert self._quantization is not None
         delay = self._quantization.config.quant_delay
@@ -198,8 +191,3 @@ def layers(
 def dense(variables: Mapping[str, tf.Variable], name: str, x: tf.Tensor) -> tf.Tensor:
     """x @ kernel + bias [B, units] of the layer `name`, in the type of `x` [B, inputs]."""
     return tf.matmul(x, tf.cast(variables[f"{name}/kernel"], x.dtype)) + tf.cast(variables[f"{name}/bias"], x.dtype)
-
-
-def policy_variables(policy_network: PolicyNetwork) -> dict[str, tf.Variable]:
-    """The network's variables by the names of `PolicyArchitecture.variable_shapes`."""
-    return policy_network.policy_variables

@@ -99,19 +99,6 @@ class QuantizedLayers:
             values = self._layer(name, values, kernel, bias, training)
         return values.steps * values.scale + value
 
-    def weights_as_used(self, variables: Mapping[str, tf.Variable]) -> dict[str, tf.Tensor]:
-        """The real kernels [inputs, units] by name, as the quantized network multiplies by them."""
-        used = {}
-        scale, _ = self._grid(low_bit_policy.INPUT, self._widths.inputs, 0.0)
-        for name in self._architecture.layer_names:
-            kernel, bias, _, _ = self._constants(variables, name)
-            scales = self._weight_scales(kernel, bias, scale)
-            used[f"{name}/kernel"] = tf.round(kernel / scales) * scales
-            sum_scale = tf.reduce_max(scale * scales)
-            scale, _ = self._grid(name, self._range_bits(name), sum_scale)
-            scale = self._tanh_scale(name) if self._has_tanh(name) else scale
-        return used
-
     def _layer(self, name: str, source: _Values, kernel: tf.Tensor, bias: tf.Tensor, training: bool) -> _Values:
         scales = tf.stop_gradient(self._weight_scales(kernel, bias, source.scale))
         steps = tf.round(kernel / scales)

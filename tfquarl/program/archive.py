@@ -178,13 +178,12 @@ def _put_back(replaced: pathlib.Path, directory: pathlib.Path) -> None:
         replaced.rename(directory)
 
 
-def find_model(path: str | os.PathLike[str], version: str = "best", model: str = artifact_file.MODEL) -> pathlib.Path:
+def find_model(path: str | os.PathLike[str], version: str = "best") -> pathlib.Path:
     """The .tflite file that a user means.
 
     Args:
       path: a .tflite file, a directory of one version, or the directory of a run.
       version: which of a run's policies: 'best', 'latest' or a number.
-      model: `artifact_file.MODEL` or `REFERENCE_MODEL`; not used where `path` is a file.
 
     Raises:
       ConfigError: there is no such policy.
@@ -193,15 +192,16 @@ def find_model(path: str | os.PathLike[str], version: str = "best", model: str =
     if path.is_file():
         return path
     if (path / artifact_file.MODEL).is_file():
-        return path / model
+        return path / artifact_file.MODEL
     if version not in _LINKS and not _is_version(version):
         raise errors.ConfigError(f"policy version is '{version}', needs 'best', 'latest' or a number")
     policies = path if path.name == POLICIES else path / POLICIES
-    if not (policies / version / model).is_file():
+    model = policies / version / artifact_file.MODEL
+    if not model.is_file():
         kept = sorted((entry.name for entry in policies.glob("[!.]*")), key=lambda name: (len(name), name))
         there = f"it has {', '.join(kept)}" if kept else "it has none"
         raise errors.ConfigError(f"{path} has no policy '{version}': {there}; give a run directory or a .tflite file")
-    return policies / version / model
+    return model
 
 
 def load(path: str | os.PathLike[str], version: str = "best", key: bytes | None = None) -> records.PolicyArtifact:

@@ -20,6 +20,7 @@ from tfquarl.program import heartbeat
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import node_process
 from tfquarl.program import restarts
+from tfquarl.program import run_directory
 
 # What the user has to mend, or has asked for.
 _FINAL = (errors.ConfigError, errors.StorageError, errors.ParityError, errors.NumericalError, errors.StalePolicyError)
@@ -175,4 +176,4 @@ def _describe(code: int | None) -> str:
 
 
 def _log(name: str) -> str:
-    return f"its log is logs/{name}.log in the run directory"
+    return f"its log is {run_directory.log_file(name)} in the run directory"

@@ -22,6 +22,7 @@ from absl import logging
 from tfquarl.core import errors
 from tfquarl.program import channel
 from tfquarl.program import heartbeat
+from tfquarl.program import run_directory
 from tfquarl.program import warning_relay
 
 TRAINED_SIGNAL = signal.SIGUSR1
@@ -122,7 +123,7 @@ def main(
     for number in _OF_THE_TERMINAL:
         signal.signal(number, signal.SIG_IGN)  # one that came before
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # the launcher held them back until now
-    _log_to(os.path.join(run_dir, "logs", f"{node.name}.log"))
+    _log_to(os.path.join(run_dir, run_directory.log_file(node.name)))
     _end_with_parent(temporary_dir)
     os.environ["TMPDIR"] = tempfile.tempdir = temporary_dir
     sender = channel.Sender(connection)

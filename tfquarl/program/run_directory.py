@@ -20,6 +20,7 @@ from tfquarl.metrics import machine
 from tfquarl.publication import signature
 
 _KEY_BYTES = 32
+_LOGS = "logs"
 
 _TITLE = "This directory holds one run of tfquarl."
 
@@ -93,10 +94,6 @@ class RunDirectory:
         """The summary.json that `write_summary` writes."""
         return self.path / "summary.json"
 
-    def log_file(self, node: str) -> pathlib.Path:
-        """Log of the process `node`, e.g. 'collector_0'."""
-        return self.path / "logs" / f"{node}.log"
-
     def create(self) -> None:
         """Makes the directory and the README.txt that explains it; one that is there already is kept.
 
@@ -108,7 +105,7 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
         files.write_atomically(self._readme_file, _README)  # first: by it the next run knows what the rest is
         with files.storage_errors(making):
-            for directory in (self.path / "logs", self.checkpoints, self.replay, self.policies):
+            for directory in (self.path / _LOGS, self.checkpoints, self.replay, self.policies):
                 directory.mkdir(exist_ok=True)
 
     def is_of_others(self) -> bool:
@@ -211,6 +208,11 @@ class RunDirectory:
             return dict(json.loads(text))
         except (ValueError, TypeError) as error:
             raise errors.ArtifactError(f"{self.summary_file} is not a JSON object: {error}; was it edited?") from error
+
+
+def log_file(process: str) -> pathlib.PurePath:
+    """Log of a process, e.g. 'collector_0', below the run's directory."""
+    return pathlib.PurePath(_LOGS, f"{process}.log")
 
 
 def default_path(experiment: str, now: datetime.datetime | None = None) -> pathlib.Path:

@@ -59,11 +59,6 @@ class Recipe:
         return np.dtype(self.weight_type).itemsize * 8
 
     @property
-    def activation_bits(self) -> int | None:
-        """Bits of one value between layers; None where it is a float."""
-        return None if self.activation_type == "float32" else np.dtype(self.activation_type).itemsize * 8
-
-    @property
     def rounds_to_int8(self) -> bool:
         """Whether weights that were trained in float are rounded to int8; low-bit recipes come with scales of their own."""
         return self.weight_type == "int8" and self.widths is None

@@ -13,6 +13,9 @@ from tfquarl.core import deadline
 from tfquarl.replay import tables
 from tfquarl.replay import transition
 
+# Batches made ahead, where as many items as a batch has do not give more.
+_NUM_PREFETCH = 4
+
 
 def make_dataset(
     server_address: str,
@@ -20,7 +23,6 @@ def make_dataset(
     batch_size: int,
     rows_in_item: int = 1,
     timeout_ms: int = 2_000,
-    num_prefetch: int = 4,
     num_workers: int = 1,
 ) -> tf.data.Dataset:
     """A dataset of `TransitionBatch`es with static shapes.
@@ -35,7 +37,6 @@ def make_dataset(
       rows_in_item: R, of the table.
       timeout_ms: time without any sample after which the dataset ends, so that its reader can look at its stop signal and iterate
         again. What was sampled for unfinished batches is lost then, though it counts in the ratio.
-      num_prefetch: batches made ahead, where B items do not give more.
       num_workers: threads that sample.
     """
     source = reverb.TrajectoryDataset(
@@ -61,7 +62,7 @@ def make_dataset(
     # There is nothing to tune, and its thread takes time from the samples.
     options.autotune.enabled = False
     # What is made ahead is all the batches of B items at once: the next one of those that are there is taken without another thread.
-    groups = source.batch(batch_size, drop_remainder=True).map(deal).prefetch(max(1, num_prefetch // rows_in_item))
+    groups = source.batch(batch_size, drop_remainder=True).map(deal).prefetch(max(1, _NUM_PREFETCH // rows_in_item))
     return groups.unbatch().with_options(options)
 
 

@@ -104,18 +104,6 @@ class TransitionLayout:
             probability,
         )
 
-    def pack(
-        self, observation: np.ndarray, action: Any, reward: float, discount: float, next_observation: np.ndarray
-    ) -> np.ndarray:
-        """One row, float32 [row_size], of observations [D] and an index or an action [A]."""
-        row = np.empty(self.row_size, np.float32)
-        row[self.observation] = observation
-        row[self.action] = action
-        row[self.reward] = reward
-        row[self.discount] = discount
-        row[self.next_observation] = next_observation
-        return row
-
 
 def check_priorities(priorities: np.ndarray) -> None:
     """Checks new priorities [N] before any of them is taken.

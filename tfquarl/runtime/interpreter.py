@@ -18,22 +18,21 @@ class PolicyInterpreter:
     The XNNPACK kernels, without which static int8 is four times slower, are on.
     """
 
-    def __init__(self, model: bytes, batch_size: int = 1, num_threads: int = 1) -> None:
+    def __init__(self, model: bytes, batch_size: int = 1) -> None:
         """Checks the model and prepares it, which takes 0.1 to 10 ms.
 
         Args:
           model: a policy's flatbuffer.
           batch_size: K, observations per call.
-          num_threads: of each call.
 
         Raises:
           ArtifactError: bytes that are not a policy.
           RefusedModelError: a policy that the runtime can't run.
         """
-        if batch_size < 1 or num_threads < 1:
-            raise ValueError(f"batch_size and num_threads must be positive, got {batch_size} and {num_threads}")
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be positive, got {batch_size}")
         layout = check_structure(model)
-        self._interpreter = make_interpreter(model, layout, batch_size, num_threads)
+        self._interpreter = make_interpreter(model, layout, batch_size)
         # The public set_tensor, invoke and get_tensor check and copy for 3 us per call; held views of the input and the output
         # cost 0.2 us. They stay valid as nothing is resized after this, and they keep the interpreter alive.
         native: Any = self._interpreter._interpreter
@@ -88,7 +87,6 @@ def make_interpreter(
     model: bytes,
     layout: flatbuffer.ModelLayout,
     batch_size: int,
-    num_threads: int = 1,
     keeps_values: bool = False,
 ) -> litert.Interpreter:
     """An interpreter with allocated tensors for a checked model.
@@ -97,7 +95,6 @@ def make_interpreter(
       model: a policy's flatbuffer.
       layout: of the model.
       batch_size: observations per call.
-      num_threads: of each call.
       keeps_values: whether all values between layers can be read after a call; TFLite's own kernels compute them then.
 
     Raises:
@@ -111,7 +108,7 @@ def make_interpreter(
             warnings.simplefilter("ignore")
             interpreter = litert.Interpreter(
                 model_content=model,
-                num_threads=num_threads,
+                num_threads=1,
                 experimental_op_resolver_type=kind,
                 experimental_preserve_all_tensors=keeps_values,
             )

@@ -11,7 +11,6 @@ import importlib
 import importlib.metadata
 import json
 import pathlib
-import platform
 import sys
 from typing import Any
 
@@ -29,7 +28,7 @@ def main(arguments: list[str]) -> None:
     """Runs the trial that the arguments describe; the module's docstring tells how."""
     runtime, kernels, model_file, inputs_file, outputs_file = arguments
     model, inputs = pathlib.Path(model_file).read_bytes(), np.load(inputs_file, allow_pickle=False)
-    report: dict[str, Any] = {"version": importlib.metadata.version(runtime), "machine": platform.machine()}
+    report: dict[str, Any] = {"version": importlib.metadata.version(runtime)}
     try:
         if runtime == "tflite-micro":
             np.save(outputs_file, _run_micro(model, inputs))

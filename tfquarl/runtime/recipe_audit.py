@@ -1,7 +1,6 @@
-"""What is inside a policy's flatbuffer, for people, and the audit that it is what its recipe says."""
+"""The audit that a policy's flatbuffer is what its recipe says, layer by layer."""
 
 from collections.abc import Mapping
-import dataclasses
 
 from tfquarl.core import errors
 from tfquarl.quantization import recipe as recipe_lib
@@ -10,34 +9,6 @@ from tfquarl.runtime import interpreter
 
 # TFLiteConverter leaves smaller kernels in float32 with dynamic ranges.
 MIN_DYNAMIC_KERNEL_ELEMENTS = 1024
-
-
-@dataclasses.dataclass(frozen=True)
-class ModelInfo:
-    """A model's parts.
-
-    Attributes:
-      tensors: by index.
-      operators: names in the order of execution.
-      num_bytes: of the file.
-      num_constant_bytes: of its constants.
-    """
-
-    tensors: tuple[flatbuffer.Tensor, ...]
-    operators: tuple[str, ...]
-    num_bytes: int
-    num_constant_bytes: int
-
-
-def model_info(model: bytes) -> ModelInfo:
-    """The parts of a policy's flatbuffer.
-
-    Raises:
-      ArtifactError: bytes that are not a policy.
-    """
-    layout = interpreter.check_structure(model)
-    constants = sum(tensor.num_bytes for tensor in layout.tensors if tensor.is_constant)
-    return ModelInfo(layout.tensors, tuple(o.name for o in layout.operators), len(model), constants)
 
 
 def check_model(model: bytes, recipe: recipe_lib.Recipe) -> None:
