@@ -51,13 +51,13 @@ def test_priorities_of_all_steps_are_sent_at_once() -> None:
     learner.train(2)
     # Head/bias is 0 in the first step and 2 in the second.
     assert sink.tape == [("update", [0, 1, 0, 1], [8.0, 0.0, 2.0, 2.0])]
-    assert learner.num_updated_priorities == 4
+    assert learner.priorities is sink and sink.num_updated == 4
 
 
 def test_uniform_replay_takes_no_priorities() -> None:
     learner, _ = _learner([[8.0, 0.0]])
     learner.train(1)
-    assert learner.num_updated_priorities is None
+    assert learner.priorities is None
 
 
 def test_importance_weights() -> None:

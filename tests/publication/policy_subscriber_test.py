@@ -29,7 +29,6 @@ def test_policies_arrive_newest_first_and_once(client: reverb.Client, key: bytes
     publisher.publish(example_records.artifact(1))
     assert subscriber.poll() is None
     assert publisher.newest_version() == 2
-    assert (subscriber.num_refused, subscriber.num_unanswered) == (0, 0)
     publisher.close()
 
 
@@ -59,7 +58,7 @@ def test_refused_artifact_leaves_the_next_one_alone(client: reverb.Client):
     push_raw(client, "policy", 1, wire.pack_artifact(example_records.artifact(1))[:-3])
     with pytest.raises(errors.ArtifactError, match="altered"):
         subscriber.poll()
-    assert subscriber.poll() is None and subscriber.num_refused == 1
+    assert subscriber.poll() is None
     push_raw(client, "policy", 2, wire.pack_artifact(example_records.artifact(2)))
     assert subscriber.poll() == example_records.artifact(2)
 
@@ -106,7 +105,7 @@ def test_refuses_pair(client: reverb.Client, payload: bytes, message: str):
     subscriber = policy_subscriber.EvaluationSubscriber(client)
     with pytest.raises(errors.ArtifactError, match=message):
         subscriber.poll()
-    assert subscriber.num_refused == 1
+    assert subscriber.poll() is None
 
 
 @pytest.mark.parametrize("key", [None, KEY], ids=["unsigned", "signed"])
@@ -136,15 +135,15 @@ def test_no_altered_payload_is_accepted(client: reverb.Client, key: bytes | None
                 subscriber.poll()
 
     fuzz()
-    assert policies.num_refused == pairs.num_refused == version
     publisher._table.push(
         version + 1, publisher._signer.sign(wire.pack_artifact(example_records.artifact(version + 1)))
     )
     assert policies.poll() == example_records.artifact(version + 1)
 
 
-def test_server_that_died_is_no_error_for_a_subscriber():
+def test_server_that_died_is_no_error_for_a_subscriber(caplog: pytest.LogCaptureFixture):
     server = reverb.Server(publication_tables.make_publication_tables())
     subscriber = policy_subscriber.PolicySubscriber(reverb.Client(f"localhost:{server.port}"), deadline_sec=0.3)
     server.stop()
-    assert subscriber.poll() is None and subscriber.num_unanswered == 1
+    assert subscriber.poll() is None
+    assert caplog.text.count("going on with what was last published") == 1

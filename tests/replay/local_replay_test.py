@@ -67,7 +67,7 @@ def test_priorities_decide():
     replay = make(priority_exponent=0.5)
     write(replay, 4)
     replay.update(np.uint64([0, 1, 2, 3]), np.float64([0, 1, 4, 0]))
-    assert replay.num_updated == 4
+    assert (replay.num_updated, replay.num_dropped) == (4, 0)
     batch = replay.sample(3000)
     # Square roots 0, 1, 2, 0: probabilities 1/3 and 2/3.
     assert set(batch.reward.tolist()) == {1.0, 2.0}

@@ -150,9 +150,10 @@ class LearnerStation:
         values = self._window.metrics()
         if values:
             values |= {names.SNAPSHOT_VERSION: self._trigger.version, names.NUM_GONE_BACK: self._num_gone_back}
-            num_updated = self._learner.num_updated_priorities
-            if num_updated is not None:
-                values[names.NUM_UPDATED_PRIORITIES] = num_updated
+            priorities = self._learner.priorities
+            if priorities is not None:
+                values[names.NUM_UPDATED_PRIORITIES] = priorities.num_updated
+                values[names.NUM_DROPPED_PRIORITIES] = priorities.num_dropped
             self._metrics.write(names.TRAIN, self.train_step, values)
         self._window = _Window()
 

@@ -101,9 +101,9 @@ class PolicyLearner:
         self._train_step = None
 
     @property
-    def num_updated_priorities(self) -> int | None:
-        """New priorities that the replay has taken so far; None where it samples uniformly."""
-        return None if self._priorities is None else self._priorities.num_updated
+    def priorities(self) -> trainer_lib.PrioritySink | None:
+        """Where new priorities go, with its counts; None where the replay samples uniformly."""
+        return self._priorities
 
     def cancel_if_starved(self, wait_sec: float) -> bool:
         """Ends the call of `train` that goes on in another thread, if no batch came for `wait_sec` of calls to this; whether it did.

@@ -39,6 +39,11 @@ class PrioritySink(Protocol):
         """New priorities that the replay has taken so far; those on their way there don't count."""
         ...
 
+    @property
+    def num_dropped(self) -> int:
+        """New priorities so far that the replay did not take in time, or refused."""
+        ...
+
     def update(self, keys: np.ndarray, priorities: np.ndarray) -> None:
         """Items `keys` uint64 [N] get `priorities` float [N]; items that are gone are passed over."""
         ...

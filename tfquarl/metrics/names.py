@@ -40,8 +40,10 @@ LOSS = "Losses/loss"
 TRAIN_STEPS_PER_SEC = "RunTime/train_steps_per_sec"
 SNAPSHOT_VERSION = "Policy/snapshot_version"
 
-# Group 'train', where the replay is prioritised: new priorities that it has taken from this learner so far.
+# Group 'train', where the replay is prioritised: new priorities so far that it has taken from this learner, and that were
+# dropped because it did not take them in time or refused them.
 NUM_UPDATED_PRIORITIES = "Replay/num_updated_priorities"
+NUM_DROPPED_PRIORITIES = "Replay/num_dropped_priorities"
 
 # Groups 'collect/<i>', 'eval' and 'convert': version of the policy (0: none yet), and seconds since a newer one was found.
 POLICY_VERSION = "Policy/version"

@@ -39,16 +39,6 @@ class PolicySubscriber:
         table = latest_table.LatestTable(client, name, stop, deadline_sec)
         self._subscription = subscription.Subscription(table, signature.Signer(name, key), _unpack)
 
-    @property
-    def num_refused(self) -> int:
-        """Artifacts that did not verify."""
-        return self._subscription.num_refused
-
-    @property
-    def num_unanswered(self) -> int:
-        """Polls that the server did not answer."""
-        return self._subscription.num_unanswered
-
     def poll(self) -> records.PolicyArtifact | None:
         """The newest artifact if it is newer than the last one given, else None; also where the server does not answer.
 
@@ -72,11 +62,6 @@ class EvaluationSubscriber:
         name = policy_publisher.EVALUATION_TABLE
         table = latest_table.LatestTable(client, name, stop, deadline_sec)
         self._subscription = subscription.Subscription(table, signature.Signer(name, key), _unpack_pair)
-
-    @property
-    def num_refused(self) -> int:
-        """Pairs that did not verify."""
-        return self._subscription.num_refused
 
     def poll(self) -> tuple[records.PolicyArtifact, records.PolicyArtifact] | None:
         """The newest pair, quantized and float, if it is newer than the last one given, else None.

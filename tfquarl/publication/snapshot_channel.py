@@ -84,11 +84,6 @@ class SnapshotSubscriber:
         table = latest_table.LatestTable(client, TABLE, stop, deadline_sec)
         self._subscription = subscription.Subscription(table, signature.Signer(TABLE, key), _unpack)
 
-    @property
-    def num_refused(self) -> int:
-        """Snapshots that did not verify."""
-        return self._subscription.num_refused
-
     def poll(self) -> records.PolicySnapshot | None:
         """The newest snapshot if it is newer than the last one given, else None; also where the server does not answer.
 

@@ -36,19 +36,7 @@ class Subscription(Generic[_T]):
         # What the table announced when a value was given last, which may be less than that value's version, and when one was refused.
         self._announced: int | None = None
         self._refused: int | None = None
-        self._num_refused = 0
-        self._num_unanswered = 0
         self._is_answered = True
-
-    @property
-    def num_refused(self) -> int:
-        """Payloads refused so far, each counted once."""
-        return self._num_refused
-
-    @property
-    def num_unanswered(self) -> int:
-        """Polls so far that the server did not answer."""
-        return self._num_unanswered
 
     def poll(self) -> _T | None:
         """The newest value if it is newer than the last one given; None where nothing else is announced.
@@ -56,14 +44,13 @@ class Subscription(Generic[_T]):
         A server that does not answer is no error here: who needs newer values judges by the age of the last one.
 
         Raises:
-          ArtifactError: what was announced last does not verify, or is older than the last one given; it is told and counted once.
+          ArtifactError: what was announced last does not verify, or is older than the last one given; it is told once.
         """
         try:
             found = self._table.poll(self._seen, self._announced, self._refused)
         except deadline.StoppedError:
             return None
         except errors.RemoteTimeoutError as error:
-            self._num_unanswered += 1
             if self._is_answered:
                 logging.warning("%s; going on with what was last published", error)
             self._is_answered = False
@@ -75,7 +62,6 @@ class Subscription(Generic[_T]):
             value = self._verify(found)
         except errors.ArtifactError:
             self._refused = found.announced
-            self._num_refused += 1
             raise
         self._seen, self._announced = found.version, found.announced
         return value

@@ -79,6 +79,7 @@ class PriorityUpdater:
         self._client = client
         self._updates: queue.Queue[tuple[np.ndarray, np.ndarray]] = queue.Queue(max_waiting)
         self._num_dropped = self._num_updated = 0
+        self._lock = threading.Lock()
         threading.Thread(target=self._serve, name="priorities", daemon=True).start()
 
     @property
@@ -88,7 +89,7 @@ class PriorityUpdater:
 
     @property
     def num_dropped(self) -> int:
-        """Updates that were dropped: the server did not take them in time, or refused them."""
+        """Priorities that were dropped: the server did not take them in time, or refused them."""
         return self._num_dropped
 
     def update(self, keys: np.ndarray, priorities: np.ndarray) -> None:
@@ -101,13 +102,17 @@ class PriorityUpdater:
         try:
             self._updates.put_nowait((keys, priorities))
         except queue.Full:
-            self._num_dropped += 1
+            self._count_dropped(len(keys))
 
     def flush(self, timeout_sec: float) -> bool:
         """Waits until all updates were answered, up to `timeout_sec`; whether they were."""
         done = threading.Event()
         threading.Thread(target=lambda: (self._updates.join(), done.set()), daemon=True).start()
         return deadline.wait(done, timeout_sec, None)
+
+    def _count_dropped(self, count: int) -> None:
+        with self._lock:  # both threads drop
+            self._num_dropped += count
 
     def _serve(self) -> None:
         while True:
@@ -116,7 +121,7 @@ class PriorityUpdater:
                 self._client.mutate_priorities(tables.EXPERIENCE, dict(zip(keys.tolist(), priorities.tolist())))
                 self._num_updated += len(keys)
             except RuntimeError as error:
-                self._num_dropped += 1
+                self._count_dropped(len(keys))
                 logging.log_first_n(logging.WARNING, "New priorities were refused: %s", 3, error)
             finally:
                 self._updates.task_done()

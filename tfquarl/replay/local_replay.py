@@ -117,6 +117,11 @@ class LocalReplay:
         """Priorities that were given to `update`."""
         return self._num_updated
 
+    @property
+    def num_dropped(self) -> int:
+        """None: there is no server that could be late."""
+        return 0
+
     def update(self, keys: np.ndarray, priorities: np.ndarray) -> None:
         """Items `keys` uint64 [N] get `priorities` float [N]; items that are gone are passed over.
 

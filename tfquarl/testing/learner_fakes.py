@@ -98,6 +98,11 @@ class TapeSink:
         """As of a `PrioritySink`."""
         return sum(len(keys) for keys, _ in self.named("update"))
 
+    @property
+    def num_dropped(self) -> int:
+        """As of a `PrioritySink`: nothing is dropped."""
+        return 0
+
     def named(self, kind: str) -> Iterator[tuple[Any, ...]]:
         """The entries of one kind, without it."""
         return (entry[1:] for entry in self.tape if entry[0] == kind)
