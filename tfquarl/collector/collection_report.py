@@ -9,8 +9,6 @@ from tfquarl.core import interfaces
 from tfquarl.metrics import names
 from tfquarl.metrics import statistics
 
-NUM_REFUSED = "Policy/num_refused"
-
 
 class CollectionReport:
     """Gathers episodes and writes a row of metrics every `report_interval_sec`."""
@@ -79,7 +77,7 @@ class CollectionReport:
             names.POLICY_AGE_SEC: self._slot.policy_age_sec,
             names.POLICY_LONGEST_AGE_SEC: self._slot.longest_age_sec,
             names.BLOCKED_SHARE: min((blocked_sec - self._last_blocked_sec) / elapsed_sec, 1.0),
-            NUM_REFUSED: self._slot.num_refused,
+            names.NUM_REFUSED: self._slot.num_refused,
             names.NUM_BAD_EPISODES: self._num_bad_episodes,
             names.STEP_SEC: now - self._first_time - blocked_sec,
             names.PULL_SEC: self._slot.pull_sec,

@@ -163,7 +163,7 @@ class ConversionWorker:
             self._num_refused += 1
             logging.error("Not converted, the last good policy stays: %s", error)
             self._metrics.write(
-                names.CONVERT, snapshot.train_step, {"Policy/num_refused_snapshots": float(self._num_refused)}
+                names.CONVERT, snapshot.train_step, {names.NUM_REFUSED_SNAPSHOTS: float(self._num_refused)}
             )
         return True
 
@@ -181,14 +181,14 @@ class ConversionWorker:
             names.CONVERSION_SEC: quantized.conversion_sec,
             names.PARITY_CHECK_SEC: quantized.check_sec,
             names.SNAPSHOT_TO_PUBLISHED_SEC: time.monotonic() - (snapshot.created_sec or 0.0),
-            "Policy/model_bytes": float(quantized.num_bytes),
-            "Policy/calibration_observations": float(len(calibration)),
-            "Policy/is_published": float(deployed is not None),
-            "Policy/num_refused_snapshots": float(self._num_refused),
-            "Parity/is_passed": float(quantized.report.passed),
-            "Parity/num_failures": float(self._num_failed_parity),
+            names.MODEL_BYTES: float(quantized.num_bytes),
+            names.CALIBRATION_OBSERVATIONS: float(len(calibration)),
+            names.IS_PUBLISHED: float(deployed is not None),
+            names.NUM_REFUSED_SNAPSHOTS: float(self._num_refused),
+            names.IS_PARITY_PASSED: float(quantized.report.passed),
+            names.NUM_PARITY_FAILURES: float(self._num_failed_parity),
         }
-        values.update({f"Parity/{name}": value for name, value in quantized.report.figures.items()})
+        values.update({f"{names.PARITY_PREFIX}{name}": value for name, value in quantized.report.figures.items()})
         if deployed is not None:  # only now, when collectors have what they wait for
             reference = reference or self._reference(quantized.prepared)
             judged = quantized.artifact if quantized.report.runs else None

@@ -16,6 +16,7 @@ from tfquarl.experiments import run_process
 from tfquarl.metrics import jsonl
 from tfquarl.metrics import names
 from tfquarl.program import archive
+from tfquarl.program import command_line
 from tfquarl.program import gin_loading
 from tfquarl.program import replay_audit
 from tfquarl.program import resumption
@@ -191,7 +192,7 @@ def _check_end(
     wanted, killed = config.num_kills if num_kills is None else num_kills, sum(report.kills.values())
     if process.exit_code is None:
         report.faults.append(f"the run did not end within {config.timeout_sec:g} s")
-    elif process.exit_code != (run_process.INTERRUPTED if wanted else 0):
+    elif process.exit_code != (command_line.INTERRUPTED if wanted else 0):
         report.faults.append(f"the run ended with exit code {process.exit_code}")
     if killed < wanted:
         report.faults.append(f"the run ended after {killed} of {wanted} kills")
@@ -233,7 +234,7 @@ def _check_figures(config: ChaosConfig, run_dir: pathlib.Path, report: ChaosRepo
         if row.group == names.CONVERT:
             published = max(published, version)
         elif row.group.startswith(f"{names.COLLECT}/"):
-            used, refused = max(used, version), max(refused, int(row.values.get("Policy/num_refused", 0)))
+            used, refused = max(used, version), max(refused, int(row.values.get(names.NUM_REFUSED, 0)))
             if row.step < env_steps.get(row.group, 0):
                 report.faults.append(
                     f"environment steps of {row.group} went back from {env_steps[row.group]} to {row.step}"

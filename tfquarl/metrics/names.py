@@ -58,6 +58,10 @@ STEP_SEC = "RunTime/step_sec"
 PULL_SEC = "RunTime/pull_sec"
 LOAD_SEC = "RunTime/load_sec"
 
+# Policies that were published and could not be used, in group 'collect/<i>', and such snapshots, in group 'convert'.
+NUM_REFUSED = "Policy/num_refused"
+NUM_REFUSED_SNAPSHOTS = "Policy/num_refused_snapshots"
+
 # Groups 'collect/<i>' and 'train': share of the time, in [0, 1], for which the rate limiter made it wait.
 BLOCKED_SHARE = "RunTime/rate_limiter_blocked_share"
 
@@ -65,6 +69,17 @@ BLOCKED_SHARE = "RunTime/rate_limiter_blocked_share"
 CONVERSION_SEC = "RunTime/conversion_sec"
 PARITY_CHECK_SEC = "RunTime/parity_check_sec"
 SNAPSHOT_TO_PUBLISHED_SEC = "RunTime/snapshot_to_published_sec"
+
+# Group 'convert': bytes of the model, observations that it was calibrated on, and whether collectors got it (1 or 0).
+MODEL_BYTES = "Policy/model_bytes"
+CALIBRATION_OBSERVATIONS = "Policy/calibration_observations"
+IS_PUBLISHED = "Policy/is_published"
+
+# Group 'convert': whether the policy passed (1 or 0), and how many so far did not; the figures of `quantization.parity` have
+# names of their own behind the prefix.
+PARITY_PREFIX = "Parity/"
+IS_PARITY_PASSED = f"{PARITY_PREFIX}is_passed"
+NUM_PARITY_FAILURES = f"{PARITY_PREFIX}num_failures"
 
 # Group 'collect/<i>': from that same moment until the collector's interpreter was ready, which is made beside its loop, and until
 # it acted; 95 % of its last 1000 policies, but for its first, were faster.
