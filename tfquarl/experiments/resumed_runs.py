@@ -27,8 +27,6 @@ _TICK_SEC = 0.1
 _STOP_SEC = 60.0
 # Moments lie in this part of a run: before there is nothing to lose, and after it might end by itself first.
 _FIRST, _LAST = 0.1, 0.9
-# Episodes of the judgement after a run are none of those that chose its best policy.
-_JUDGE_SEED = 900_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +165,9 @@ def _env_steps(directory: run_directory.RunDirectory) -> int:
 
 def _judge(config: ResumedRunsConfig, arm: str, seed: int, directory: pathlib.Path) -> Outcome:
     summary = run_directory.RunDirectory(directory).read_summary()
-    verdict = evaluation.judge(evaluation.open_policy(directory, "latest"), config.num_episodes, _JUDGE_SEED + seed)
+    verdict = evaluation.judge(
+        evaluation.open_policy(directory, "latest"), config.num_episodes, evaluation.FRESH_SEED + seed
+    )
     estimate = verdict.estimate
     return Outcome(
         arm,

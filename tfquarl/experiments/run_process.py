@@ -10,12 +10,10 @@ from absl import logging
 
 from tfquarl.core import errors
 from tfquarl.program import budget
+from tfquarl.program import command_line
 from tfquarl.program import gin_loading
 from tfquarl.program import output_file
 from tfquarl.program import training
-
-INTERRUPTED = 130
-"""Exit code of a run that was told to end."""
 
 
 class RunProcess:
@@ -109,4 +107,4 @@ def _train(gin_files: list[str], bindings: list[str], run_dir: str, log: str) ->
     except errors.TfquarlError as error:
         logging.error("%s", error)
         sys.exit(1)
-    sys.exit(INTERRUPTED if result.status is budget.Status.INTERRUPTED else 0)
+    sys.exit(command_line.INTERRUPTED if result.status is budget.Status.INTERRUPTED else 0)

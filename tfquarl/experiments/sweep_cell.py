@@ -18,11 +18,11 @@ from tfquarl.core import files
 from tfquarl.experiments import recipe_study
 from tfquarl.experiments import sweep_plan
 from tfquarl.program import budget
+from tfquarl.program import command_line
+from tfquarl.program import evaluation
 from tfquarl.program import training
 
 CELL, RESULT, RUN, LOG = "cell.json", "result.json", "run", "log.txt"
-# Episodes of the judgement after a run are none of those that chose its best policy.
-_JUDGE_SEED = 900_000
 
 
 def write_request(directory: pathlib.Path, plan: sweep_plan.SweepPlan, cell: sweep_plan.Cell) -> None:
@@ -55,7 +55,7 @@ def read_others(directory: pathlib.Path, results: Sequence[Mapping[str, Any]]) -
 
 
 def run(directory: pathlib.Path) -> int:
-    """Runs the cell of `directory`; 0, or 130 where it was interrupted.
+    """Runs the cell of `directory`; 0, or `command_line.INTERRUPTED` where it was interrupted.
 
     Raises:
       TfquarlError: the run failed.
@@ -64,10 +64,12 @@ def run(directory: pathlib.Path) -> int:
     loaded = plan.load(cell)
     result = training.run(loaded, str(directory / RUN))
     if result.status is budget.Status.INTERRUPTED:
-        return 130
+        return command_line.INTERRUPTED
     recipe = loaded.experiment.converter.recipe
     tried = plan.post_training_recipes if recipe == sweep_plan.BASELINE_RECIPE else ()
-    rows = recipe_study.study(directory / RUN, tried, plan.num_episodes, plan.num_observations, _JUDGE_SEED + cell.seed)
+    rows = recipe_study.study(
+        directory / RUN, tried, plan.num_episodes, plan.num_observations, evaluation.FRESH_SEED + cell.seed
+    )
     versions = json.loads((directory / RUN / "versions.json").read_text())
     files.write_json(
         directory / RESULT,

@@ -13,9 +13,9 @@ from typing import Any
 from tfquarl.core import errors
 from tfquarl.experiments import sweep_cell
 from tfquarl.experiments import sweep_plan
+from tfquarl.program import command_line
 
 _POLL_SEC = 0.5
-_INTERRUPTED = 130
 
 
 @dataclasses.dataclass
@@ -118,7 +118,7 @@ class SweepRunner:
         code = one.process.poll()
         if code is None:
             return False
-        if code == _INTERRUPTED:
+        if code == command_line.INTERRUPTED:
             raise KeyboardInterrupt
         seconds = self._clock() - one.started_sec
         if self.result(one.cell) is None:

@@ -18,6 +18,8 @@ from tfquarl.core import environment_spec
 
 ACTIVATIONS = ("relu", "tanh")
 HEADS = ("q_values", "action")
+COMPUTE_DTYPES = ("float32", "bfloat16")
+"""Of matrix products."""
 NO_LAYER, FIRST_LAYER, ALL_LAYERS = "none", "first", "all"
 LAYER_NORMS = (NO_LAYER, FIRST_LAYER, ALL_LAYERS)
 """Which hidden layers of a critic are normalized (arXiv 1607.06450)."""

@@ -14,7 +14,6 @@ from tfquarl.networks import initial_variables
 from tfquarl.networks import inverting_gradients
 from tfquarl.networks import quantization_aware
 
-COMPUTE_DTYPES = ("float32", "bfloat16")
 ACTIVATIONS = {"relu": tf.nn.relu, "tanh": tf.tanh}
 """Of hidden layers, by an architecture's name for them."""
 
@@ -50,8 +49,10 @@ class PolicyNetwork(network.Network):
         """
         if quantization is not None and architecture.is_categorical:
             raise ValueError("a categorical policy is trained in float, got a quantization")
-        if compute_dtype not in COMPUTE_DTYPES:
-            raise ValueError(f"compute_dtype is '{compute_dtype}', needs one of {', '.join(COMPUTE_DTYPES)}")
+        if compute_dtype not in architecture_lib.COMPUTE_DTYPES:
+            raise ValueError(
+                f"compute_dtype is '{compute_dtype}', needs one of {', '.join(architecture_lib.COMPUTE_DTYPES)}"
+            )
         super().__init__(tf.TensorSpec([architecture.observation_size], tf.float32, "observation"), (), name)
         self._architecture = architecture
         self._seed = seed

@@ -21,6 +21,9 @@ from tfquarl.program import archive
 from tfquarl.program import stations
 from tfquarl.program import summary
 
+FRESH_SEED = 900_000
+"""Episodes from this seed on are none of those that chose a run's best policy."""
+
 _SERIES = 0
 
 

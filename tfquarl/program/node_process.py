@@ -22,6 +22,7 @@ from absl import logging
 from tfquarl.core import errors
 from tfquarl.program import channel
 from tfquarl.program import heartbeat
+from tfquarl.program import output_file
 from tfquarl.program import run_directory
 from tfquarl.program import warning_relay
 
@@ -168,11 +169,8 @@ def _exit(code: int) -> None:
 
 
 def _log_to(path: str) -> None:
-    """Sends stdout and stderr, those of C++ too, to the end of the file at `path`."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)
+    """Sends what this process says, and its logging, to the end of the file at `path`."""
+    output_file.redirect(path)
     faulthandler.enable()
     flags.FLAGS.mark_as_parsed()  # which absl's logging waits for
     logging.use_absl_handler()

@@ -121,7 +121,7 @@ class PolicyGraph(model_editor.ModelEditor):
 
     def set_metadata(self, name: str, content: bytes) -> None:
         """Puts `content` into the file under `name`, instead of what was there under it."""
-        kept = [item for item in self._model.metadata or [] if _text(item.name) != name]
+        kept = [item for item in self._model.metadata or [] if model_editor.text(item.name) != name]
         metadata: Any = schema.MetadataT()
         buffer: Any = schema.BufferT()
         buffer.data = np.frombuffer(content, np.uint8)
@@ -132,7 +132,7 @@ class PolicyGraph(model_editor.ModelEditor):
     def metadata(self, name: str) -> bytes | None:
         """What is in the file under `name`; None where there is nothing."""
         for item in self._model.metadata or []:
-            if _text(item.name) == name:
+            if model_editor.text(item.name) == name:
                 return bytes(self._model.buffers[item.buffer].data)
         return None
 
@@ -231,7 +231,3 @@ def _mapping(name: str, index: int) -> Any:
     mapping: Any = schema.TensorMapT()
     mapping.name, mapping.tensorIndex = name, index
     return mapping
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name

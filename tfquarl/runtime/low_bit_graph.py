@@ -13,7 +13,7 @@ class LowBitGraph(model_editor.ModelEditor):
 
     def index_of(self, name: str) -> int:
         """Index of the one tensor called `name`."""
-        names = [_text(tensor.name) for tensor in self._graph.tensors]
+        names = [model_editor.text(tensor.name) for tensor in self._graph.tensors]
         if names.count(name) != 1:
             raise ValueError(f"{names.count(name)} tensors are called '{name}', needs one of {', '.join(names)}")
         return names.index(name)
@@ -25,7 +25,7 @@ class LowBitGraph(model_editor.ModelEditor):
     def quantized_input(self) -> str:
         """Name of the float tensor that the first QUANTIZE takes: the observation, scaled where the policy scales it."""
         source = next(operator.inputs[0] for name, operator in self.operators if name == "QUANTIZE")
-        return _text(self.tensor(int(source)).name)
+        return model_editor.text(self.tensor(int(source)).name)
 
     def set_unit_scales(self, name: str) -> None:
         """Makes place for one scale per unit in the constant called `name`, all 1; its first dimension is the units."""
@@ -62,7 +62,3 @@ class LowBitGraph(model_editor.ModelEditor):
         if self.output == source:
             self._graph.outputs = [target]
             self._model.signatureDefs[0].outputs[0].tensorIndex = target
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name

@@ -250,3 +250,8 @@ def _canonical_tensor(tensor: Any) -> Any:
         quantization.scale, quantization.zeroPoint = list(old.scale), list(old.zeroPoint)
         result.quantization = quantization
     return result
+
+
+def text(name: str | bytes) -> str:
+    """A name in a model: the schema's classes give bytes where they read it and text where it was set."""
+    return name.decode() if isinstance(name, bytes) else name

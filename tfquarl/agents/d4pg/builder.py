@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _MIN_PRIORITY = 1e-3
 # The critic's seed follows from the policy's, and is not the same.
 _CRITIC_SEED_OFFSET = 1_000_003
-_COMPUTE_DTYPES = ("float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +78,7 @@ class D4pgBuilder:
     def __post_init__(self) -> None:
         ranges.check_layers(self, ["policy_hidden_sizes", "critic_hidden_sizes"])
         ranges.check_one_of(self, "critic_layer_norm", architecture_lib.LAYER_NORMS)
-        ranges.check_one_of(self, "compute_dtype", _COMPUTE_DTYPES)
+        ranges.check_one_of(self, "compute_dtype", architecture_lib.COMPUTE_DTYPES)
         ranges.check_whole(self, 1, ["n_step"])
         rates = ["actor_learning_rate", "critic_learning_rate"]
         ranges.check_positive(self, [*rates, "adam_epsilon", "gradient_clip_norm"])
