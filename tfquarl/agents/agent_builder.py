@@ -4,7 +4,6 @@ A builder is a frozen dataclass. It is made where there is no TensorFlow and sen
 imports TensorFlow inside its methods only.
 """
 
-from collections.abc import Mapping
 from typing import Any
 from typing import Protocol
 from typing import runtime_checkable
@@ -20,8 +19,8 @@ class AgentBuilder(Protocol):
     """Makes the parts of one algorithm. B is the batch size.
 
     agent = builder.make_agent(spec, seed)
-    loss_info = agent.train(experience.to_transition(batch, spec), weights)
-    builder.policy_variables(agent), builder.priorities(loss_info)
+    loss_info = agent.train(experience.to_transition(batch, spec.is_discrete), weights)
+    builder.policy_network(agent).policy_variables, builder.priorities(loss_info)
     """
 
     @property
@@ -56,10 +55,6 @@ class AgentBuilder(Protocol):
 
     def policy_network(self, agent: Any) -> Any:
         """The agent's `networks.policy_network.PolicyNetwork`."""
-        ...
-
-    def policy_variables(self, agent: Any) -> Mapping[str, Any]:
-        """The `tf.Variable`s of the agent's policy by the names of `PolicyArchitecture.variable_shapes`."""
         ...
 
     def priorities(self, loss_info: Any) -> Any:

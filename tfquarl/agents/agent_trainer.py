@@ -49,7 +49,7 @@ class AgentTrainer:
     @property
     def policy_variables(self) -> Mapping[str, tf.Variable]:
         """The policy's variables by the names of `PolicyArchitecture.variable_shapes`."""
-        return self._builder.policy_variables(self._agent)
+        return self._builder.policy_network(self._agent).policy_variables
 
     def activation_ranges(self) -> Mapping[str, tuple[float, float]]:
         """Least and largest value of each activation where the policy now computes with quantized values; empty where in float."""

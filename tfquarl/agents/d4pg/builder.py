@@ -163,10 +163,6 @@ class D4pgBuilder:
         atoms = np.linspace(self.v_min, self.v_max, self.num_atoms)
         return tuple((-20 * np.abs(atoms - self.initial_value) / (self.v_max - self.v_min)).tolist())
 
-    def policy_variables(self, agent: "d4pg_agent.D4pgAgent") -> "dict[str, tf.Variable]":
-        """The policy's variables by name."""
-        return agent.policy_network.policy_variables
-
     def policy_network(self, agent: "d4pg_agent.D4pgAgent") -> "policy_network.PolicyNetwork":
         """The policy that is trained."""
         return agent.policy_network

@@ -153,10 +153,6 @@ class DqnBuilder:
         agent.initialize()
         return agent
 
-    def policy_variables(self, agent: "dqn_agent.DqnAgent") -> "dict[str, tf.Variable]":
-        """The Q network's variables by name."""
-        return self.policy_network(agent).policy_variables
-
     def policy_network(self, agent: "dqn_agent.DqnAgent") -> "policy_network.PolicyNetwork":
         """The Q network."""
         network: Any = agent._q_network  # TF-Agents has no public name for it.
