@@ -12,7 +12,7 @@ The flow, read straight down the tree:
 |  6 | artifact                       | publication/policy_publisher.py                      | artifact, then version |
 |  7 | version                        | publication/policy_subscriber.py                     | newer artifact or None |
 |  8 | artifact                       | collector/policy_slot.py                             | live interpreter       |
-|  9 | observations                   | collector/collection_loop.py                         | steps                  |
+|  9 | observations                   | collector/collection_loop.py, vector_loop.py         | steps                  |
 | 10 | steps                          | replay/transition_writer.py, tables.py, dataset.py   | batch, back to row 1   |
 
 Nothing in a row needs a file of the row below it. docs/architecture.md says why.

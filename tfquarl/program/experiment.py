@@ -70,11 +70,11 @@ class Experiment:
       parity: what a quantized policy may differ from the float one.
       collector: collection.
       evaluator: judgement of the int8 policy, with the float one beside it.
-      scale: processes and threads.
+      scale: how much of the machine it takes: collectors, and environments of each.
       energy: what the figures of energy and carbon assume.
       quantization_aware: how the policy is trained by a recipe `qat_...`; other recipes don't look at it.
       supervision: what becomes of processes that die or hang.
-      num_env_steps: environment steps of all collectors, after which the run ends.
+      num_env_steps: environment steps of all collectors (actions, however long each is held), after which the run ends.
       stop_at_return: ends the run earlier, when a confirmed mean return of the quantized policy reaches it.
       max_wall_time_sec: ends the run earlier, when it has been going for so long, its start-up and its time before a resumption included; None
         never.

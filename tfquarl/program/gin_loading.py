@@ -1,4 +1,4 @@
-"""Gin files and bindings to an `Experiment`: the one place that knows gin.
+"""Gin files and bindings to an `Experiment`, so that only this package knows gin.
 
 Every mistake ends here, before any process starts, as one `ConfigError` that names the file and the line.
 """

@@ -1,6 +1,6 @@
 """All stations one after another in this process: same seed, same result, steppable in a debugger.
 
-    each round:  collectors -> replay -> learner -> converter -> (every so often) evaluator
+    each round:  collectors -> replay -> learner -> (with a new snapshot) converter -> evaluator
 
 Flow control is arithmetic here: the learner makes the train steps that `samples_per_insert` allows.
 """

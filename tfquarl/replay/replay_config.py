@@ -26,7 +26,8 @@ class ReplayConfig:
         says: each transition has its own.
       max_in_flight: transitions that a collector may have written and the replay not yet taken; more is faster, fewer keep
         `samples_per_insert` more exactly. A collector whose steps are slow has fewer by itself.
-      observation_every: steps of a collector between two observations that it gives for calibration and parity.
+      observation_every: least steps of a collector between two observations that it gives for calibration and parity; more by itself where
+        its environment is fast, and each of them until the first blocks are full.
       observation_block: observations that are sent together, half of them for calibration, half for parity.
       observation_blocks: newest blocks kept.
       checkpoint_period_sec: seconds between checkpoints of the whole replay, for which the server answers nobody; more where they would
