@@ -153,6 +153,26 @@ def test_without_s_there_is_nothing_to_compare_with(tmp_path):
     assert "less than S" not in text and "never" in text
 
 
+@pytest.mark.parametrize(
+    ("curve", "status"),
+    [
+        pytest.param([(5.0, 300.0)], "interrupted", id="interrupted"),
+        pytest.param([(5.0, 300.0)], "failed", id="failed"),
+        pytest.param([], "failed", id="failed_before_a_verdict"),
+        pytest.param([], "completed", id="never_judged"),
+    ],
+)
+def test_runs_that_are_not_whole_are_left_out_and_told(root, tmp_path, curve, status):
+    """Two of them beside the one of the fixture, which has not ended; they would make I8 better and cheaper."""
+    before = study_results.read(root)[0].values("I8", "joules")
+    study_runs.write_run(root / "task", "I8", 4, curve, 12.0, 5.0, status=status)
+    study_runs.write_run(root / "other", "S", 1, curve, 12.0, 5.0, status=status)
+    (result,) = study_results.read(root)
+    assert result.values("I8", "joules") == before == [600.0, 600.0]
+    text = study_report.write_report(root, tmp_path / "report")
+    assert "or were never judged, 3: other/S_seed1, task/I8_seed3, task/I8_seed4.\n" in text
+
+
 def test_no_runs_are_an_error(tmp_path):
     with pytest.raises(errors.ConfigError, match="has no ended runs"):
         study_results.read(tmp_path)

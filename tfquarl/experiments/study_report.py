@@ -75,15 +75,18 @@ def write_report(root: pathlib.Path, output: pathlib.Path, scaling: Sequence[pat
     _plot_breakdown(results, f"{output}_breakdown.png")
     others = [result for other in scaling for result in study_results.read(other)]
     scaling_lines, scaling_data = scaling_report.write(results, others, output)
-    text = _markdown(results, scaling_lines, output.name)
+    left_out = [run for path in (root, *scaling) for run in study_results.left_out(path)]
+    text = _markdown(results, left_out, scaling_lines, output.name)
     files.write_atomically(output.with_name(output.name + ".md"), text)
     data = {"tasks": [_data(result) for result in results], "scaling": scaling_data}
     files.write_json(output.with_name(output.name + ".json"), data)
     return text
 
 
-def _markdown(results: Sequence[study_results.TaskResult], scaling_lines: Sequence[str], name: str) -> str:
-    lines = ["# Study of collectors", "", *_setting(results), ""]
+def _markdown(
+    results: Sequence[study_results.TaskResult], left_out: Sequence[str], scaling_lines: Sequence[str], name: str
+) -> str:
+    lines = ["# Study of collectors", "", *_setting(results), *_left_out(left_out), ""]
     for result in results:
         lines += [f"## {result.task}", "", table.format_markdown(_RETURNS, _return_rows(result)).rstrip(), ""]
         if study_plan.STOCK in result.outcomes and len(result.outcomes) > 1:
@@ -126,6 +129,12 @@ def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
             if count > 1
         ),
     ]
+
+
+def _left_out(runs: Sequence[str]) -> list[str]:
+    if not runs:
+        return []
+    return [f"Runs left out, which have not used their budget or were never judged, {len(runs)}: {', '.join(runs)}."]
 
 
 def _judged_every(result: study_results.TaskResult) -> str:

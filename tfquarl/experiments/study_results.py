@@ -14,11 +14,13 @@ import numpy as np
 from tfquarl.core import errors
 from tfquarl.core import files
 from tfquarl.experiments import scaling_measurement
+from tfquarl.experiments import study
 from tfquarl.experiments import study_plan
 from tfquarl.experiments import training_report
 from tfquarl.metrics import jsonl
 from tfquarl.metrics import names
 from tfquarl.metrics import statistics
+from tfquarl.program import run_directory
 from tfquarl.program import study_config
 
 _FLOORS_FILE = "floors.json"
@@ -27,6 +29,7 @@ SHARES = (0.90, 0.95)
 STEADY_COUNT = 3
 PARTS = ("step", "pull and decode", "load")
 _PART_NAMES = dict(zip(PARTS, (names.STEP_SEC, names.PULL_SEC, names.LOAD_SEC)))
+_RUN_NAME = re.compile(rf"({'|'.join(study_config.ARMS)})_seed(\d+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,7 +175,7 @@ def write_floors(root: pathlib.Path, floors: Mapping[str, float]) -> None:
 
 
 def read(root: pathlib.Path) -> list[TaskResult]:
-    """Every task of a study whose runs have ended.
+    """Every task of a study, with its runs that have used their budget.
 
     Args:
       root: of the study, with a directory for each task; without the file of `write_floors` all floors are 0.
@@ -186,14 +189,26 @@ def read(root: pathlib.Path) -> list[TaskResult]:
         raise errors.ConfigError(f"{root} is no directory; give that of a study")
     floors = _read_floors(root / _FLOORS_FILE)
     for directory in sorted(path for path in root.iterdir() if path.is_dir()):
-        outcomes = [outcome for path in directory.iterdir() if (outcome := _read_outcome(path)) is not None]
+        outcomes = [_read_outcome(path) for path in _runs(directory) if _is_whole(path)]
         if outcomes:
             by_arm = {arm: sorted(_of(outcomes, arm), key=lambda one: one.seed) for arm in study_config.ARMS}
             kept = {arm: found for arm, found in by_arm.items() if found}
             results.append(TaskResult(directory.name, kept, floors.get(directory.name, 0.0)))
     if not results:
-        raise errors.ConfigError(f"{root} has no ended runs; is it the directory of a study?")
+        raise errors.ConfigError(
+            f"{root} has no ended runs, and {len(left_out(root))} others; is it the directory of a study?"
+        )
     return results
+
+
+def left_out(root: pathlib.Path) -> list[str]:
+    """The runs of a study that `read` leaves out, like 'task/I8_seed3': those that go on, failed, were interrupted or never judged."""
+    return [
+        f"{path.parent.name}/{path.name}"
+        for task in sorted(root.iterdir())
+        for path in _runs(task)
+        if not _is_whole(path)
+    ]
 
 
 def _read_floors(path: pathlib.Path) -> dict[str, float]:
@@ -207,16 +222,25 @@ def _of(outcomes: Iterable[Outcome], arm: str) -> list[Outcome]:
     return [outcome for outcome in outcomes if outcome.arm == arm]
 
 
-def _read_outcome(path: pathlib.Path) -> Outcome | None:
-    """None for what is no run of a study, or has not ended."""
-    match = re.fullmatch(rf"({'|'.join(study_config.ARMS)})_seed(\d+)", path.name)
-    if match is None or not (path / "summary.json").is_file():
-        return None
+def _runs(task: pathlib.Path) -> list[pathlib.Path]:
+    """Directories of a task's runs, ended or not."""
+    return sorted(path for path in task.glob("*_seed*") if _RUN_NAME.fullmatch(path.name))
+
+
+def _is_whole(path: pathlib.Path) -> bool:
+    """Whether a run has made all of its steps, and a policy of it was judged: half a run takes half the time and energy."""
+    return (
+        study.is_complete(path) and run_directory.RunDirectory(path).read_summary()["last_policy"]["int8"] is not None
+    )
+
+
+def _read_outcome(path: pathlib.Path) -> Outcome:
+    arm, seed = _RUN_NAME.fullmatch(path.name).groups()  # type: ignore[union-attr]
     run = training_report.read_run(path)
     rows = list(jsonl.read_rows(path / "metrics.jsonl"))
     wall_sec = max(row.time_sec for row in rows if row.group == names.CONVERT)
     breakdown = _breakdown(rows, run.summary["env_steps"])
-    return Outcome(match[1], int(match[2]), run, wall_sec, breakdown, scaling_measurement.measure(rows, run.summary))
+    return Outcome(arm, int(seed), run, wall_sec, breakdown, scaling_measurement.measure(rows, run.summary))
 
 
 def _breakdown(rows: Iterable[jsonl.MetricRow], env_steps: int) -> dict[str, float]:

@@ -16,6 +16,7 @@ def write_run(
     learner_sec: float = 50.0,
     action_repeat: int = 1,
     codecarbon_joules: float | None = None,
+    status: str = "completed",
 ) -> None:
     """Writes a run whose two collectors made 1,000 steps.
 
@@ -23,20 +24,23 @@ def write_run(
       root: of the task's runs.
       arm: of the study.
       seed: of the run.
-      curve: seconds until each policy was published, and its return.
+      curve: seconds until each policy was published, and its return; empty for a run without verdicts.
       wall_sec: from start until the last policy was published, which was not judged; the run ended 10 s later.
       collector_sec: CPU time of collectors, 10 joules a second.
       learner_sec: of the learner, likewise.
       action_repeat: steps that each action was held for.
       codecarbon_joules: what codecarbon measured; None where it was not asked for.
+      status: how the run ended.
     """
     directory = root / f"{arm}_seed{seed}"
     directory.mkdir(parents=True)
-    verdict = {"mean_return": curve[-1][1], "size_bytes": 100 if arm == "I8" else 400, "episodes": 5}
+    size_bytes = 100 if arm == "I8" else 400
+    verdict = {"mean_return": curve[-1][1], "size_bytes": size_bytes, "episodes": 5} if curve else None
     cpu_sec = {"learner": learner_sec, "collector_0": collector_sec, "collector_1": 0.0}
     summary: dict[str, Any] = {
         "experiment": root.name,
         "seed": seed,
+        "status": status,
         "env_steps": 1000,
         "action_repeat": action_repeat,
         "wall_time_sec": wall_sec + 10,
