@@ -41,10 +41,11 @@ def main() -> int:
     if _ARM.value is not None:
         return _make_one(root)
     plan = study_plan.make_plan(_GIN_FILE.value, bindings)
-    kept_plan.go_on(root, kept_plan.KeptPlan("study", study_plan.settings(_GIN_FILE.value, bindings)))
-    study_results.write_floors(root, study_plan.floors(_GIN_FILE.value, bindings))
-    study.run(plan, root, study.in_process_of_its_own(bindings), lambda line: print(line, flush=True))
-    print(page_text.of(study_report.write_report(root, root / "report")))
+    settings = study_plan.settings(_GIN_FILE.value, bindings)
+    with kept_plan.go_on(root, kept_plan.KeptPlan("study", settings)):
+        study_results.write_floors(root, study_plan.floors(_GIN_FILE.value, bindings))
+        study.run(plan, root, study.in_process_of_its_own(bindings), lambda line: print(line, flush=True))
+        print(page_text.of(study_report.write_report(root, root / "report")))
     print(root / "report.md")
     return 0
 

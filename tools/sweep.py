@@ -10,6 +10,7 @@ writes a page with plots.
 """
 
 from collections.abc import Iterable
+from collections.abc import Sequence
 import pathlib
 from typing import TypeVar
 
@@ -67,7 +68,19 @@ def main() -> int:
         else None
     )
     cells = search_plan.samples(plan) if search_plan else plan.cells()
-    kept = kept_plan.go_on(directory, kept_plan.KeptPlan("sweep", plan.settings(cells), [_command()]))
+    with kept_plan.go_on(directory, kept_plan.KeptPlan("sweep", plan.settings(cells), [_command()])) as kept:
+        return _run(plan, search_plan, cells, directory, output, kept.commands)
+
+
+def _run(
+    plan: sweep_plan.SweepPlan,
+    search_plan: sweep_search.SearchPlan | None,
+    cells: Sequence[sweep_plan.Cell],
+    directory: pathlib.Path,
+    output: pathlib.Path | None,
+    commands: Sequence[str],
+) -> int:
+    """Runs what is missing, and writes table and page; `commands` are those of the directory."""
     runner = sweep_runner.SweepRunner(plan, directory, _PARALLEL.value, _say)
     results = sweep_search.search(plan, search_plan, runner, _say) if search_plan else runner.run(cells)
     if not results:
@@ -76,7 +89,7 @@ def main() -> int:
     print(sweep_table.write(directory, results))
     print(f"{directory / 'results.csv'}, {directory / 'results.json'}")
     if output is not None:
-        commands = [*(command for command in kept.commands if command != _command()), _command(_OUTPUT)]
+        commands = [*(command for command in commands if command != _command()), _command(_OUTPUT)]
         sweep_report.write(plan, results, output, commands)
         print(f"{output}.md")
     return command_line.fail(f"{len(runner.failed)} runs failed: {', '.join(runner.failed)}") if runner.failed else 0

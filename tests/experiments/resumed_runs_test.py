@@ -43,7 +43,8 @@ def test_settings_are_what_all_runs_share(changes, differing):
 
 
 def test_runs_of_other_settings_are_not_taken_for_these(tmp_path):
-    kept_plan.go_on(tmp_path, kept_plan.KeptPlan("comparison", {"num_interruptions": "1"}))
+    with kept_plan.go_on(tmp_path, kept_plan.KeptPlan("comparison", {"num_interruptions": "1"})):
+        pass
     config = resumed_runs.ResumedRunsConfig(("configs/gin/experiments/dqn_cartpole_int8.gin",))
     with pytest.raises(errors.ConfigError, match="num_interruptions: 1 -> 2"):
         resumed_runs.make(config, tmp_path, lambda line: None)

@@ -7,6 +7,8 @@ import pytest
 from tfquarl.core import errors
 from tfquarl.experiments import study
 from tfquarl.experiments import study_plan
+from tfquarl.program import interrupts
+from tfquarl.program import run_directory
 
 _PLAN = [study_plan.StudyRun("a.gin", "task", arm, 1) for arm in ("S", "I8", "F32")]
 
@@ -55,6 +57,32 @@ def test_a_failed_run_ends_the_study_and_is_named(tmp_path):
 def test_an_interrupted_run_interrupts_the_study(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         study.run(_PLAN, tmp_path, _Runs(S=("interrupted", 130)), lambda line: None)
+
+
+def test_a_run_that_another_program_makes_is_left_alone(tmp_path):
+    running = run_directory.RunDirectory(tmp_path / "task" / "S_seed1")
+    running.create()
+    with running.lock(), pytest.raises(errors.ConfigError, match=r"S_seed1 is in use by the run of process"):
+        study.run(_PLAN, tmp_path, _Runs(), lambda line: None)
+    assert running.checkpoints.is_dir()
+
+
+_ENDS_IN_ORDER = """
+import os, pathlib, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+os.kill(os.getppid(), signal.SIGTERM)
+signal.sigwait({signal.SIGINT})
+pathlib.Path(sys.argv[0]).with_name("ended").touch()
+"""
+
+
+def test_what_ends_the_study_ends_its_run_in_order(tmp_path, monkeypatch):
+    script = tmp_path / "program.py"
+    script.write_text(_ENDS_IN_ORDER)
+    monkeypatch.setattr("sys.argv", [str(script)])
+    with pytest.raises(KeyboardInterrupt), interrupts.raised():
+        study.in_process_of_its_own([])(_PLAN[0], tmp_path / "run")
+    assert (tmp_path / "ended").exists()
 
 
 def test_each_run_is_this_program_with_its_arm_and_seed(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from tfquarl.experiments import sweep_cell
 from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_runner
 from tfquarl.experiments import sweep_search
+from tfquarl.program import run_directory
 
 _ROW = "{'kind': 'trained', 'recipe': 'float32', 'mean_return': value, 'low': 0, 'high': 0, 'episodes': 1}"
 _PROCESS = f"""
@@ -114,6 +115,15 @@ def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: pathlib.Path):
     (tmp_path / "file").touch()
     with pytest.raises(errors.StorageError, match=r"making .*file/"):
         _runner(tmp_path / "file", lambda line: None).run(_PLAN.cells())
+
+
+def test_a_run_that_an_earlier_command_left_behind_is_left_alone(tmp_path: pathlib.Path):
+    (cell, *_) = _PLAN.cells()
+    running = run_directory.RunDirectory(tmp_path / cell.name / "run")
+    running.create()
+    with running.lock(), pytest.raises(errors.ConfigError, match=r"/run is in use by the run of process"):
+        _runner(tmp_path, lambda line: None).run([cell])
+    assert running.checkpoints.is_dir()
 
 
 def test_no_runs_at_once_is_refused(tmp_path: pathlib.Path):

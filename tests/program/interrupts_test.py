@@ -34,9 +34,11 @@ def test_handlers_are_as_before_afterwards():
 def test_a_closed_terminal_is_none_under_nohup():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with interrupts.Interrupts() as interrupted:
+        with interrupts.raised(), interrupts.Interrupts() as interrupted:
             signal.raise_signal(signal.SIGHUP)
             assert not interrupted()
+        with interrupts.raised():
+            signal.raise_signal(signal.SIGHUP)
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -31,7 +31,8 @@ def _run(*flags: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_mistakes_are_one_line(flags: list[str], message: str, tmp_path: pathlib.Path):
-    kept_plan.go_on(tmp_path / "study", kept_plan.KeptPlan("study", study_plan.settings([_FILE])))
+    with kept_plan.go_on(tmp_path / "study", kept_plan.KeptPlan("study", study_plan.settings([_FILE]))):
+        pass
     result = _run(*([f"--gin_file={_FILE}", f"--root_dir={tmp_path / 'study'}"] if flags else []), *flags)
     assert result.returncode == 1
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1 and message in result.stderr

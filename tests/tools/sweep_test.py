@@ -89,6 +89,7 @@ def test_a_directory_that_cannot_be_made_is_one_line(tmp_path: pathlib.Path):
 
 def test_other_settings_are_refused_by_name(tmp_path: pathlib.Path):
     plan = sweep_plan.SweepPlan("s", ("configs/gin/experiments/dqn_cartpole_int8.gin",))
-    kept_plan.go_on(tmp_path / "a", kept_plan.KeptPlan("sweep", plan.settings(plan.cells())))
+    with kept_plan.go_on(tmp_path / "a", kept_plan.KeptPlan("sweep", plan.settings(plan.cells()))):
+        pass
     code, line = _run(tmp_path, _GIN_FILE, "--root_dir=a", "--gin_bindings=DqnBuilder.n_step = 3", "--episodes=5")
     assert code == 1 and "num_episodes: 100 -> 5; DqnBuilder.n_step: 10 -> 3;" in line

@@ -1,7 +1,9 @@
 """What decides the runs of a sweep or a study, kept in its directory: the same goes on there, anything else is refused."""
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -9,6 +11,8 @@ from typing import Any
 
 from tfquarl.core import errors
 from tfquarl.core import files
+from tfquarl.program import interrupts
+from tfquarl.program import run_directory
 
 PLAN = "plan.json"
 
@@ -40,21 +44,31 @@ def settings_of(config: Any) -> dict[str, str]:
     return found
 
 
-def go_on(directory: pathlib.Path, plan: KeptPlan) -> KeptPlan:
-    """Begins in `directory`, which is made, or goes on there; the plan that it holds now.
+@contextlib.contextmanager
+def go_on(directory: pathlib.Path, plan: KeptPlan) -> Iterator[KeptPlan]:
+    """Begins in `directory`, which is made, or goes on there; gives the plan that it holds now.
+
+    Until the block ends the directory is locked, and whatever ends this program raises `KeyboardInterrupt` in it: a run that goes on by
+    itself would be in the way of the next command.
 
     Settings that are told for the first time, those of a further task, are added to the kept ones. Settings that `plan` doesn't tell,
     because its runs differ in them, are not compared.
 
     Raises:
-      ConfigError: the directory holds something else, or runs with other settings.
+      ConfigError: the directory holds something else, or runs with other settings, or is in use.
       ArtifactError: its plan is damaged.
       StorageError: it can't be made, read or written.
     """
     with files.storage_errors(f"making {directory}"):
         directory.mkdir(parents=True, exist_ok=True)
-        is_empty = not any(directory.iterdir())
-    old = KeptPlan(plan.kind, {}) if is_empty else _read(directory, plan.kind)
+    _read(directory, plan.kind)  # what is of others gets no lock either
+    with run_directory.lock(directory, plan.kind), interrupts.raised():
+        yield _keep(directory, plan)
+
+
+def _keep(directory: pathlib.Path, plan: KeptPlan) -> KeptPlan:
+    """Writes `plan` with what is there already; both together."""
+    old = _read(directory, plan.kind)
     changes = [
         f"{name}: {old.settings[name]} -> {value}"
         for name, value in plan.settings.items()
@@ -73,8 +87,12 @@ def go_on(directory: pathlib.Path, plan: KeptPlan) -> KeptPlan:
 
 
 def _read(directory: pathlib.Path, kind: str) -> KeptPlan:
-    """The plan of a directory that is not empty."""
+    """The plan of a directory; one without settings where it is empty."""
     path = directory / PLAN
+    with files.storage_errors(f"reading {directory}"):
+        is_empty = {entry.name for entry in directory.iterdir()} <= {run_directory.LOCK}
+    if is_empty:
+        return KeptPlan(kind, {})
     if not path.is_file():
         raise errors.ConfigError(
             f"{directory} is not empty and holds no {kind} (no {PLAN}); give a --root_dir that is new or empty, or that of a {kind}"

@@ -6,7 +6,6 @@ import dataclasses
 import math
 import pathlib
 import random
-import shutil
 import time
 
 from tfquarl.core import errors
@@ -81,19 +80,19 @@ def make(config: ResumedRunsConfig, root: pathlib.Path, say: Callable[[str], Non
     """Makes all runs below `root` that are not there yet, and judges each.
 
     Raises:
-      ConfigError: `root` holds runs with other settings, or something else.
+      ConfigError: `root` holds runs with other settings, or something else, or is in use.
       NodeFailedError: a run failed.
     """
-    kept_plan.go_on(root, kept_plan.KeptPlan("comparison", settings(config)))
     outcomes = []
-    for seed in config.seeds:
-        for arm in ARMS:
-            directory = root / f"{arm}_seed{seed}"
-            if not study.is_complete(directory):
-                say(f"seed {seed}, {arm}")
-                shutil.rmtree(directory, ignore_errors=True)
-                _run(config, arm, seed, directory)
-            outcomes.append(_judge(config, arm, seed, directory))
+    with kept_plan.go_on(root, kept_plan.KeptPlan("comparison", settings(config))):
+        for seed in config.seeds:
+            for arm in ARMS:
+                directory = root / f"{arm}_seed{seed}"
+                if not study.is_complete(directory):
+                    say(f"seed {seed}, {arm}")
+                    run_directory.RunDirectory(directory).remove()
+                    _run(config, arm, seed, directory)
+                outcomes.append(_judge(config, arm, seed, directory))
     return outcomes
 
 

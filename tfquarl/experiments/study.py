@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 import pathlib
-import shutil
+import signal
 import subprocess
 import sys
 
@@ -36,6 +36,7 @@ def run(
       say: told what is done.
 
     Raises:
+      ConfigError: one of them is made by another program.
       NodeFailedError: a run failed.
       KeyboardInterrupt: a run was interrupted.
     """
@@ -45,8 +46,8 @@ def run(
         if is_complete(directory):
             say(f"{name}: there already")
             continue
+        run_directory.RunDirectory(directory).remove()
         with files.storage_errors(f"making {directory}"):
-            shutil.rmtree(directory, ignore_errors=True)
             directory.parent.mkdir(parents=True, exist_ok=True)
         say(name)
         code = start(one, directory)
@@ -80,6 +81,12 @@ def in_process_of_its_own(gin_bindings: Sequence[str]) -> Start:
     def start(one: study_plan.StudyRun, directory: pathlib.Path) -> int:
         command = [sys.executable, sys.argv[0], f"--gin_file={one.gin_file}", f"--root_dir={directory}"]
         command += [f"--arm={one.arm}", f"--seed={one.seed}", *(f"--gin_bindings={text}" for text in gin_bindings)]
-        return subprocess.run(command, check=False).returncode
+        process = subprocess.Popen(command)  # subprocess.run would kill it a quarter of a second after Ctrl-C
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)  # what has ended this program may not have come to that one
+            process.wait()
+            raise
 
     return start

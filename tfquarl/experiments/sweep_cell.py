@@ -20,6 +20,7 @@ from tfquarl.experiments import sweep_plan
 from tfquarl.program import budget
 from tfquarl.program import command_line
 from tfquarl.program import evaluation
+from tfquarl.program import run_directory
 from tfquarl.program import training
 
 CELL, RESULT, RUN, LOG = "cell.json", "result.json", "run", "log.txt"
@@ -29,8 +30,10 @@ def write_request(directory: pathlib.Path, plan: sweep_plan.SweepPlan, cell: swe
     """Makes `directory` anew with what `main` needs; what an unfinished run left there is removed.
 
     Raises:
+      ConfigError: a run is writing there.
       StorageError: it can't be made or written.
     """
+    run_directory.RunDirectory(directory / RUN).remove()
     with files.storage_errors(f"making {directory}"):
         if directory.exists():
             shutil.rmtree(directory)

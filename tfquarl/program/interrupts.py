@@ -1,5 +1,8 @@
-"""Ctrl-C, SIGTERM and SIGHUP as a question that can be asked, instead of an exception in the middle of something."""
+"""Ctrl-C, SIGTERM and SIGHUP as a question that can be asked, instead of an exception in the middle of something, or all as that exception."""
 
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
 import signal
 import types
 
@@ -15,8 +18,7 @@ class Interrupts:
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "Interrupts":
-        is_hangup_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        for number in (signal.SIGINT, signal.SIGTERM, *(() if is_hangup_ignored else (signal.SIGHUP,))):
+        for number in (signal.SIGINT, *_ending_signals()):
             self._previous[number] = signal.signal(number, self._handle)
         return self
 
@@ -32,3 +34,20 @@ class Interrupts:
         self._count += 1
         if self._count > 2:
             signal.default_int_handler(number, frame)
+
+
+@contextlib.contextmanager
+def raised() -> Iterator[None]:
+    """While it is open, SIGTERM and SIGHUP raise `KeyboardInterrupt`, as Ctrl-C does: a program ends what it has started before itself."""
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in _ending_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _ending_signals() -> Sequence[signal.Signals]:
+    """Those that end a program besides Ctrl-C."""
+    is_hangup_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGTERM,) if is_hangup_ignored else (signal.SIGTERM, signal.SIGHUP)

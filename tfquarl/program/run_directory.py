@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import secrets
+import shutil
 from typing import Any
 from typing import TextIO
 
@@ -18,6 +19,9 @@ from tfquarl.core import files
 from tfquarl.metrics import logger
 from tfquarl.metrics import machine
 from tfquarl.publication import signature
+
+LOCK = ".lock"
+"""File in a directory that `lock` keeps others out of."""
 
 _KEY_BYTES = 32
 _LOGS = "logs"
@@ -128,12 +132,20 @@ class RunDirectory:
           ConfigError: another run is writing here.
           StorageError: the directory is missing or can't be written.
         """
-        path = self.path / ".lock"
-        with files.storage_errors(f"locking {path}"):
-            file = path.open("a+")
-        with file:
-            _take_lock(file, path)
+        with lock(self.path, "run"):
             yield
+
+    def remove(self) -> None:
+        """Removes all that is there, if anything is.
+
+        Raises:
+          ConfigError: a run is writing here.
+          StorageError: it can't be removed.
+        """
+        with files.storage_errors(f"removing {self.path}"):
+            if self.path.is_dir():
+                with self.lock():
+                    shutil.rmtree(self.path)
 
     def key(self) -> bytes:
         """What the run's publications are signed with; made at the first call, and the same for ever.
@@ -215,6 +227,26 @@ def log_file(process: str) -> pathlib.PurePath:
     return pathlib.PurePath(_LOGS, f"{process}.log")
 
 
+@contextlib.contextmanager
+def lock(directory: pathlib.Path, user: str) -> Iterator[None]:
+    """Keeps others out of a directory until the block ends, or this process does.
+
+    Args:
+      directory: that is there.
+      user: who locks it, in a word, for those who are kept out.
+
+    Raises:
+      ConfigError: another process has locked it.
+      StorageError: the directory is missing or can't be written.
+    """
+    path = directory / LOCK
+    with files.storage_errors(f"locking {path}"):
+        file = path.open("a+")
+    with file:
+        _take_lock(file, path, user)
+        yield
+
+
 def default_path(experiment: str, now: datetime.datetime | None = None) -> pathlib.Path:
     """'runs/<date-time>_<experiment>', below the user's directory, for a run that was given no directory.
 
@@ -227,14 +259,14 @@ def default_path(experiment: str, now: datetime.datetime | None = None) -> pathl
     return pathlib.Path("runs") / f"{moment}_{name}"
 
 
-def _take_lock(file: TextIO, path: pathlib.Path) -> None:
+def _take_lock(file: TextIO, path: pathlib.Path, user: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.seek(0)
         holder = file.read().strip() or "unknown"
         raise errors.ConfigError(
-            f"{path.parent} is in use by the run of process {holder}; wait for its end or give another directory"
+            f"{path.parent} is in use by the {user} of process {holder}; wait for its end or give another directory"
         ) from error
     with files.storage_errors(f"locking {path}"):
         file.truncate(0)
