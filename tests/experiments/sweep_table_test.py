@@ -26,6 +26,9 @@ def _result(recipe: str, seed: int, rows: list[dict[str, Any]], *others: str) ->
     return {"recipe": recipe, "cell": cell, "rows": rows, "summary": summary, "weights": _weights(seed), **origin}
 
 
+_PLAN = sweep_plan.SweepPlan("bits", ("a.gin",), (), {}, (), (0, 1), ("ptq_wi2_ai2",), 2)
+
+
 def _weights(seed: int) -> list[dict[str, Any]]:
     """A layer whose weights are as wide as the seed tells, and one of zeros, which has no noise."""
     shape = {"counts": [1, 3], "edges": [-1.0, 0.0, 1.0]}
@@ -86,6 +89,34 @@ def test_other_bindings_keep_runs_apart():
     assert (row["float_return"], row["relative_error"]) == (300.0, 0.5)
 
 
+_OTHER = _result("qat_wi2_ai2", 0, [_row("float", "float32", 300.0), _row("trained", "qat_wi2_ai2", 150.0)], "A.x = 1")
+
+
+@pytest.mark.parametrize(
+    ("results", "errors", "cell", "sentence"),
+    [
+        (_RESULTS, [-0.5, 0.25], "-12.5 %", "against the float run of its seed."),
+        (_RESULTS[1:], [None, 0.25], "+25.0 % (1 of 2)", "against the float run of its seed."),
+        (_RESULTS[2:], [(7 - 150) / 7] * 2, "-2042.9 %", "against its own too."),
+        (
+            [*_RESULTS, _OTHER],
+            [-0.5, 0.25, 0.5],
+            "-12.5 %",
+            "against the float run of its seed, or its own where no float run has its other bindings.",
+        ),
+    ],
+    ids=["all float runs", "one is missing", "none", "one for other bindings"],
+)
+def test_float_runs_and_own_float_weights_are_not_mixed(results, errors, cell: str, sentence: str, tmp_path):
+    rows = [row for row in sweep_table.rows_of(results) if row["recipe"] == "qat_wi2_ai2"]
+    assert [row["relative_error"] for row in rows] == [pytest.approx(error) for error in errors]
+    assert [row["float_return"] is None for row in rows] == [error is None for error in errors]
+    text = sweep_report.write(_PLAN, results, tmp_path / "page", ["the command"])
+    assert f"\nthat was trained quantized {sentence}\n" in text
+    line = next(line for line in text.splitlines() if line.startswith("| trained "))
+    assert f"| {cell} |" in line
+
+
 def test_means_are_over_seeds():
     means = {mean["recipe"]: mean for mean in sweep_table.means_of(sweep_table.rows_of(_RESULTS))}
     assert (means["float32"]["return"], means["float32"]["seeds"]) == (150.0, 2)
@@ -139,8 +170,7 @@ def test_errors_are_a_series_too():
 
 
 def test_the_data_has_what_the_table_of_weights_tells(tmp_path: pathlib.Path):
-    plan = sweep_plan.SweepPlan("bits", ("a.gin",), (), {}, (), (0, 1), ("ptq_wi2_ai2",), 2)
-    sweep_report.write(plan, _RESULTS, tmp_path / "bits", ["the command"])
+    sweep_report.write(_PLAN, _RESULTS, tmp_path / "bits", ["the command"])
     weights = json.loads((tmp_path / "bits.json").read_text())["weights"]
     assert [(row["seed"], row["layer"]) for row in weights] == [
         (seed, name) for seed in (0, 1) for name in ("dense_0", "head")
@@ -149,9 +179,8 @@ def test_the_data_has_what_the_table_of_weights_tells(tmp_path: pathlib.Path):
 
 
 def test_the_page_tells_of_weights_and_shows_four_plots(tmp_path: pathlib.Path):
-    plan = sweep_plan.SweepPlan("bits", ("a.gin",), (), {}, (), (0, 1), ("ptq_wi2_ai2",), 2)
     (tmp_path / "pages").mkdir()
-    text = sweep_report.write(plan, _RESULTS, tmp_path / "pages" / "bits", ["the command", "another"])
+    text = sweep_report.write(_PLAN, _RESULTS, tmp_path / "pages" / "bits", ["the command", "another"])
     assert "\n    the command\n    another\n" in text
     shown = re.findall(r"!\[[^]]*\]\(([^)]*)\)", text)
     assert shown == ["bits_bits.png", "bits_errors.png", "bits_weights.png", "bits_ranges.png"]

@@ -138,7 +138,7 @@ def _markdown(
         f"run's best policy over {plan.num_episodes} fresh episodes, the same ones for all policies of a run; intervals are over seeds,",
         "Student's t for few of them, and may reach beyond what is possible.",
         "E is QuaRL's relative error, (float - quantized) / |float|: of a policy after training against its own float weights, of one",
-        "that was trained quantized against the float run of its seed.",
+        f"that was trained quantized against {sweep_table.baseline_of_trained(results)}.",
         "",
         table.format_markdown(header, cells).rstrip(),
         "",

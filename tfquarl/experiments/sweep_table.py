@@ -43,18 +43,15 @@ def rows_of(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Rows with the columns `COLUMNS`; None where a figure does not apply.
 
     A policy after training is compared with its own float weights. One that was trained quantized is compared with the float policy of
-    the run with recipe 'float32', the same other bindings and the same seed; with its own where there is no such run.
+    the run with recipe 'float32', the same other bindings and the same seed: with none where that run is missing, and with its own float
+    weights where no seed has such a run.
     """
     results = list(results)
-    baselines = {
-        (_other_bindings(result), result["cell"]["seed"]): _float_return(result)
-        for result in results
-        if result["recipe"] == sweep_plan.BASELINE_RECIPE
-    }
+    baselines = _baselines(results)
     rows = []
     for result in results:
-        key = _other_bindings(result), result["cell"]["seed"]
-        baseline = baselines.get(key, _float_return(result))
+        by_seed = baselines.get(_other_bindings(result))
+        baseline = _float_return(result) if by_seed is None else by_seed.get(result["cell"]["seed"])
         for row in result["rows"]:
             if row["kind"] == "trained" and row["recipe"] == sweep_plan.BASELINE_RECIPE:
                 continue  # the same model as its 'float' row
@@ -63,9 +60,30 @@ def rows_of(results: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             full = {**row, **{name: result["summary"].get(name) for name in COLUMNS[-3:]}}
             full |= {"bindings": "; ".join(result["cell"]["bindings"]), "seed": result["cell"]["seed"]}
             full["float_return"] = baseline
-            full["relative_error"] = recipe_study.relative_error(baseline, row["mean_return"])
+            full["relative_error"] = (
+                None if baseline is None else recipe_study.relative_error(baseline, row["mean_return"])
+            )
             rows.append({name: full.get(name) for name in COLUMNS})
     return rows
+
+
+def baseline_of_trained(results: Sequence[Mapping[str, Any]]) -> str:
+    """What `rows_of` compares policies with that were trained quantized, in a few words."""
+    baselines = _baselines(results)
+    has_run = {_other_bindings(one) in baselines for one in results if one["recipe"] != sweep_plan.BASELINE_RECIPE}
+    if has_run == {False}:
+        return "its own too"
+    other = ", or its own where no float run has its other bindings" if False in has_run else ""
+    return f"the float run of its seed{other}"
+
+
+def _baselines(results: Iterable[Mapping[str, Any]]) -> dict[tuple[str, ...], dict[int, float]]:
+    """Returns of the float runs by their other bindings, then by seed."""
+    found: dict[tuple[str, ...], dict[int, float]] = {}
+    for result in results:
+        if result["recipe"] == sweep_plan.BASELINE_RECIPE:
+            found.setdefault(_other_bindings(result), {})[result["cell"]["seed"]] = _float_return(result)
+    return found
 
 
 def _other_bindings(result: Mapping[str, Any]) -> tuple[str, ...]:
@@ -82,6 +100,7 @@ def _float_return(result: Mapping[str, Any]) -> float:
 def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Mean over the seeds of each policy kind: 'kind', 'recipe', 'bindings', 'return', 'low', 'high', 'relative_error', 'seeds' and figures.
 
+    'compared_seeds' are those that 'relative_error' is over.
     Intervals are of 95 %, over seeds: 'low' and 'high' of the return, '<figure>_low' and '<figure>_high' of the others. Beside them the
     range over seeds, 'least' and 'greatest': three seeds' intervals are too wide to draw.
     """
@@ -96,6 +115,7 @@ def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         mean: dict[str, Any] = {"kind": kind, "recipe": recipe, "bindings": other, "seeds": len(members)}
         mean |= {"return": interval.mean, "low": interval.low, "high": interval.high}
         mean |= {"least": min(returns), "greatest": max(returns)}
+        mean["compared_seeds"] = sum(member["relative_error"] is not None for member in members)
         for name in ("relative_error", *_FIGURES, *_STEPS, "model_bytes", "packed_bytes"):
             mean |= _mean_figure(name, [member[name] for member in members if member[name] is not None])
         means.append(mean)
@@ -129,6 +149,8 @@ def summary_cells(means: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
     for mean in means:
         interval = "--" if math.isnan(mean["low"]) else f"{mean['low']:.1f} .. {mean['high']:.1f}"
         error = None if mean["relative_error"] is None else f"{100 * mean['relative_error']:+.1f} %"
+        if error is not None and mean["compared_seeds"] < mean["seeds"]:
+            error += f" ({mean['compared_seeds']} of {mean['seeds']})"
         cell: list[str | float | None] = [mean["kind"], mean["recipe"], *([mean["bindings"]] if others else [])]
         cells.append([*cell, mean["return"], interval, error, mean["seeds"], *(mean[name] for name in figures)])
     return header, cells
