@@ -162,6 +162,24 @@ def test_lines_of_the_plot():
     }
 
 
+def test_policies_of_different_bindings_are_on_different_lines_and_rows(tmp_path: pathlib.Path):
+    one, *_ = _RESULTS
+    results = [
+        {**one, "cell": {**one["cell"], "bindings": [*one["cell"]["bindings"], f"A.x = {x}", "B.y = 3"]}}
+        for x in (1, 2)
+    ]
+    series = sweep_report.bit_series(sweep_table.means_of(sweep_table.rows_of(results)))
+    assert {name: len(points) for name, points in series.items()} == {
+        f"{line}, A.x = {x}": 1 for line in ("float and other recipes", "after training") for x in (1, 2)
+    }
+    text = sweep_report.write(_PLAN, results, tmp_path / "page", ["the command"])
+    assert "| bindings | seed | layer | largest |" in text
+    for x in (1, 2):
+        assert f"| A.x = {x} | 0 | dense_0 | 1.000 | 0.5000 | 2.000 | 46.00 |" in text
+    weights = json.loads((tmp_path / "page.json").read_text())["weights"]
+    assert [row["bindings"] for row in weights] == ["A.x = 1", "A.x = 1", "A.x = 2", "A.x = 2"]
+
+
 def test_errors_are_a_series_too():
     means = sweep_table.means_of(sweep_table.rows_of(_RESULTS))
     series = sweep_report.bit_series(means, "q_error_mean_share")

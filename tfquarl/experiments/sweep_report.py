@@ -20,6 +20,7 @@ _ERRORS = {
 }
 # Widths whose weight errors the table tells and the plot draws.
 _SHOWN_BITS = ("8", "6", "4", "3")
+_WEIGHT_HEADER = ("seed", "layer", "largest", "standard deviation", "largest in deviations")
 
 
 def write(
@@ -58,17 +59,20 @@ def bit_series(
 ) -> dict[str, list[tuple[float, float, float, float]]]:
     """(bits, mean, least, greatest of the seeds) by the name of a line; lines of one recipe family are joined, float32 stands at 32 bits.
 
+    Policies of different other bindings are on different lines.
+
     Args:
       means: of `sweep_table.means_of`.
       figure: which of their figures.
     """
     ends = ("least", "greatest") if figure == "return" else (f"{figure}_least", f"{figure}_greatest")
     series: dict[str, list[tuple[float, float, float, float]]] = {}
-    for mean in means:
+    for mean, bindings in zip(means, sweep_table.differing([mean["bindings"] for mean in means])):
+        others = f", {bindings}" if bindings else ""
         recipe = recipe_lib.from_name(mean["recipe"])
         point = (mean[figure], mean[ends[0]], mean[ends[1]])
         if recipe.widths is None:
-            series.setdefault("float and other recipes", []).append((float(recipe.weight_bits), *point))
+            series.setdefault(f"float and other recipes{others}", []).append((float(recipe.weight_bits), *point))
             continue
         same = (
             ""
@@ -77,7 +81,7 @@ def bit_series(
         )
         low_ends = "" if (recipe.widths.inputs, recipe.widths.outputs) == (8, 8) else ", low-bit ends"
         units = ", per unit" if recipe.widths.per_channel else ""
-        name = f"{_LABELS[mean['kind']]}{same}{low_ends}{units}"
+        name = f"{_LABELS[mean['kind']]}{same}{low_ends}{units}{others}"
         series.setdefault(name, []).append((float(recipe.widths.weights), *point))
     return {name: sorted(points) for name, points in series.items()}
 
@@ -106,8 +110,34 @@ def _weight_errors(results: Sequence[Mapping[str, Any]]) -> dict[str, tuple[list
 
 
 def _weight_data(results: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each layer's weights by seed: their spread, what widths leave of them, and their histogram."""
-    return [{"seed": result["cell"]["seed"], **row} for result in results for row in result["weights"]]
+    """Each layer's weights by bindings and seed: their spread, what widths leave of them, and their histogram."""
+    return [
+        {"bindings": bindings, "seed": result["cell"]["seed"], **row}
+        for result, bindings in zip(results, _bindings(results))
+        for row in result["weights"]
+    ]
+
+
+def _bindings(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What distinguishes each run besides its seed."""
+    return sweep_table.differing(["; ".join(result["cell"]["bindings"]) for result in results])
+
+
+def _weight_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """A row for each layer of each run; with its bindings where they differ."""
+    bindings = _bindings(results)
+    differ = any(bindings)
+    rows = [
+        (
+            *([own] if differ else []),
+            *(result["cell"]["seed"], row["layer"], row["largest"], row["deviation"], row["largest_in_deviations"]),
+            *(row["sqnr_db"][bits] for bits in _SHOWN_BITS),
+        )
+        for result, own in zip(results, bindings)
+        for row in result["weights"]
+    ]
+    header = (*(["bindings"] if differ else []), *_WEIGHT_HEADER, *(f"{bits} bits" for bits in _SHOWN_BITS))
+    return table.format_markdown(header, rows).rstrip()
 
 
 def _markdown(
@@ -122,15 +152,6 @@ def _markdown(
     machine = results[0]["machine"]
     seeds = sorted({result["cell"]["seed"] for result in results})
     commits = ", ".join(sorted({result["commit"] or "unknown" for result in results}))
-    spreads = [
-        (
-            *(result["cell"]["seed"], row["layer"], row["largest"], row["deviation"], row["largest_in_deviations"]),
-            *(row["sqnr_db"][bits] for bits in _SHOWN_BITS),
-        )
-        for result in floats
-        for row in result["weights"]
-    ]
-    spread_header = ("seed", "layer", "largest", "standard deviation", "largest in deviations")
     lines = [
         f"# {plan.name}",
         "",
@@ -152,7 +173,7 @@ def _markdown(
         "",
         "Weights of the float policies, and the signal to noise ratio in dB that one scale a layer leaves of them:",
         "",
-        table.format_markdown((*spread_header, *(f"{bits} bits" for bits in _SHOWN_BITS)), spreads).rstrip(),
+        _weight_table(floats),
         "",
         f"{'Command' if len(commands) == 1 else 'Commands'}, at commit {commits}:",
         "",

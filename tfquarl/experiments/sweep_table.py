@@ -122,6 +122,13 @@ def means_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return means
 
 
+def differing(bindings: Sequence[str]) -> list[str]:
+    """Each of these texts of bindings without those that are in all of them."""
+    parts = [text.split("; ") for text in bindings]
+    shared = set.intersection(*map(set, parts)) if parts else set()
+    return ["; ".join(part for part in own if part not in shared) for own in parts]
+
+
 def _mean_figure(name: str, values: Sequence[float]) -> dict[str, float | None]:
     ends = ("", "_low", "_high", "_least", "_greatest")
     if not values:
