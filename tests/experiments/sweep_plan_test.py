@@ -102,6 +102,20 @@ def test_what_varies_by_a_macro_is_no_setting(tmp_path: pathlib.Path):
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {"grid": {"Experiment.seed": ["1", "2"]}},
+        {"bindings": ("tfquarl.Experiment.seed=3",)},
+        {"variants": (("Experiment.seed = 3",),)},
+    ],
+    ids=["grid", "bindings", "variants"],
+)
+def test_a_seed_that_is_bound_is_refused(changes: dict):
+    with pytest.raises(errors.ConfigError, match=r"binds '.*Experiment\.seed ?= ?\d'; leave it out and give --seeds"):
+        sweep_plan.SweepPlan("s", _FILES, **changes).cells()
+
+
+@pytest.mark.parametrize(
     ("text", "expected"),
     [("A.x = 1 | 2", ("A.x", ["1", "2"])), ("A.x='a=b'|'c'", ("A.x", ["'a=b'", "'c'"]))],
     ids=["numbers", "text"],
@@ -124,9 +138,34 @@ def test_grid_flags_of_another_form(text: str):
         ({"name": "s", "gin_files": ["a"], "post_training_recipes": ["ptq_wi9_ai8"]}, "weights have 9 bits"),
         ({"name": "s", "gin_files": ["a"], "seeds": [1, 1]}, r"has seeds = 1 \| 1, needs each once"),
         ({"name": "s", "gin_files": ["a"], "grid": {"A.x": ["1", "1"]}}, r"has A\.x = 1 \| 1, needs each once"),
+        ({"name": "s", "gin_files": ["a"], "seeds": ["0"]}, r"has seeds = \('0',\), needs whole numbers"),
+        ({"name": "s", "gin_files": ["a"], "seeds": [0.5]}, r"has seeds = \(0\.5,\), needs whole numbers"),
+        ({"name": "s", "gin_files": ["a"], "seeds": 3}, "has seeds = 3, needs whole numbers"),
+        ({"name": "s", "gin_files": "a.gin"}, r"has gin_files = 'a\.gin', needs a list of paths"),
+        ({"name": "s", "gin_files": ["a"], "grid": {"A.x": [1]}}, "needs lists of values as text by parameter"),
+        ({"name": "s", "gin_files": ["a"], "variants": ["A.x = 1"]}, "needs lists of bindings"),
+        ({"name": "s", "gin_files": ["a"], "num_episodes": "9"}, "has num_episodes = '9', needs a whole number"),
         ([], "JSON object"),
     ],
-    ids=["no files", "unknown field", "unknown recipe", "a seed twice", "a value twice", "no object"],
+    ids=[
+        *(
+            "no files",
+            "unknown field",
+            "unknown recipe",
+            "a seed twice",
+            "a value twice",
+            "seeds as text",
+            "half a seed",
+        ),
+        *(
+            "seeds as a number",
+            "files as text",
+            "values as numbers",
+            "variants of text",
+            "episodes as text",
+            "no object",
+        ),
+    ],
 )
 def test_files_of_another_form(value: object, message: str, tmp_path: pathlib.Path):
     path = tmp_path / "plan.json"

@@ -1,5 +1,6 @@
 """What a sweep runs: one experiment, bindings that vary, seeds, and recipes that are tried on the trained policies."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -62,6 +63,10 @@ class SweepPlan:
     num_observations: int = 512
 
     def __post_init__(self) -> None:
+        for name, (needed, is_right) in _TYPES.items():
+            value = getattr(self, name)
+            if not is_right(value):
+                raise errors.ConfigError(f"sweep '{self.name}' has {name} = {value!r}, needs {needed}")
         if not self.gin_files or not self.seeds:
             raise errors.ConfigError(f"sweep '{self.name}' needs gin_files and seeds")
         if self.num_episodes < 1 or self.num_observations < 2:
@@ -81,7 +86,15 @@ class SweepPlan:
         return [self.cell(bindings, seed) for bindings in combinations or [()] for seed in self.seeds]
 
     def cell(self, bindings: tuple[str, ...], seed: int) -> Cell:
-        """The run of these bindings and this seed."""
+        """The run of these bindings and this seed.
+
+        Raises:
+          ConfigError: bindings of the seed, which would be told one and run with the other.
+        """
+        if bound := [text for text in (*self.bindings, *bindings) if _parameter(text) == "Experiment.seed"]:
+            raise errors.ConfigError(
+                f"sweep '{self.name}' binds '{bound[0]}'; leave it out and give --seeds, or seeds in the sweep file"
+            )
         words = [
             re.sub(r"[^\w.=-]+", "", binding.rsplit(".", 1)[-1] if "=" in binding else binding) for binding in bindings
         ]
@@ -128,6 +141,36 @@ class SweepPlan:
     def bindings_of(self, cell: Cell) -> list[str]:
         """All bindings of a cell's run."""
         return [*self.bindings, *cell.bindings, f"Experiment.seed = {cell.seed}"]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Whether all of a list are."""
+    return lambda value: isinstance(value, (list, tuple)) and all(map(is_right, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+# What a sweep file may hold: else its runs would train to their end before one of them stumbles over it.
+_TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": ("text", _is_text),
+    "gin_files": ("a list of paths", _are(_is_text)),
+    "bindings": ("a list of bindings", _are(_is_text)),
+    "grid": (
+        "lists of values as text by parameter",
+        lambda value: isinstance(value, Mapping) and all(map(_are(_is_text), value.values())),
+    ),
+    "variants": ("lists of bindings", _are(_are(_is_text))),
+    "seeds": ("whole numbers", _are(_is_whole)),
+    "post_training_recipes": ("a list of recipes", _are(_is_text)),
+    "num_episodes": ("a whole number", _is_whole),
+    "num_observations": ("a whole number", _is_whole),
+}
 
 
 def read(path: pathlib.Path) -> SweepPlan:
