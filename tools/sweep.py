@@ -59,6 +59,7 @@ def main() -> int:
     """Runs the sweep, prints its table and gives the exit code."""
     if not _ROOT_DIR.value or bool(_SWEEP_FILE.value) == bool(_GIN_FILE.value):
         return command_line.fail("--root_dir is needed, and either --sweep_file or --gin_file")
+    _refuse_ignored_flags()
     output = output_paths.check_page("output", _OUTPUT.value) if _OUTPUT.value else None
     plan = sweep_plan.read(pathlib.Path(_SWEEP_FILE.value)) if _SWEEP_FILE.value else _plan_of_flags()
     directory = pathlib.Path(_ROOT_DIR.value).absolute()
@@ -67,6 +68,10 @@ def main() -> int:
         if _SEARCH.value
         else None
     )
+    if search_plan and (plan.grid or plan.variants):
+        raise errors.ConfigError(
+            "--search takes the place of a grid; leave out --grid, or the sweep file's grid and variants"
+        )
     cells = search_plan.samples(plan) if search_plan else plan.cells()
     with kept_plan.go_on(directory, kept_plan.KeptPlan("sweep", plan.settings(cells), [_command()])) as kept:
         return _run(plan, search_plan, cells, directory, output, kept.commands)
@@ -93,6 +98,18 @@ def _run(
         sweep_report.write(plan, results, output, commands)
         print(f"{output}.md")
     return command_line.fail(f"{len(runner.failed)} runs failed: {', '.join(runner.failed)}") if runner.failed else 0
+
+
+def _refuse_ignored_flags() -> None:
+    """A flag that nothing looks at would stand in the page's command as if it had decided something."""
+    told_by_file = (_GIN_BINDINGS, _GRID, _SEEDS, _POST_TRAINING, _EPISODES) if _SWEEP_FILE.value else ()
+    ignored = [f"--{holder.name}" for holder in told_by_file if flags.FLAGS[holder.name].present]
+    if ignored:
+        raise errors.ConfigError(
+            f"{', '.join(ignored)} beside --sweep_file, which tells them itself; leave out one or the other"
+        )
+    if flags.FLAGS[_TRIALS.name].present and not _SEARCH.value:
+        raise errors.ConfigError("--trials is of a search; give --search too, or leave it out")
 
 
 def _plan_of_flags() -> sweep_plan.SweepPlan:

@@ -10,6 +10,7 @@ from tfquarl.experiments import kept_plan
 from tfquarl.experiments import sweep_plan
 
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
+_SWEEP_FILE = f"--sweep_file={_ROOT}/configs/sweeps/dqn_cartpole_bits.json"
 _GIN_FILE = "--gin_file=configs/gin/experiments/dqn_cartpole_int8.gin"
 
 
@@ -46,6 +47,18 @@ def _run(directory: pathlib.Path, *flags: str) -> tuple[int, str]:
             "'foo(1e-4, 1e-2)' is no value; needs float(a, b)",
         ),
         (["--root_dir=a", _GIN_FILE, "--search=DqnBuilder.n_step = float(1, 2)"], "n_step"),
+        (["--root_dir=a", _SWEEP_FILE, "--seeds=5", "--episodes=1"], "--seeds, --episodes beside --sweep_file"),
+        (
+            ["--root_dir=a", _SWEEP_FILE, "--grid=A.x = 1", "--gin_bindings=A.y = 1"],
+            "--gin_bindings, --grid beside --sweep_file",
+        ),
+        (["--root_dir=a", _SWEEP_FILE, "--search=A.x = 1 | 2"], "--search takes the place of a grid"),
+        (
+            ["--root_dir=a", "--gin_file=x.gin", "--grid=A.x = 1", "--search=A.y = 1 | 2"],
+            "--search takes the place of a grid",
+        ),
+        (["--root_dir=a", "--gin_file=x.gin", "--trials=3"], "--trials is of a search; give --search"),
+        (["--root_dir=a", _GIN_FILE, "--search=Experiment.seed = 1 | 2"], "give --seeds"),
     ],
     ids=[
         "nothing",
@@ -58,6 +71,12 @@ def _run(directory: pathlib.Path, *flags: str) -> tuple[int, str]:
         "seeds",
         "search",
         "type of a search",
+        "seeds and episodes beside a file",
+        "grid and bindings beside a file",
+        "search beside a file with a grid",
+        "search beside a grid",
+        "trials without a search",
+        "search of seeds",
     ],
 )
 def test_mistakes_end_in_one_line_before_anything_runs(flags: list[str], message: str, tmp_path: pathlib.Path):
