@@ -13,7 +13,6 @@ environment steps. The same command goes on with what is missing.
 """
 
 import pathlib
-import shlex
 import sys
 import tempfile
 
@@ -25,6 +24,7 @@ from tfquarl.experiments import chaos
 from tfquarl.experiments import chaos_text
 from tfquarl.experiments import resumed_report
 from tfquarl.experiments import resumed_runs
+from tfquarl.experiments import typed_command
 from tfquarl.program import command_line
 
 _GIN_FILE = flags.DEFINE_multi_string(
@@ -75,9 +75,8 @@ def _compare(root: pathlib.Path) -> int:
     outcomes = resumed_runs.make(config, root, lambda line: print(line, flush=True))
     print(resumed_report.describe(outcomes))
     if output is not None:
-        kept = [argument for argument in sys.argv[1:] if not argument.startswith(("--root_dir", "--output"))]
-        command = shlex.join(["./bazelw", "run", "//tools:chaos", "--", *kept, "--root_dir=runs/resumed"])
-        resumed_report.write(outcomes, output, command)
+        kept = typed_command.without(sys.argv[1:], ("root_dir", "output"))
+        resumed_report.write(outcomes, output, typed_command.line("chaos", [*kept, "--root_dir=runs/resumed"]))
         print(f"{output}.md")
     return 0
 

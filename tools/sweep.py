@@ -20,12 +20,12 @@ from tfquarl.core import errors
 from tfquarl.core import output_paths
 from tfquarl.experiments import kept_plan
 from tfquarl.experiments import sweep_cell
-from tfquarl.experiments import sweep_command
 from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_report
 from tfquarl.experiments import sweep_runner
 from tfquarl.experiments import sweep_search
 from tfquarl.experiments import sweep_table
+from tfquarl.experiments import typed_command
 from tfquarl.program import command_line
 
 _SWEEP_FILE = flags.DEFINE_string("sweep_file", None, "A JSON file that tells the sweep; instead of the flags below.")
@@ -164,7 +164,8 @@ def _command(*others: flags.FlagHolder) -> str:
         _ROOT_DIR,
     )
     given = [flag for holder in (*deciding, *others) if (flag := flags.FLAGS[holder.name]).present]
-    return sweep_command.line([text for flag in given for text in flag.serialize().splitlines()], pathlib.Path.cwd())
+    arguments = [text for flag in given for text in flag.serialize().splitlines()]
+    return typed_command.line("sweep", typed_command.without_machine(arguments, pathlib.Path.cwd()))
 
 
 if __name__ == "__main__":

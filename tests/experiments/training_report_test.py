@@ -76,6 +76,22 @@ def test_a_row_and_a_command_for_each_run_by_seed(tmp_path: pathlib.Path):
     assert (tmp_path / "made" / "report.md").read_text() == text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--gin_bindings=A.x = 1"], '"--gin_bindings=A.x = 1"'),
+        (["--gin_bindings=A.x='all'"], "\"--gin_bindings=A.x='all'\""),
+        (["--gin_bindings=A.x=(1,2)"], '"--gin_bindings=A.x=(1,2)"'),
+        (["--gin_bindings", 'A.x = "$y"'], "--gin_bindings 'A.x = \"$y\"'"),
+        (["--root_dir", "/any/run", "--seed=1"], "--seed=1"),
+    ],
+    ids=["spaces", "quotes", "brackets", "what shells read", "a directory in two words"],
+)
+def test_a_command_can_be_typed(arguments: list[str], shown: str):
+    found = training_report.command({"command": ["/any/tools/train.py", *arguments]})
+    assert found == f"./bazelw run //tools:train -- {shown}"
+
+
 def test_runs_of_several_environments_are_refused(tmp_path: pathlib.Path):
     paths = [_run(tmp_path / name, seed, 480.0) for seed, name in enumerate("abcd")]
     for path, environment in zip(paths, ("gym:CartPole-v1", "gym:CartPole-v1", "gym:Acrobot-v1")):  # the last kept none

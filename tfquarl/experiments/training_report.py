@@ -10,6 +10,7 @@ from typing import Literal
 
 from tfquarl.core import errors
 from tfquarl.core import files
+from tfquarl.experiments import typed_command
 from tfquarl.metrics import learning_curve
 from tfquarl.metrics import names
 from tfquarl.metrics import plots
@@ -161,8 +162,7 @@ def _markdown(experiment: str, runs: Sequence[Run], name: str, note: str) -> str
 
 def command(versions: Mapping[str, Any]) -> str:
     """A run's command by its versions.json, as it is typed, without the run directory, which is the user's choice."""
-    flags = [f'"{flag}"' if " " in flag else flag for flag in versions["command"][1:]]
-    return " ".join(["./bazelw run //tools:train --", *(flag for flag in flags if "--root_dir" not in flag)])
+    return typed_command.line("train", typed_command.without(versions["command"][1:], ["root_dir"]))
 
 
 def _repeats(runs: Sequence[Run]) -> list[str]:
