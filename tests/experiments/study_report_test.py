@@ -147,6 +147,18 @@ def test_several_tasks_get_geometric_means(root, tmp_path):
     assert "2.00 (1 of 2 tasks, 1 of 3 pairs)" in means  # I8 never gets to 95 % on the other task
 
 
+def test_an_arm_that_the_first_task_lacks_has_a_mean(root, tmp_path):
+    """The tasks go by the alphabet: 'another' comes first, and has no I8."""
+    for arm, wall_sec in (("S", 80.0), ("F32", 20.0)):
+        study_runs.write_run(root / "another", arm, 1, [(10.0, 100.0)], wall_sec, 40.0)
+    means = study_report.write_report(root, tmp_path / "report").split("## Geometric means over tasks")[1]
+    rows = [[cell.strip() for cell in line.split("|")[1:3]] for line in means.splitlines() if line.startswith("| ")]
+    assert [row for row in rows if row[0] in ("F32", "I8")][:2] == [
+        ["F32", "4.00 (1 of 2 tasks)"],
+        ["I8", "2.00 (1 of 2 tasks)"],
+    ]
+
+
 def test_without_s_there_is_nothing_to_compare_with(tmp_path):
     study_runs.write_run(tmp_path / "study" / "task", "I8", 1, [(5.0, 10.0)], 10.0, 10.0)
     text = study_report.write_report(tmp_path / "study", tmp_path / "report")

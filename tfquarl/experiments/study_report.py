@@ -12,6 +12,7 @@ from tfquarl.experiments import study_results
 from tfquarl.metrics import plots
 from tfquarl.metrics import statistics
 from tfquarl.metrics import table
+from tfquarl.program import study_config
 
 _RETURNS = (
     "arm",
@@ -208,10 +209,10 @@ def _geometric_means(results: Sequence[study_results.TaskResult]) -> list[list[s
     if len(with_stock) < 2:
         return []
     rows: list[list[str | float | None]] = []
-    for arm in with_stock[0].outcomes:
-        if arm == study_plan.STOCK:
-            continue
+    for arm in study_config.ARMS:
         results_of_arm = [result for result in with_stock if arm in result.outcomes]
+        if arm == study_plan.STOCK or not results_of_arm:
+            continue
         num_pairs = sum(result.num_pairs(arm) for result in results_of_arm)
         columns = zip(*[_ratios(result, arm) for result in results_of_arm])
         rows.append([arm, *(_mean(column, len(with_stock), num_pairs) for column in columns)])
