@@ -50,6 +50,16 @@ def test_runs_of_other_settings_are_not_taken_for_these(tmp_path):
         resumed_runs.make(config, tmp_path, lambda line: None)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [((1, 1, 1), "seeds are 1, 1, 1, needs one or more, each once"), ((), "seeds are none")],
+    ids=["repeated", "none"],
+)
+def test_seeds_are_different_ones(seeds, message):
+    with pytest.raises(errors.ConfigError, match=message):
+        resumed_runs.ResumedRunsConfig(("a.gin",), seeds=seeds)
+
+
 def test_differences_are_those_of_runs_of_one_seed():
     found = resumed_runs.differences(_OUTCOMES)
     assert {arm: (value.mean, value.count) for arm, value in found.items()} == {

@@ -48,6 +48,11 @@ class ResumedRunsConfig:
     num_episodes: int = 100
     timeout_sec: float = 7200.0
 
+    def __post_init__(self) -> None:
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            told = ", ".join(map(str, self.seeds)) or "none"
+            raise errors.ConfigError(f"seeds are {told}, needs one or more, each once")
+
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
