@@ -11,6 +11,7 @@ import pathlib
 
 from absl import flags
 
+from tfquarl.core import errors
 from tfquarl.experiments import kept_plan
 from tfquarl.experiments import page_text
 from tfquarl.experiments import study
@@ -20,6 +21,7 @@ from tfquarl.experiments import study_results
 from tfquarl.program import budget as budget_lib
 from tfquarl.program import command_line
 from tfquarl.program import gin_loading
+from tfquarl.program import study_config
 
 _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "A task's gin file; may be given several times.")
 _GIN_BINDINGS = flags.DEFINE_multi_string(
@@ -39,7 +41,7 @@ def main() -> int:
         )
     root, bindings = pathlib.Path(_ROOT_DIR.value), _GIN_BINDINGS.value
     if _ARM.value is not None:
-        return _make_one(root)
+        return _make_one(root, _ARM.value)
     plan = study_plan.make_plan(_GIN_FILE.value, bindings)
     settings = study_plan.settings(_GIN_FILE.value, bindings)
     with kept_plan.go_on(root, kept_plan.KeptPlan("study", settings)):
@@ -50,10 +52,12 @@ def main() -> int:
     return 0
 
 
-def _make_one(directory: pathlib.Path) -> int:
+def _make_one(directory: pathlib.Path, arm: str) -> int:
+    if arm not in study_config.ARMS:
+        raise errors.ConfigError(f"--arm={arm} is no arm of a study; those are {', '.join(study_config.ARMS)}")
     path = _GIN_FILE.value[0]
     name = gin_loading.load([path], _GIN_BINDINGS.value).experiment.name
-    one = study_plan.StudyRun(path, name, _ARM.value or "", _SEED.value)
+    one = study_plan.StudyRun(path, name, arm, _SEED.value)
     result = study.make_run(one, directory, _GIN_BINDINGS.value)
     return command_line.INTERRUPTED if result.status is budget_lib.Status.INTERRUPTED else 0
 

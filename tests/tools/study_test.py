@@ -28,6 +28,7 @@ def _run(*flags: str) -> subprocess.CompletedProcess[str]:
             id="another budget",
         ),
         pytest.param([f"--gin_file={_FILE}"], "needs each once", id="a task twice"),
+        pytest.param(["--arm=Q8"], "--arm=Q8 is no arm of a study; those are S, F32, F16, D8, I8", id="no such arm"),
     ],
 )
 def test_mistakes_are_one_line(flags: list[str], message: str, tmp_path: pathlib.Path):
