@@ -125,6 +125,14 @@ def test_steps_of_held_actions_are_the_environments_own(tmp_path: pathlib.Path, 
     assert (data["summary"]["env_steps"], data["curves"]["int8"]["env_steps"]) == (200, [200])
 
 
+def test_each_run_has_a_curve(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
+    paths = [_run(tmp_path / name, seed, 1.0) for name, seed in (("a", 2), ("b", 1), ("c", 2))]
+    plotted: list[Any] = []
+    monkeypatch.setattr(training_report.plots, "learning_curves", lambda curves, *_: plotted.append(list(curves)))
+    training_report.write_report(paths, tmp_path / "report")
+    assert plotted == [["int8, seed 1", "int8, seed 2, row 2", "int8, seed 2, row 3"]] * 2
+
+
 def test_a_run_that_was_never_judged_has_a_row(tmp_path: pathlib.Path):
     text = training_report.write_report([_run(tmp_path / "a", 1, None)], tmp_path / "report")
     assert "| 1 | completed | 200 |" in text

@@ -110,12 +110,19 @@ def write_report(
     )
     for axis, name in axes:
         # A line each: runs that stop at a target end at different places, and a mean over them would stop at the first.
-        curves = {f"int8, seed {run.summary['seed']}": [_in_environment_steps(run)] for run in runs}
+        curves = {label: [_in_environment_steps(run)] for label, run in zip(_labels(runs), runs)}
         plots.learning_curves(curves, f"{output}{name}", axis, experiments[0], target)
     text = _markdown(experiments[0], runs, output.name, note)
     files.write_atomically(output.with_name(output.name + ".md"), text)
     files.write_json(output.with_name(output.name + ".json"), [_data(run) for run in runs])
     return text
+
+
+def _labels(runs: Sequence[Run]) -> list[str]:
+    """'int8, seed 1' of each run; 'int8, seed 1, row 2' of the table where several runs have that seed."""
+    seeds = [run.summary["seed"] for run in runs]
+    rows = [f", row {row}" if seeds.count(seed) > 1 else "" for row, seed in enumerate(seeds, 1)]
+    return [f"int8, seed {seed}{row}" for seed, row in zip(seeds, rows)]
 
 
 def _check_environments(paths: Sequence[pathlib.Path]) -> None:
