@@ -110,6 +110,23 @@ def test_a_report(tmp_path):
     data = json.loads((tmp_path / "made" / "soak.json").read_text())
     assert data["processes"]["learner"]["private_mib_per_hour"]["per_hour"] == pytest.approx(4.0)
     assert data["longest_policy_age_sec"] == 2.5
+    assert "Started several times" not in text
+
+
+def test_a_process_that_was_started_anew(tmp_path):
+    """Three lives of 30, 80 and 10 samples, which begin at 2 MiB and no CPU time; the longest one grows by 36 MiB an hour."""
+    rows = []
+    for count, growth_mib in ((30, 0.0), (80, 0.1), (10, 0.0)):
+        for sample in range(count):
+            values = {**_VALUES, names.PRIVATE_BYTES: (2.0 + growth_mib * sample) * _MIB, names.CPU_SEC: 0.5 * sample}
+            rows.append(jsonl.MetricRow(10.0 * len(rows), "system/learner", 0, values))
+    _write_run(tmp_path / "run", [*rows, *_rows("converter")])
+    text = resource_report.write_report(tmp_path / "run", tmp_path / "soak")
+    (line,) = [line for line in text.splitlines() if line.startswith("| learner")]
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    assert cells[4:6] == ["36.00", "36.00 .. 36.00"]
+    assert float(cells[-1]) == (29 + 79 + 9) * 0.5
+    assert "\nStarted several times: learner 3 times. CPU time is of all lives, growth of the longest one.\n" in text
 
 
 def test_a_short_run_is_told_how_long_it_has_to_be(tmp_path):

@@ -54,7 +54,7 @@ class Slope:
 
 @dataclasses.dataclass(frozen=True)
 class ProcessCourse:
-    """What one process took in the course of a run.
+    """What one process took in the course of a run, and those that were started in its place.
 
     Attributes:
       name: of the process.
@@ -70,6 +70,15 @@ class ProcessCourse:
         """The figure when `fraction` of the process's time had passed."""
         start, end = self.time_sec[0], self.time_sec[-1]
         return float(np.interp(start + fraction * (end - start), self.time_sec, self.values[name]))
+
+    def lives(self) -> list["ProcessCourse"]:
+        """The part of each start of the process, by its processor time, which begins anew then."""
+        starts = np.flatnonzero(np.diff(self.values[names.CPU_SEC]) < 0) + 1
+        parts = {name: np.split(values, starts) for name, values in self.values.items()}
+        return [
+            ProcessCourse(self.name, time_sec, {name: split[number] for name, split in parts.items()})
+            for number, time_sec in enumerate(np.split(self.time_sec, starts))
+        ]
 
 
 def slope(time_sec: np.ndarray, values: np.ndarray) -> Slope:
@@ -154,7 +163,7 @@ def write_report(path: pathlib.Path, output: pathlib.Path) -> str:
     curves = {course.name: _memory_curve(course) for course in courses}
     title = f"{summary['experiment']}: memory of each process"
     plots.lines(curves, f"{output}.png", "time (minutes)", "private memory (MiB)", title)
-    text = _markdown(summary, versions, [_row(course, slopes[course.name]) for course in courses], age_sec, output.name)
+    text = _markdown(summary, versions, courses, slopes, age_sec, output.name)
     files.write_atomically(output.with_name(output.name + ".md"), text)
     data = {
         "summary": summary,
@@ -167,11 +176,12 @@ def write_report(path: pathlib.Path, output: pathlib.Path) -> str:
 
 
 def _slope(course: ProcessCourse) -> Slope:
-    """Of its private memory, in MiB an hour, from the moment on when everything was loaded.
+    """Of the private memory of its longest life, in MiB an hour, from the moment on when everything was loaded.
 
     Raises:
       ConfigError: the process was not there for long enough.
     """
+    course = max(course.lives(), key=lambda life: life.time_sec[-1] - life.time_sec[0])
     start, end = course.time_sec[0], course.time_sec[-1]
     settled = course.time_sec >= start + _SETTLED * (end - start)
     if settled.sum() < 2 * _BLOCKS:
@@ -191,7 +201,8 @@ def _memory_curve(course: ProcessCourse) -> tuple[list[float], list[float]]:
 def _markdown(
     summary: Mapping[str, Any],
     versions: Mapping[str, Any],
-    rows: Sequence[Sequence[str | float | None]],
+    courses: Sequence[ProcessCourse],
+    slopes: Mapping[str, Slope],
     age_sec: float,
     name: str,
 ) -> str:
@@ -205,8 +216,9 @@ def _markdown(
         f"and {summary['train_steps']:,} train steps. Memory is what each process has written to for itself alone; its growth is fitted from",
         "10 % of the run on. 'With shared' adds its part of the pages that processes share, at the end.",
         "",
-        table.format_markdown(_HEADER, rows).rstrip(),
+        table.format_markdown(_HEADER, [_row(course, slopes[course.name]) for course in courses]).rstrip(),
         "",
+        *_starts(courses),
         f"The longest that any collector's policy was without a newer one: {age_sec:.1f} s.",
         "",
         f"![Memory of each process]({name}.png)",
@@ -222,6 +234,15 @@ def _markdown(
     return "\n".join(lines)
 
 
+def _starts(courses: Sequence[ProcessCourse]) -> list[str]:
+    """A sentence where processes were started more than once."""
+    counts = {course.name: len(course.lives()) for course in courses}
+    told = [f"{name} {count} times" for name, count in counts.items() if count > 1]
+    if not told:
+        return []
+    return [f"Started several times: {', '.join(told)}. CPU time is of all lives, growth of the longest one.", ""]
+
+
 def _row(course: ProcessCourse, growth: Slope) -> list[str | float | None]:
     memory = [course.at(names.PRIVATE_BYTES, fraction) / _MIB for fraction in (_SETTLED, 0.5, 1.0)]
     open_files = [round(course.at(names.OPEN_FILES, fraction)) for fraction in (_SETTLED, 1.0)]
@@ -233,7 +254,7 @@ def _row(course: ProcessCourse, growth: Slope) -> list[str | float | None]:
         course.at(names.PROPORTIONAL_BYTES, 1.0) / _MIB,
         " and ".join(map(str, open_files)),
         round(course.at(names.THREADS, 1.0)),
-        course.at(names.CPU_SEC, 1.0),
+        float(sum(life.values[names.CPU_SEC][-1] for life in course.lives())),
     ]
 
 
