@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from dm_control import suite
+from dm_control.mujoco import wrapper
 from dm_control.rl import control
 import numpy as np
 
@@ -48,10 +49,10 @@ class DmControlEnvironment:
         self._flattener = flattening.MappingFlattener(self._spec)
         self._flatten = self._flattener.flatten
         self._task, self._physics = environment.task, environment.physics
-        named_indexing.remember_names(self._physics)
-        self._physics.set_control = physics_stepping.bind_control(self._physics)
-        self._physics.step = self._advance = physics_stepping.bind_step(self._physics)
-        self._num_substeps = round(environment.control_timestep() / self._physics.timestep())
+        self._bind()
+        self._load_physics = self._physics._reload_from_data
+        self._physics._reload_from_data = self._reload
+        self._num_substeps = environment._n_sub_steps  # which stays, whatever timestep a task's next model has
         self._max_steps = math.inf if self._spec.max_episode_steps is None else self._spec.max_episode_steps
         self._num_steps = 0
 
@@ -130,6 +131,17 @@ class DmControlEnvironment:
     def close(self) -> None:
         """Frees what it holds."""
         self._environment.close()
+
+    def _reload(self, data: wrapper.MjData) -> None:
+        """In the place of the physics' own method, by which a task gets another model: every way to replace it leads here."""
+        self._load_physics(data)
+        self._bind()
+
+    def _bind(self) -> None:
+        """Looks up what every step needs of the physics' present model."""
+        named_indexing.remember_names(self._physics)
+        self._physics.set_control = physics_stepping.bind_control(self._physics)
+        self._physics.step = self._advance = physics_stepping.bind_step(self._physics)
 
 
 def _make_spec(name: str, environment: control.Environment) -> environment_spec.EnvironmentSpec:
