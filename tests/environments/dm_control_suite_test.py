@@ -126,9 +126,27 @@ def test_a_task_that_needs_graphics_says_so() -> None:
     environment = dm_control_suite.make_task("quadruped-escape", seed=1)
     if os.environ["MUJOCO_GL"] == "disable":
         with pytest.raises(
-            errors.TaskError, match=r"quadruped-escape: can't begin an episode with MUJOCO_GL=disable.*egl"
+            errors.TaskError,
+            match=r"quadruped-escape: can't begin an episode: No OpenGL .* with MUJOCO_GL=disable; .*egl",
         ):
             environment.reset()
+
+
+@pytest.mark.parametrize(
+    "error, match",
+    [
+        pytest.param(control.PhysicsError("too fast"), "its simulation diverged: too fast$", id="divergence"),
+        pytest.param(RuntimeError("no dice"), "can't begin an episode: no dice$", id="the task's own"),
+    ],
+)
+def test_an_episode_that_cannot_begin_tells_why(monkeypatch: pytest.MonkeyPatch, error: Exception, match: str) -> None:
+    def initialize_episode(physics) -> None:
+        raise error
+
+    bare = suite.load("cheetah", "run", task_kwargs={"random": 1})
+    monkeypatch.setattr(bare.task, "initialize_episode", initialize_episode)
+    with pytest.raises(errors.TaskError, match=f"^mine:task: {match}"):
+        dm_control_suite.DmControlEnvironment("mine:task", bare).reset()
 
 
 def _flat(time_step) -> np.ndarray:

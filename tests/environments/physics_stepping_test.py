@@ -39,6 +39,32 @@ def test_divergence_raises_and_a_reset_recovers() -> None:
     advance()
 
 
+def test_errors_can_be_suppressed_as_dm_controls_own() -> None:
+    physics, bare = (suite.load("cheetah", "run", task_kwargs={"random": 1}).physics for _ in range(2))
+    physics.step = physics_stepping.bind_step(physics)
+    for one in (physics, bare):
+        one.set_control(np.full(one.model.nu, np.nan))
+        with one.suppress_physics_errors():
+            one.step()
+        with pytest.raises(control.PhysicsError, match="mjWARN_BADCTRL"):
+            one.step()
+        one.set_control(np.zeros(one.model.nu))
+        one.step()
+    np.testing.assert_array_equal(physics.get_state(), bare.get_state())
+
+
+def test_an_error_names_new_warnings_alone() -> None:
+    physics = suite.load("cheetah", "run", task_kwargs={"random": 1}).physics
+    advance = physics_stepping.bind_step(physics)
+    with physics.suppress_physics_errors():
+        physics.set_control(np.full(physics.model.nu, np.nan))
+        advance()
+        physics.set_control(np.zeros(physics.model.nu))
+        physics.data.qvel[:] = np.nan
+    with pytest.raises(control.PhysicsError, match=r"^MuJoCo warned of mjWARN_BADQ[A-Z]+$"):
+        advance()
+
+
 def test_control_is_that_of_physics_set_control() -> None:
     physics, bare = (suite.load("cheetah", "run", task_kwargs={"random": 1}).physics for _ in range(2))
     set_control = physics_stepping.bind_control(physics)

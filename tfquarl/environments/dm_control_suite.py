@@ -17,10 +17,12 @@ from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.environments import border
 from tfquarl.environments import flattening
+from tfquarl.environments import graphics
 from tfquarl.environments import named_indexing
 from tfquarl.environments import physics_stepping
 
 _HEIGHT, _WIDTH = 240, 320
+_NO_OPENGL = "No OpenGL rendering backend"  # of dm_control's error, which is a plain RuntimeError
 
 
 def task_names() -> Iterable[str]:
@@ -69,18 +71,20 @@ class DmControlEnvironment:
         """Starts an episode; the first observation, float32 [D].
 
         Raises:
-          TaskError: the task can't begin an episode, e.g. because it draws its ground anew and no graphics library is loaded.
+          TaskError: the simulation diverged, or the task can't begin an episode, e.g. because it draws its ground anew and no graphics
+            library is loaded.
           NumericalError: the observation has a NaN or an infinity.
         """
         self._num_steps = 0
         try:
             observation = self._environment.reset().observation
+        except control.PhysicsError as error:
+            raise self._diverged(error) from error
         except RuntimeError as error:
-            backend = os.environ.get("MUJOCO_GL")
-            raise errors.TaskError(
-                f"{self._spec.name}: can't begin an episode with MUJOCO_GL={backend}: {error}; a task that needs OpenGL wants the "
-                "program started with MUJOCO_GL=egl, or osmesa, and the library of that name installed"
-            ) from error
+            remedy = (
+                f" with MUJOCO_GL={os.environ.get('MUJOCO_GL')}; {graphics.REMEDY}" if _NO_OPENGL in str(error) else ""
+            )
+            raise errors.TaskError(f"{self._spec.name}: can't begin an episode: {error}{remedy}") from error
         self._flattener.check(observation)
         flat = self._flatten(observation)
         border.check_finite(self._spec, flat, 0.0)
@@ -100,7 +104,7 @@ class DmControlEnvironment:
             self._advance(self._num_substeps)
             task.after_step(physics)
         except control.PhysicsError as error:
-            raise errors.TaskError(f"{self._spec.name}: its simulation diverged: {error}") from error
+            raise self._diverged(error) from error
         reward = float(task.get_reward(physics))
         flat = self._flatten(task.get_observation(physics))
         if not math.isfinite(flat.dot(flat)) or not math.isfinite(reward):
@@ -124,13 +128,16 @@ class DmControlEnvironment:
         except Exception as error:  # OpenGL's bindings raise errors of many modules.
             raise errors.TaskError(
                 f"{self._spec.name}: can't be drawn with MUJOCO_GL={os.environ.get('MUJOCO_GL')}: {type(error).__name__}: "
-                f"{error}; start the program with MUJOCO_GL=egl, or osmesa, and the library of that name installed"
+                f"{error}; {graphics.REMEDY}"
             ) from error
         return border.checked_frame(self._spec.name, frame)
 
     def close(self) -> None:
         """Frees what it holds."""
         self._environment.close()
+
+    def _diverged(self, error: control.PhysicsError) -> errors.TaskError:
+        return errors.TaskError(f"{self._spec.name}: its simulation diverged: {error}")
 
     def _reload(self, data: wrapper.MjData) -> None:
         """In the place of the physics' own method, by which a task gets another model: every way to replace it leads here."""

@@ -4,6 +4,9 @@ import ctypes.util
 import os
 import sys
 
+REMEDY = "start the program with MUJOCO_GL=egl, or osmesa, and the library of that name installed"
+"""What gives MuJoCo the means to draw."""
+
 _MUJOCO_BACKEND = "MUJOCO_GL"
 _OFF = "disable"
 

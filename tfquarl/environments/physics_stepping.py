@@ -10,6 +10,7 @@ the calls, their order and the check for a diverged simulation are the same.
 from collections.abc import Callable
 import functools
 
+from absl import logging
 from dm_control.mujoco import engine
 from dm_control.rl import control
 import mujoco
@@ -22,7 +23,7 @@ def bind_step(physics: engine.Physics) -> Callable[..., None]:
     """The equal of `physics.step(nstep=1)`, for as long as the model of `physics` is not replaced.
 
     Raises (the function):
-      PhysicsError: the simulation diverged.
+      PhysicsError: the simulation diverged, outside of `physics.suppress_physics_errors()`; inside it is logged.
     """
     if any(getattr(type(physics), name) is not getattr(engine.Physics, name) for name in _STEPPING_METHODS):
         return physics.step
@@ -42,7 +43,7 @@ def bind_step(physics: engine.Physics) -> Callable[..., None]:
         if is_legacy:
             step1(model, data)
         if warning_counts.tobytes() != before:
-            raise control.PhysicsError(f"MuJoCo warned of {_warnings(warning_counts)}")
+            _tell(physics, warning_counts > np.frombuffer(before, warning_counts.dtype))
 
     return advance
 
@@ -54,6 +55,12 @@ def bind_control(physics: engine.Physics) -> Callable[[np.ndarray], None]:
     return functools.partial(np.copyto, physics.data.ctrl)
 
 
-def _warnings(counts: np.ndarray) -> str:
-    names = list(mujoco.mjtWarning.__members__)
-    return ", ".join(name for name, count in zip(names, counts) if count)
+def _tell(physics: engine.Physics, is_new: np.ndarray) -> None:
+    """Raises or logs the new ones of MuJoCo's warnings, as `physics` is set."""
+    names = [name for name, new in zip(mujoco.mjtWarning.__members__, is_new) if new]
+    if not names:
+        return
+    message = f"MuJoCo warned of {', '.join(names)}"
+    if physics._warnings_cause_exception:
+        raise control.PhysicsError(message)
+    logging.warning(message)
