@@ -1,8 +1,10 @@
 """Tests of environments/dm_control_suite.py, beside dm_control's own environments."""
 
+from collections.abc import Callable
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from dm_control import mujoco
 from dm_control import suite
 from dm_control.rl import control
 from dm_control.suite import base
+from dm_control.suite.wrappers import action_scale
 from dm_env import specs
 
 from tfquarl.environments import dm_control_suite
@@ -196,6 +199,32 @@ def test_divergence_and_nan_are_stopped_by_name(monkeypatch: pytest.MonkeyPatch)
     environment.reset()
     with pytest.raises(errors.NumericalError, match=r"dm_control:cheetah-run.*reward is nan"):
         environment.step(np.zeros(6, np.float32))
+
+
+class _Stepping(control.Environment):
+    def step(self, action):
+        return super().step(-action)
+
+
+def _flat_cheetah() -> control.Environment:
+    return suite.load("cheetah", "run", environment_kwargs={"flat_observation": True})
+
+
+def _scaled_cheetah() -> action_scale.Wrapper:
+    return action_scale.Wrapper(suite.load("cheetah", "run"), -2.0, 2.0)
+
+
+def _stepping_cheetah() -> control.Environment:
+    bare = suite.load("cheetah", "run")
+    return _Stepping(bare.physics, bare.task)
+
+
+@pytest.mark.parametrize("make", [_flat_cheetah, _scaled_cheetah, _stepping_cheetah])
+def test_another_step_than_dm_controls_is_refused(make: Callable[[], Any]) -> None:
+    with pytest.raises(
+        errors.TaskError, match=r"^mine:cheetah: .* needs the bare dm_control\.rl\.control\.Environment"
+    ):
+        dm_control_suite.DmControlEnvironment("mine:cheetah", make())
 
 
 def test_unbounded_actions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

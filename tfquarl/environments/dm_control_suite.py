@@ -46,6 +46,16 @@ class DmControlEnvironment:
     """One task of the suite behind `core.interfaces.SeedableEnvironment`; its actions keep their own bounds."""
 
     def __init__(self, name: str, environment: control.Environment) -> None:
+        """Looks up what each step needs.
+
+        Raises:
+          TaskError: an unbounded action, or an environment whose step is another than dm_control's own, which `step` here does anew.
+        """
+        if type(environment).step is not control.Environment.step or environment._flat_observation:
+            raise errors.TaskError(
+                f"{name}: is a {type(environment).__name__} with a step of its own or a flat observation; needs the bare "
+                "dm_control.rl.control.Environment of a task, so leave out wrappers, subclasses and flat_observation=True"
+            )
         self._environment = environment
         self._spec = _make_spec(name, environment)
         self._flattener = flattening.MappingFlattener(self._spec)
