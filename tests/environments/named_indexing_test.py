@@ -28,6 +28,10 @@ _KEYS = {
     "truth, which equals the number": ("qpos", True),
     "number and column": ("xpos", (1, "z")),
     "array of numbers": ("qpos", np.array([0, 2])),
+    "numbers": ("qpos", [0, 1, 0, 0, 0, 0, 0, 0, 0]),
+    "truths, which equal the numbers": ("qpos", [False, True, *[False] * 7]),
+    "numbers in a tuple": ("xpos", ([1, 0, 0, 0, 0, 0, 0, 1], 0)),
+    "truths in a tuple": ("xpos", ([True, *[False] * 6, True], 0)),
     "lists in lists": ("qpos", [[0, 1], [2, 3]]),
 }
 

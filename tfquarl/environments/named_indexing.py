@@ -48,7 +48,9 @@ def _hashable(key: Any) -> Any:
     if type(key) is tuple:
         return tuple([_hashable(item) for item in key])
     if type(key) is list:
-        return (list, *key)
+        if key and type(key[0]) is str:  # then the others are names too
+            return (list, *key)
+        return (list, *key, *map(type, key))
     if type(key) is slice:
         return slice, key.start, key.stop, key.step
     return type(key), key  # numpy takes True and 1 for different things, and a dictionary for the same
