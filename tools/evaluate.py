@@ -34,7 +34,7 @@ def main() -> int:
     for flag in (_OUTPUT, _VIDEO):
         if flag.value:
             output_paths.check_file(flag.name, flag.value)
-    policy = evaluation.open_policy(_POLICY.value, _VERSION.value, key_flag.key())
+    policy = evaluation.open_policy(_POLICY.value, _VERSION.value, key_flag.key(), can_render=bool(_VIDEO.value))
     if _VIDEO.value:
         with native_output.captured():
             earned = evaluation.film(policy, pathlib.Path(_VIDEO.value), _SEED.value)

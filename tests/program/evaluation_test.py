@@ -7,6 +7,7 @@ import pytest
 from tfquarl.core import errors
 from tfquarl.core import files
 from tfquarl.core import records
+from tfquarl.environments import graphics
 from tfquarl.environments import registry
 from tfquarl.evaluator import evaluation as evaluation_lib
 from tfquarl.program import archive
@@ -58,6 +59,15 @@ def test_the_environment_is_made_with_the_action_repeat_it_was_trained_with(kept
     environment = evaluation.open_policy(kept).make_environment(seed=0)
     assert environment.spec == _SPEC
     environment.close()
+
+
+@pytest.mark.parametrize("can_render", [True, False])
+def test_how_to_draw_is_chosen_before_the_suite_is_imported(kept, monkeypatch, can_render):
+    calls = []
+    monkeypatch.setattr(graphics, "prepare", calls.append)
+    monkeypatch.setattr(registry, "spec", lambda name, action_repeat: calls.append(name) or _SPEC)
+    evaluation.open_policy(kept, can_render=can_render)
+    assert calls == [can_render, "gym:CartPole-v1"]
 
 
 def test_the_float_policy_can_be_opened_by_itself(kept):

@@ -6,8 +6,14 @@ import subprocess
 import sys
 
 from imageio import v2 as imageio
+import numpy as np
 import pytest
 
+from tests.tools import tiny_runs
+from tfquarl.environments import registry
+from tfquarl.networks import architecture as architecture_lib
+from tfquarl.networks import initial_variables
+from tfquarl.testing import tiny_policies
 from tfquarl.testing import train_process
 
 _PATIENCE_SEC = 240
@@ -61,6 +67,34 @@ def test_a_file_is_evaluated_the_same_each_time_and_filmed_as_mp4(run_dir, tmp_p
     values = [json.loads((tmp_path / name).read_text()) for name in ("a.json", "b.json")]
     assert values[0]["int8"] == values[1]["int8"] and values[0]["float32"] == values[1]["float32"]
     assert len(list(imageio.get_reader(film).iter_data())) >= 8
+
+
+def _without_backend():
+    return {key: value for key, value in os.environ.items() if key != "MUJOCO_GL"}
+
+
+def _can_draw():
+    """Whether this machine has an OpenGL library that MuJoCo can draw by without a screen."""
+    program = (
+        "from tfquarl.environments import graphics; graphics.prepare(can_render=True); "
+        "from dm_control import suite; suite.load('pendulum', 'swingup').physics.render()"
+    )
+    return not subprocess.run([sys.executable, "-c", program], env=_without_backend(), capture_output=True).returncode
+
+
+def test_a_policy_of_dm_control_is_filmed(tmp_path, monkeypatch):
+    if not _can_draw():
+        pytest.skip("neither EGL nor OSMesa draws here")
+    spec = registry.spec("dm_control:pendulum-swingup", action_repeat=100)
+    architecture = architecture_lib.action_architecture(spec, (8, 8))
+    variables = initial_variables.initial_variables(architecture, 0)
+    observations = np.random.default_rng(0).uniform(-1, 1, (256, 3)).astype(np.float32)
+    tiny_runs.write_run(tiny_policies.TinyPolicy(spec, architecture, variables, observations), tmp_path)
+    film = tmp_path / "a.gif"
+    monkeypatch.delenv("MUJOCO_GL")
+    result = _evaluate(f"--policy={tmp_path}", "--episodes=1", f"--video={film}")
+    assert result.returncode == 0, result.stderr
+    assert [frame.shape[:2] for frame in imageio.get_reader(film)] == [(240, 320)] * 11
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.core import records
+from tfquarl.environments import graphics
 from tfquarl.environments import registry
 from tfquarl.evaluator import evaluation
 from tfquarl.evaluator import judge as judge_lib
@@ -109,13 +110,16 @@ class Verdict:
         ]
 
 
-def open_policy(path: str | os.PathLike[str], version: str = "best", key: bytes | None = None) -> KeptPolicy:
+def open_policy(
+    path: str | os.PathLike[str], version: str = "best", key: bytes | None = None, can_render: bool = False
+) -> KeptPolicy:
     """The policy that a user means, verified, with the float one beside it where there is one.
 
     Args:
       path: a run's directory, the directory of one version, or a .tflite file with its manifest beside it.
       version: 'best', 'latest' or a number, where `path` is a run's directory.
       key: that it must be signed with; None takes any that is whole.
+      can_render: whether it will be filmed: its suite is imported here, and decides then whether it can draw.
 
     Raises:
       ConfigError: there is no such policy, or its environment is another one here.
@@ -136,6 +140,7 @@ def open_policy(path: str | os.PathLike[str], version: str = "best", key: bytes 
         raise errors.ArtifactError(
             f"the manifest of {model_file} tells no environment ({error}); was it edited?"
         ) from error
+    graphics.prepare(can_render)
     _check_environment(spec)
     return KeptPolicy(model_file, artifact, reference, spec)
 
@@ -162,9 +167,7 @@ def judge(policy: KeptPolicy, num_episodes: int, seed: int) -> Verdict:
 
 
 def film(policy: KeptPolicy, path: pathlib.Path, seed: int) -> float:
-    """Writes one episode of the policy as `path`, .mp4 or .gif; its return. To be called before `judge`.
-
-    A suite decides when it is imported whether it can draw.
+    """Writes one episode of the policy, which was opened with `can_render`, as `path`, .mp4 or .gif; its return.
 
     Raises:
       ConfigError: another suffix.
