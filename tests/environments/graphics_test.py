@@ -31,9 +31,13 @@ def test_backend_of_mujoco(
     assert graphics.os.environ["MUJOCO_GL"] == expected
 
 
-def test_osmesa_where_egl_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "library, expected",
+    [pytest.param("OSMesa", "osmesa", id="osmesa"), pytest.param(None, "disable", id="none, which drawing tells of")],
+)
+def test_where_egl_is_missing(monkeypatch: pytest.MonkeyPatch, library: str | None, expected: str) -> None:
     monkeypatch.setattr(graphics.os, "environ", {})
-    monkeypatch.setattr(graphics.ctypes.util, "find_library", lambda name: None)
+    monkeypatch.setattr(graphics.ctypes.util, "find_library", lambda name: "lib.so" if name == library else None)
     monkeypatch.delitem(sys.modules, "dm_control", raising=False)
     graphics.prepare(can_render=True)
-    assert graphics.os.environ["MUJOCO_GL"] == "osmesa"
+    assert graphics.os.environ["MUJOCO_GL"] == expected

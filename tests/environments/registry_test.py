@@ -1,5 +1,7 @@
 """Tests of environments/registry.py."""
 
+import ctypes.util
+import os
 import subprocess
 import sys
 
@@ -93,6 +95,33 @@ def test_a_registered_suite_may_reuse_its_arrays(monkeypatch: pytest.MonkeyPatch
 def test_an_unknown_task_tells_how_own_ones_are_named(suite: str) -> None:
     with pytest.raises(errors.ConfigError, match=f"'{suite}:<module>:Arm-v0'"):
         registry.make(f"{suite}:Arm-v0", seed=7)
+
+
+@pytest.mark.parametrize(
+    "backend, reason",
+    [
+        pytest.param("foo", "RuntimeError: Environment variable MUJOCO_GL must be one of", id="no backend"),
+        pytest.param("osmesa", "AttributeError: 'NoneType' object has no attribute", id="missing library"),
+    ],
+)
+def test_a_backend_that_cannot_be_loaded_is_one_line_that_names_it(backend: str, reason: str) -> None:
+    if backend == "osmesa" and ctypes.util.find_library("OSMesa"):
+        pytest.skip("OSMesa is installed")
+    program = (
+        "from tfquarl.core import errors; from tfquarl.environments import registry\n"
+        "try: registry.make('dm_control:cheetah-run', 1)\n"
+        "except errors.TaskError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "MUJOCO_GL": backend},
+    )
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(f"suite 'dm_control' can't be loaded with MUJOCO_GL={backend}: {reason}"), done.stderr
+    assert "start the program with MUJOCO_GL=egl, or osmesa" in line
 
 
 def test_a_suite_is_loaded_only_when_it_is_used() -> None:

@@ -9,6 +9,7 @@ REMEDY = "start the program with MUJOCO_GL=egl, or osmesa, and the library of th
 
 _MUJOCO_BACKEND = "MUJOCO_GL"
 _OFF = "disable"
+_LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}  # those that draw without a screen
 
 
 def prepare(can_render: bool) -> None:
@@ -26,4 +27,5 @@ def prepare(can_render: bool) -> None:
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     # 'disable' may be what a parent process set above; here pictures are asked for.
     if os.environ.get(_MUJOCO_BACKEND, _OFF) == _OFF and "dm_control" not in sys.modules:
-        os.environ[_MUJOCO_BACKEND] = "egl" if ctypes.util.find_library("EGL") else "osmesa"
+        found = (backend for backend, library in _LIBRARIES.items() if ctypes.util.find_library(library))
+        os.environ[_MUJOCO_BACKEND] = next(found, _OFF)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import dataclasses
 import difflib
 import importlib
+import os
 from typing import Protocol
 
 from tfquarl.core import environment_spec
@@ -173,8 +174,13 @@ def _load(prefix: str) -> _Suite:
         return _registered[prefix]
     try:
         module = importlib.import_module(_BUILT_IN[prefix])
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise errors.TaskError(f"suite '{prefix}' can't be loaded: {error}; is its package installed?") from error
+    except Exception as error:  # dm_control imports a binding of OpenGL, and each has errors of its own.
+        raise errors.TaskError(
+            f"suite '{prefix}' can't be loaded with MUJOCO_GL={os.environ.get('MUJOCO_GL')}: {type(error).__name__}: {error}; "
+            f"{graphics.REMEDY}, or MUJOCO_GL=disable where nothing is drawn"
+        ) from error
     return _Suite(module.make_task, module.task_names, getattr(module, "make_vector_task", None))
 
 
