@@ -56,10 +56,8 @@ def make_act(action_space: Any, spaces: Any) -> Callable[[Any], Any]:
     if isinstance(action_space, spaces.Discrete):
         start = int(getattr(action_space, "start", 0))
         return int if start == 0 else lambda action: int(action) + start
-    shape, dtype = action_space.shape, action_space.dtype
-    if len(shape) == 1 and dtype == np.float32:
-        return _copy
-    return lambda action: np.array(action, dtype).reshape(shape)
+    fit, shape = _make_fit(action_space), action_space.shape
+    return fit if len(shape) == 1 else lambda action: fit(action).reshape(shape)
 
 
 def make_act_together(action_space: Any, num_environments: int, spaces: Any) -> Callable[[list[int] | np.ndarray], Any]:
@@ -67,8 +65,22 @@ def make_act_together(action_space: Any, num_environments: int, spaces: Any) -> 
     if isinstance(action_space, spaces.Discrete):
         start, dtype = int(getattr(action_space, "start", 0)), action_space.dtype
         return lambda actions: np.asarray(actions, dtype) + start if start else np.asarray(actions, dtype)
-    shape, dtype = (num_environments, *action_space.shape), action_space.dtype
-    return lambda actions: np.array(actions, dtype).reshape(shape)
+    fit, shape = _make_fit(action_space), (num_environments, *action_space.shape)
+    return lambda actions: fit(actions).reshape(shape)
+
+
+def _make_fit(box: Any) -> Callable[[Any], np.ndarray]:
+    """The function from actions, float32 [..., A], to new ones of the box's dtype that lie within its own bounds.
+
+    The bounds that actions come in are the box's rounded to float32, which may lie outside: so does 0.3, and 2^31 - 1 becomes 2^31.
+    """
+    dtype = box.dtype
+    if dtype == np.float32:
+        return _copy
+    low, high = (np.ravel(bound).astype(np.float64) for bound in (box.low, box.high))
+    if dtype.kind == "f":
+        return lambda actions: np.clip(actions, low, high).astype(dtype)
+    return lambda actions: np.clip(np.rint(actions), low, high).astype(dtype)
 
 
 def _copy(action: np.ndarray) -> np.ndarray:
