@@ -1,5 +1,7 @@
 """Tests of environments/flattening.py."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -48,9 +50,10 @@ def test_mapping_is_flattened_in_the_order_of_the_fields_into_new_arrays() -> No
         pytest.param({"height": 1.0, "joints": np.zeros(2), "more": 1.0}, id="unknown"),
         pytest.param({"height": 1.0, "joints": np.zeros(3)}, id="other shape"),
         pytest.param({"height": 1.0, "joints": 0.0}, id="one that would be broadcast"),
+        pytest.param(np.zeros(3), id="no dictionary"),
     ],
 )
-def test_check_refuses_what_was_not_stated(observation: dict) -> None:
+def test_check_refuses_what_was_not_stated(observation: Any) -> None:
     flattener = flattening.MappingFlattener(_spec(("height", ()), ("joints", (2,))))
     flattener.check({"height": 1.0, "joints": np.zeros(2)})
     with pytest.raises(errors.TaskError, match="my:task"):

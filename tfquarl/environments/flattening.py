@@ -17,6 +17,9 @@ class ArrayFlattener:
         self._shape = spec.observation_fields[0].shape
         self._is_flat = len(self._shape) == 1
 
+    def check(self, observation: Any) -> None:
+        """Nothing: `flatten` looks at every observation."""
+
     def flatten(self, observation: Any) -> np.ndarray:
         """A new float32 [D].
 
@@ -46,12 +49,14 @@ class MappingFlattener:
             for field in self._fields
         )
 
-    def check(self, observation: Mapping[str, Any]) -> None:
+    def check(self, observation: Any) -> None:
         """Checks names and shapes, once per episode; the steps rely on it.
 
         Raises:
-          TaskError: `observation` has other names or shapes than the environment stated.
+          TaskError: `observation` is no dictionary, or has other names or shapes than the environment stated.
         """
+        if not isinstance(observation, Mapping):
+            raise errors.TaskError(f"{self._name}: gave a {type(observation).__name__}, its spec says a dictionary")
         got = {name: np.shape(value) for name, value in observation.items()}
         stated = {field.name: field.shape for field in self._fields}
         if got != stated:

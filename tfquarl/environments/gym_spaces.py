@@ -39,13 +39,12 @@ def make_spec(
     )
 
 
-def make_flatten(
+def make_flattener(
     spec: environment_spec.EnvironmentSpec, observation_space: Any, spaces: Any
-) -> Callable[[Any], np.ndarray]:
-    """The function from the environment's observation to the flat one."""
-    if isinstance(observation_space, spaces.Dict):
-        return flattening.MappingFlattener(spec).flatten
-    return flattening.ArrayFlattener(spec).flatten
+) -> flattening.ArrayFlattener | flattening.MappingFlattener:
+    """What makes the environment's observation the flat one."""
+    is_mapping = isinstance(observation_space, spaces.Dict)
+    return flattening.MappingFlattener(spec) if is_mapping else flattening.ArrayFlattener(spec)
 
 
 def make_act(action_space: Any, spaces: Any) -> Callable[[Any], Any]:

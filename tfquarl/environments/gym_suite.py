@@ -67,7 +67,8 @@ class GymEnvironment:
         self._inner, limit = _without_own_wrappers(environment)
         observation_space, action_space = environment.observation_space, environment.action_space
         self._spec = gym_spaces.make_spec(name, observation_space, action_space, limit, spaces)
-        self._flatten = gym_spaces.make_flatten(self._spec, observation_space, spaces)
+        self._flattener = gym_spaces.make_flattener(self._spec, observation_space, spaces)
+        self._flatten = self._flattener.flatten
         self._act = gym_spaces.make_act(action_space, spaces)
         self._step = self._inner.step
         self._max_steps = math.inf if limit is None else limit
@@ -94,6 +95,7 @@ class GymEnvironment:
         else:
             self._inner.seed(seed)
             observation = self._inner.reset()
+        self._flattener.check(observation)
         flat = self._flatten(observation)
         border.check_finite(self._spec, flat, 0.0)
         return flat

@@ -57,7 +57,8 @@ class GymnasiumEnvironment:
         self._inner, limit = _without_own_wrappers(environment)
         observation_space, action_space = environment.observation_space, environment.action_space
         self._spec = gym_spaces.make_spec(name, observation_space, action_space, limit, gymnasium.spaces)
-        self._flatten = gym_spaces.make_flatten(self._spec, observation_space, gymnasium.spaces)
+        self._flattener = gym_spaces.make_flattener(self._spec, observation_space, gymnasium.spaces)
+        self._flatten = self._flattener.flatten
         self._act = gym_spaces.make_act(action_space, gymnasium.spaces)
         self._step = self._inner.step
         self._max_steps = math.inf if limit is None else limit
@@ -78,6 +79,7 @@ class GymnasiumEnvironment:
         seed, self._next_seed = self._next_seed, None
         self._num_steps = 0
         observation, _ = self._inner.reset(seed=seed)
+        self._flattener.check(observation)
         flat = self._flatten(observation)
         border.check_finite(self._spec, flat, 0.0)
         return flat
