@@ -34,11 +34,13 @@ def main() -> int:
     for flag in (_OUTPUT, _VIDEO):
         if flag.value:
             output_paths.check_file(flag.name, flag.value)
+    if _OUTPUT.value and _VIDEO.value and pathlib.Path(_OUTPUT.value).resolve() == pathlib.Path(_VIDEO.value).resolve():
+        return command_line.fail(f"--output and --video are both {_VIDEO.value}; give each a file of its own")
     policy = evaluation.open_policy(_POLICY.value, _VERSION.value, key_flag.key(), can_render=bool(_VIDEO.value))
     if _VIDEO.value:
         with native_output.captured():
-            earned = evaluation.film(policy, pathlib.Path(_VIDEO.value), _SEED.value)
-        print(f"film of an episode with return {earned:.1f}: {_VIDEO.value}")
+            episode = evaluation.film(policy, pathlib.Path(_VIDEO.value), _SEED.value)
+        print(f"film of {episode.describe()}: {_VIDEO.value}")
     with native_output.captured():
         verdict = evaluation.judge(policy, _EPISODES.value, _SEED.value)
     print(verdict.describe())

@@ -19,7 +19,8 @@ def _policy(observations: np.ndarray) -> np.ndarray:
 def test_a_film_has_a_frame_for_every_state(tmp_path: pathlib.Path, suffix: str) -> None:
     environment = scripted_environment.ScriptedEnvironment([[(1.0, "")] * 4 + [(2.0, "terminated")]])
     path = tmp_path / f"film{suffix}"
-    assert video.record(environment, _policy, path, seed=0) == 6.0
+    episode = video.record(environment, _policy, path, seed=0)
+    assert episode == video.FilmedEpisode(6.0, 5, True) and episode.describe() == "an episode with return 6.0"
     assert environment.tape == [("seed", 0), ("reset",)] + [("step", 1)] * 5
     frames = list(imageio.get_reader(path).iter_data())
     assert len(frames) == 6 and frames[0].shape[:2] == (32, 48)
@@ -28,8 +29,52 @@ def test_a_film_has_a_frame_for_every_state(tmp_path: pathlib.Path, suffix: str)
 def test_a_long_episode_is_cut(tmp_path: pathlib.Path) -> None:
     environment = scripted_environment.ScriptedEnvironment([[(1.0, "")] * 100])
     path = tmp_path / "film.gif"
-    assert video.record(environment, _policy, path, seed=0, max_frames=7) == 6.0
+    episode = video.record(environment, _policy, path, seed=0, max_steps=6)
+    assert episode == video.FilmedEpisode(6.0, 6, False)
+    assert episode.describe() == "the first 6 steps of an episode, return so far 6.0"
     assert len(list(imageio.get_reader(path))) == 7
+
+
+def test_an_episode_of_as_many_steps_as_the_film_is_whole(tmp_path: pathlib.Path) -> None:
+    environment = scripted_environment.ScriptedEnvironment([[(1.0, "")] * 5 + [(1.0, "truncated")]])
+    episode = video.record(environment, _policy, tmp_path / "film.gif", seed=0, max_steps=6)
+    assert episode == video.FilmedEpisode(6.0, 6, True)
+
+
+class _Failing(scripted_environment.ScriptedEnvironment):
+    """Can't take its third step, or can't be drawn."""
+
+    def __init__(self, can_be_drawn: bool) -> None:
+        super().__init__([[(1.0, "")] * 2])
+        self._can_be_drawn = can_be_drawn
+
+    def step(self, action):
+        if self.tape.count(("step", 1)) == 2:
+            raise ValueError("no third step")
+        return super().step(action)
+
+    def render(self) -> np.ndarray:
+        if not self._can_be_drawn:
+            raise errors.TaskError("can't be drawn")
+        return super().render()
+
+
+@pytest.mark.parametrize("suffix", video.SUFFIXES)
+@pytest.mark.parametrize(
+    "can_be_drawn, error, match",
+    [
+        pytest.param(True, ValueError, "^no third step$", id="step"),
+        pytest.param(False, errors.TaskError, "^can't be drawn$", id="picture"),
+    ],
+)
+def test_a_film_that_fails_leaves_the_one_that_was_there_and_the_failure_its_own(
+    tmp_path: pathlib.Path, suffix: str, can_be_drawn: bool, error: type[Exception], match: str
+) -> None:
+    path = tmp_path / f"film{suffix}"
+    path.write_bytes(b"the film before")
+    with pytest.raises(error, match=match):
+        video.record(_Failing(can_be_drawn), _policy, path, seed=0)
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"the film before"
 
 
 def test_other_suffixes_are_refused_before_anything_is_played(tmp_path: pathlib.Path) -> None:

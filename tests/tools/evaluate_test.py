@@ -110,6 +110,7 @@ def test_a_policy_of_dm_control_is_filmed(tmp_path, monkeypatch):
         pytest.param(
             ["--policy={run}", "--video=/no/x.mp4"], "--video=/no/x.mp4: there is no directory /no; make", id="no_dir"
         ),
+        pytest.param(["--policy={run}", "--video=/tmp/a.gif", "--output=/tmp/./a.gif"], "of its own", id="same_file"),
         pytest.param(["--policy={run}", "--epsiodes=3"], "Unknown command line flag 'epsiodes'", id="flag"),
         pytest.param(["--policy={run}/summary.json"], "summary.json has no 'signature'", id="no_model"),
     ],

@@ -166,8 +166,8 @@ def judge(policy: KeptPolicy, num_episodes: int, seed: int) -> Verdict:
     return Verdict(policy, seed, estimate, reference)
 
 
-def film(policy: KeptPolicy, path: pathlib.Path, seed: int) -> float:
-    """Writes one episode of the policy, which was opened with `can_render`, as `path`, .mp4 or .gif; its return.
+def film(policy: KeptPolicy, path: pathlib.Path, seed: int) -> video.FilmedEpisode:
+    """Writes one episode of the policy, which was opened with `can_render`, as `path`, .mp4 or .gif.
 
     Raises:
       ConfigError: another suffix.
