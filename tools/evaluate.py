@@ -20,7 +20,7 @@ from tfquarl.program import key_flag
 _POLICY = flags.DEFINE_string("policy", None, "A run's directory, one of its policies/<version>, or a .tflite file.")
 _VERSION = flags.DEFINE_string("version", "best", "Which policy of a run: 'best', 'latest' or a number.")
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Episodes of each policy.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Decides the episodes.", lower_bound=0)
+_SEED = flags.DEFINE_integer("seed", 0, "Decides the episodes.", lower_bound=0, upper_bound=2**31 - 1)
 _VIDEO = flags.DEFINE_string("video", None, "Films one episode of the policy to this .mp4 or .gif file.")
 _OUTPUT = flags.DEFINE_string("output", None, "Writes the figures to this file, as JSON.")
 key_flag.define()

@@ -101,6 +101,18 @@ def test_a_wrong_value_is_told_by_file_line_and_parameter(tmp_path, line, messag
     assert _refusal([path]).startswith(f"{path}:3: {parameter}: {message}")
 
 
+@pytest.mark.parametrize(
+    "bindings",
+    [
+        pytest.param(["Experiment.scale = @Experiment()"], id="itself"),
+        pytest.param(["DqnBuilder.n_step = @ReplayConfig()", "ReplayConfig.max_size = @DqnBuilder()"], id="by another"),
+    ],
+)
+def test_a_class_that_is_bound_to_itself(bindings):
+    message = _refusal([_EXPERIMENT], bindings)
+    assert message.startswith("a binding leads back to its own class, as 'Experiment.scale = @Experiment()' does")
+
+
 @pytest.mark.parametrize("binding", ["EnvironmentConfig.action_repeat = 2", "CollectorConfig.max_episode_steps = 2"])
 def test_a_suite_that_steps_many_environments_by_one_call_does_no_more_than_that(tmp_path, binding):
     path = tmp_path / "a.gin"

@@ -103,6 +103,7 @@ def test_a_policy_of_dm_control_is_filmed(tmp_path, monkeypatch):
         pytest.param([], "--policy is needed", id="no_policy"),
         pytest.param(["--policy={run}", "--version=99"], "has no policy '99': it has ", id="version"),
         pytest.param(["--policy={run}", "--episodes=0"], "--episodes=0: 0 is not a positive integer", id="episodes"),
+        pytest.param(["--policy={run}", "--seed=4294967296"], "--seed=4294967296: 4294967296 is not an int", id="seed"),
         pytest.param(["--policy={run}", "--video={run}/a.avi"], "needs a name that ends in .mp4 or .gif", id="video"),
         pytest.param(["--policy={run}", "--output={run}/no/a.json"], "there is no directory ", id="output"),
         pytest.param(["--policy={run}", "--output={run}"], "is a directory; needs the name of a file", id="output_dir"),

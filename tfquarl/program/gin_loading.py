@@ -80,6 +80,10 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> LoadedEx
         study: Any = _CONFIGURABLES["StudyConfig"]()
     except (errors.TfquarlError, ValueError, TypeError, OSError, ImportError) as error:
         raise errors.ConfigError(_one_line(error, places)) from error
+    except RecursionError:  # whose traceback of a thousand lines is no help
+        raise errors.ConfigError(
+            "a binding leads back to its own class, as 'Experiment.scale = @Experiment()' does, or through others; bind another class"
+        ) from None
     _check_types(experiment, places)
     _check_types(study, places)
     loaded = LoadedExperiment(experiment, given, gin.operative_config_str(), tuple(_unused(found)), places, study)
