@@ -1,5 +1,6 @@
 """docs/own_environments.md as it is written: its files are saved, its commands typed."""
 
+import json
 import os
 import pathlib
 import re
@@ -23,9 +24,11 @@ PYTHONPATH=$LIBRARIES${PYTHONPATH:+:$PYTHONPATH} exec "$PYTHON" -P -m "tools.$pr
 
 
 def _blocks(text):
-    """The document's Python, its gin file and its commands."""
-    python, gin = re.findall(r"^```(?:python)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return python, gin, re.findall(r"^    (.*)$", text[text.index("And all that") :], re.MULTILINE)
+    """The document's Python, its gin file, its program, what that is started by, and the commands of the example."""
+    blocks = re.findall(r"^```(?:python)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return *blocks, re.findall(
+        r"^    (.*)$", text[text.index("And all that") : text.index("## Name and module")], re.MULTILINE
+    )
 
 
 def _shell(directory, *commands):
@@ -44,9 +47,11 @@ def _shell(directory, *commands):
 def directory(tmp_path_factory):
     """With the document's files in it, and all of its commands done."""
     path = tmp_path_factory.mktemp("own")
-    python, gin, commands = _blocks(_DOCUMENT.read_text())
+    python, gin, program, start, commands = _blocks(_DOCUMENT.read_text())
     (path / "my_arm.py").write_text(python)
     (path / "my_arm.gin").write_text(gin)
+    (path / "my_train.py").write_text(program)
+    (path / "start").write_text(start)
     (path / "bazelw").write_text(_BAZELW)
     (path / "bazelw").chmod(stat.S_IRWXU)
     result = _shell(path, *commands)
@@ -75,3 +80,13 @@ def test_without_the_module_it_is_told_what_is_missing(directory, command):
         "error: environment 'gymnasium:my_arm:Arm-v0' can't be made: ModuleNotFoundError: No module named 'my_arm'"
     )
     assert result.stderr.splitlines()[-1].startswith(message)
+
+
+def test_a_program_trains_on_its_own_suite(directory):
+    start = (directory / "start").read_text().strip().replace("=$PWD python ", '=$PWD:$LIBRARIES "$PYTHON" ')
+    short = "--gin_bindings='Experiment.num_env_steps = 200' --gin_bindings='Experiment.final_evaluation_sec = 1.0'"
+    result = _shell(directory, f"{start} {short} --root_dir=runs/suite")
+    assert result.returncode == 0, result.stdout + result.stderr
+    summary = json.loads((directory / "runs/suite/summary.json").read_text())
+    assert summary["status"] == "completed" and summary["env_steps"] >= 200
+    assert "arm:50" in (directory / "runs/suite/operative_config.gin").read_text()

@@ -1,7 +1,7 @@
 """Environments by name: '<suite>:<task>', e.g. 'gym:CartPole-v1', 'gymnasium:Pendulum-v1' or 'dm_control:walker-stand'.
 
 A suite is imported when one of its tasks is first made, so that a collector of gym tasks never loads MuJoCo. A suite of one's
-own takes a function and a line:
+own takes a function and a line, in a program of one's own (docs/own_environments.md):
 
     registry.register_suite("my", make_my_task, task_names=lambda: ["maze", "maze-large"])
     environment = registry.make("my:maze", seed=1)
@@ -69,7 +69,9 @@ def register_suite(
     task_names: Callable[[], Iterable[str]] = tuple,
     make_vector_task: VectorTaskFactory | None = None,
 ) -> None:
-    """Adds a suite, in every process that makes its tasks.
+    """Adds a suite to this process.
+
+    A run's processes import the file of the program that started it: called there outside of any function, it adds the suite to all.
 
     Args:
       prefix: what stands before the colon in its tasks' names.
