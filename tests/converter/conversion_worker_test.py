@@ -20,7 +20,6 @@ from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.metrics import names
 from tfquarl.networks import numpy_policy
-from tfquarl.quantization import calibration_set
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import interpreter
 from tfquarl.testing import memory_metrics
@@ -227,15 +226,30 @@ def test_weights_that_all_round_to_one_side_cost_little_where_biases_are_correct
     assert gain[1] < gain[0] / 2
 
 
+class _OldOnes(_Observations):
+    """Rows 3 and 5 lie far out, and the older half of those for parity would fail any policy."""
+
+    def calibration(self) -> np.ndarray:
+        observations = super().calibration()
+        observations[[3, 5]] *= 10
+        return observations
+
+    def held_out(self) -> np.ndarray:
+        observations = super().held_out()
+        observations[:8] = np.nan
+        return observations
+
+
 def test_calibrates_on_some_of_the_recent_observations_and_judges_on_the_newest(
     reference: reference_process.ReferenceProcess,
 ):
-    station = _station(
-        reference, [_snapshot(1)], config=conversion_worker.ConverterConfig(num_calibration_observations=8)
-    )
+    loose = parity_gate.ParityConfig(max_action_error_share=1.0, mean_action_error_share=1.0)
+    config = conversion_worker.ConverterConfig(num_calibration_observations=8)
+    station = _station(reference, [_snapshot(1)], loose, _OldOnes(), config)
     station.worker.step()
     manifest = station.sink.published[0].manifest
-    chosen = calibration_set.choose(_Observations().calibration(), 8)
+    # A quarter of eight is chosen for its distance, and the newest six of 32.
+    chosen = _OldOnes().calibration()[[3, 5, *range(26, 32)]]
     assert manifest["calibration"] == {"num_observations": 8, "sha256": hashlib.sha256(chosen.tobytes()).hexdigest()}
     assert manifest["parity"]["num_observations"] == 8
 
