@@ -47,3 +47,15 @@ def test_means_are_taken_over_the_latest_episodes_and_rates_since_the_last_row()
     assert metrics.series("collect/0", "Metrics/AverageReturn") == [1.5]
     assert metrics.series("collect/0", "Metrics/AverageEpisodeLength") == [15.0]
     assert metrics.series("collect/0", "Metrics/NumberOfEpisodes") == [0, 3]
+
+
+def test_time_of_steps_is_what_blocking_leaves() -> None:
+    now, blocked_sec = [100.0], [0.0]
+    slot = policy_slot.PolicySlot(collector_fakes.QueuedArtifacts(), lambda artifact: None, 1.0, 60.0, lambda: now[0])
+    metrics, config = memory_metrics.MemoryMetrics(), config_lib.CollectorConfig()
+    report = collection_report.CollectionReport(metrics, slot, config, 0, lambda: blocked_sec[0], lambda: now[0])
+    now[0], blocked_sec[0] = 110.0, 4.0
+    report.write(10)
+    now[0] = 111.0
+    report.write(20)
+    assert metrics.series("collect/0", names.STEP_SEC) == [6.0, 7.0]  # since the beginning, not since the last row

@@ -150,6 +150,23 @@ def test_latency_runs_from_the_snapshot_to_the_swap_and_leaves_out_the_first_pol
     assert list(slot.latencies) == [policy_slot.Latency(10.0, 10.5), policy_slot.Latency(11.0, 11.5)]
 
 
+def test_times_of_fetching_and_of_building_add_up_over_the_policies_that_came() -> None:
+    clock = _Clock()
+
+    class Slow(collector_fakes.QueuedArtifacts):
+        def poll(self) -> records.PolicyArtifact | None:
+            clock.now += 2.0
+            return super().poll()
+
+    def make(artifact: records.PolicyArtifact):
+        clock.now += 0.5
+        return _make_policy(artifact)
+
+    slot = _slot(Slow([collector_fakes.artifact(3), collector_fakes.artifact(7)]), clock, make)
+    assert [slot.poll_now() for _ in range(3)] == [True, True, False]
+    assert (slot.pull_sec, slot.load_sec) == (4.0, 1.0)  # twice 2 s and 0.5 s; the third look found nothing
+
+
 def test_what_ends_the_thread_is_raised_by_the_next_swap() -> None:
     failed = threading.Event()
 

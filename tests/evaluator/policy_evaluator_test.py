@@ -216,3 +216,10 @@ def test_a_verdict_is_followed_by_a_pause(time_share: float, pause_sec: float) -
 )
 def test_the_end_of_training_ends_the_pause(trained_at_sec: float, pause_sec: float) -> None:
     assert _verdict_times(0.25, trained_at_sec) == pytest.approx([2.0, 2.0 + pause_sec + 2.0], abs=0.002)
+
+
+def test_a_stop_ends_the_pause() -> None:
+    stop = _Waits()
+    rig = _Rig(_pair(1, b"8"), time_share=0.5, clock=lambda: len(rig.judge.tape) / 2 + stop.waited_sec)
+    rig.evaluator.run(stop, lambda verdict: stop.set())
+    assert stop.waited_sec == 0.0
