@@ -11,6 +11,7 @@ from tests.converter import policies
 from tfquarl.converter import policy_converter
 from tfquarl.converter import reference_frames
 from tfquarl.converter import reference_process
+from tfquarl.converter import scaling_ops
 from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.networks import numpy_policy
@@ -175,12 +176,14 @@ def test_observations_that_are_not_finite_are_refused():
         converter.convert(records.PolicySnapshot(7, 7, _GOOD), np.full((1, 5), np.nan, np.float32))
 
 
-def test_scaling_of_a_converter_without_is_refused():
-    converter = policy_converter.PolicyConverter(
-        policies.architecture(), recipe_lib.float32(), scale_observations=False
-    )
+@pytest.mark.parametrize(("name", "value"), [(scaling_ops.OFFSET, 1.0), (scaling_ops.SCALE, 2.0)])
+def test_scaling_of_a_converter_without_is_refused(name: str, value: float):
+    architecture = policies.architecture()
+    snapshot = _snapshot(architecture, scales_observations=False)
+    snapshot.variables[name][3] = value
+    converter = policy_converter.PolicyConverter(architecture, recipe_lib.float32(), scale_observations=False)
     with pytest.raises(errors.ConversionError, match="set scale_observations"):
-        converter.convert(records.PolicySnapshot(7, 7, _GOOD))
+        converter.convert(snapshot)
 
 
 def test_without_scaling_there_are_no_scaling_operators(reference: reference_process.ReferenceProcess):
