@@ -125,6 +125,16 @@ def test_a_counter_that_begins_anew_is_followed(powercap):
     assert meter.report().joules == pytest.approx(51.0)
 
 
+def test_a_counter_that_can_not_be_read_any_more_keeps_what_it_counted(powercap):
+    meter = energy.EnergyMeter(_config(powercap))
+    _count(powercap, "0", 3_000_000)  # 2 J since it was made
+    meter.sample({})
+    (powercap / "intel-rapl:0" / "energy_uj").unlink()
+    meter.sample({})
+
+    assert meter.report().joules == 2.0
+
+
 def test_counters_that_may_not_be_read_give_an_estimate(powercap):
     for domain in ("0", "0:1"):
         (powercap / f"intel-rapl:{domain}" / "energy_uj").unlink()

@@ -32,8 +32,12 @@ def test_what_has_ended_has_no_memory(tmp_path: pathlib.Path):
 
 
 def _write_stat(directory: pathlib.Path) -> None:
+    """A file whose other fields are large, and no two alike: none of them is taken for one of these."""
     directory.mkdir()
-    fields = ["S", "7", *["0"] * 9, "150", "50", "30", "10", "20", "0", "3", "0", "900", *["0"] * 28]
+    fields = [str(1_000_000 + index) for index in range(50)]
+    fields[0] = "S"
+    fields[11:15] = ["150", "50", "30", "10"]
+    fields[17], fields[19] = "3", "900"
     (directory / "stat").write_text(f"42 (a ) b) {' '.join(fields)}\n")
 
 
