@@ -75,6 +75,15 @@ def test_priorities_decide():
     np.testing.assert_allclose(batch.probability, np.where(batch.reward == 2, 2 / 3, 1 / 3))
 
 
+def test_a_new_transition_has_the_initial_priority():
+    replay = make(priority_exponent=1.0, initial_priority=3.0)
+    write(replay, 2)
+    replay.update(np.uint64([0]), np.float64([1.0]))
+    batch = replay.sample(50)
+    # Priorities 1 and 3.
+    np.testing.assert_allclose(batch.probability, np.where(batch.keys == 0, 0.25, 0.75))
+
+
 def test_priority_of_a_row_that_is_gone_is_passed_over():
     replay = make(priority_exponent=1.0)
     write(replay, 5)
@@ -131,6 +140,18 @@ def test_state_comes_back():
     assert 2 not in other.sample(200).keys.tolist()  # the oldest one
 
 
+def test_what_came_back_is_sampled_by_new_random_numbers_and_always_the_same():
+    replay = make()
+    write(replay, 4)
+    before = [replay.sample(16).keys.tolist() for _ in range(2)]
+    after = []
+    for _ in range(2):
+        other = make()
+        other.restore(replay.state())
+        after.append(other.sample(16).keys.tolist())
+    assert after[0] == after[1] and after[0] not in before
+
+
 def test_observations_come_back():
     config = replay_config.ReplayConfig(observation_block=2)
     source, other = local_replay.LocalObservations(config), local_replay.LocalObservations(config)
@@ -138,6 +159,16 @@ def test_observations_come_back():
         source.add(np.float32([value]))
     other.restore(source.state())
     assert other.calibration().ravel().tolist() == [0, 1] and other.held_out().ravel().tolist() == [2, 3]
+
+
+def test_observations_that_came_back_count_to_the_first_blocks():
+    other = observations(0)
+    other.restore(observations(4).state())
+    for value in (4, 5):
+        other.add(np.float32([value]))
+    # 0, 1 | 2, 3 came back: both blocks are full, and every second one is kept.
+    assert other.calibration().tolist() == [[0], [1], [4]]
+    assert other.held_out().tolist() == [[2], [3]]
 
 
 def test_nothing_comes_back_of_nothing():
