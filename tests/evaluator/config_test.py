@@ -16,6 +16,7 @@ from tfquarl.evaluator import config
         ("poll_interval_sec", 0.0),
         ("time_share", 0.0),
         ("time_share", 1.5),
+        ("interval_steps", -1),
     ],
 )
 def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:

@@ -45,10 +45,13 @@ def test_items_in_flight(settings: dict[str, Any], items: int):
     ("settings", "message"),
     [
         pytest.param({"max_size": 0}, "max_size is 0, needs 1 or more", id="no room"),
+        pytest.param({"min_size_to_sample": 0}, "min_size_to_sample is 0, needs 1", id="samples of nothing"),
         pytest.param({"rows_per_item": 0}, "rows_per_item is 0, needs 1", id="empty items"),
         pytest.param({"max_in_flight": 0}, "max_in_flight is 0", id="nothing in flight"),
+        pytest.param({"observation_every": 0}, "observation_every is 0, needs 1", id="observations of no step"),
         pytest.param({"observation_block": 1}, "observation_block is 1, needs 2", id="blocks without halves"),
         pytest.param({"observation_blocks": 0}, "observation_blocks is 0, needs 1", id="no blocks"),
+        pytest.param({"checkpoint_period_sec": 0.0}, "checkpoint_period_sec is 0.0, needs more", id="checkpoints only"),
         pytest.param({"max_size": 10, "min_size_to_sample": 11}, "learner wait for ever", id="never full enough"),
         pytest.param({"samples_per_insert": 0.0}, "samples_per_insert is 0.0", id="no samples"),
         pytest.param({"samples_per_insert": math.inf}, "samples_per_insert is inf", id="infinite samples"),
