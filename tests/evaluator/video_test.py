@@ -77,6 +77,14 @@ def test_a_film_that_fails_leaves_the_one_that_was_there_and_the_failure_its_own
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == b"the film before"
 
 
+@pytest.mark.parametrize(("suffix", "name", "value"), [(".mp4", "fps", 25), (".gif", "duration", 40)])
+def test_a_film_plays_at_its_speed(tmp_path: pathlib.Path, suffix: str, name: str, value: float) -> None:
+    environment = scripted_environment.ScriptedEnvironment([[(1.0, "")] * 100])
+    path = tmp_path / f"film{suffix}"
+    video.record(environment, _policy, path, seed=0, max_steps=5, frames_per_second=25)
+    assert imageio.get_reader(path).get_meta_data()[name] == value  # a frame of 25 in a second lasts 40 ms
+
+
 def test_other_suffixes_are_refused_before_anything_is_played(tmp_path: pathlib.Path) -> None:
     environment = scripted_environment.ScriptedEnvironment([])
     with pytest.raises(errors.ConfigError, match=r"film\.txt.*\.mp4 or \.gif"):
