@@ -18,19 +18,19 @@ def test_confirmed_evaluations_and_the_last_one_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("env_steps", "past_sec", "elapsed_sec", "final_version", "is_used"),
+    ("env_steps", "past_sec", "elapsed_sec", "is_learner_done", "is_used"),
     [
-        pytest.param(99, 0.0, 59.9, None, False, id="nothing_used"),
-        pytest.param(100, 0.0, 0.0, None, True, id="steps"),
-        pytest.param(0, 0.0, 60.0, None, True, id="time"),
-        pytest.param(0, 40.0, 19.9, None, False, id="time_left_after_a_resumption"),
-        pytest.param(0, 40.0, 20.0, None, True, id="time_with_that_before_a_resumption"),
-        pytest.param(0, 0.0, 0.0, 3, True, id="the_learner_has_ended"),
+        pytest.param(99, 0.0, 59.9, False, False, id="nothing_used"),
+        pytest.param(100, 0.0, 0.0, False, True, id="steps"),
+        pytest.param(0, 0.0, 60.0, False, True, id="time"),
+        pytest.param(0, 40.0, 19.9, False, False, id="time_left_after_a_resumption"),
+        pytest.param(0, 40.0, 20.0, False, True, id="time_with_that_before_a_resumption"),
+        pytest.param(0, 0.0, 0.0, True, True, id="train_steps"),
     ],
 )
-def test_a_budget_is_steps_or_time(env_steps, past_sec, elapsed_sec, final_version, is_used):
+def test_a_budget_is_steps_or_time(env_steps, past_sec, elapsed_sec, is_learner_done, is_used):
     budget = budget_lib.Budget(100, None, 1.0, max_wall_time_sec=60.0, past_sec=past_sec)
-    progress = budget_lib.Progress({0: env_steps}, final_version=final_version)
+    progress = budget_lib.Progress({0: env_steps}, final_version=3, is_learner_done=is_learner_done)
     assert budget.is_used(progress, elapsed_sec) is is_used
 
 

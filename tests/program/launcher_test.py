@@ -112,7 +112,7 @@ def test_a_node_that_sends_much_lets_others_have_their_turn_and_one_that_has_end
 def test_stop_reaches_a_node_that_has_only_just_been_started(launcher):
     node = launcher.start(node_process.NodeSpec("learner", nodes.learner))
     launcher.stop([node])
-    assert launcher.next("finished") == {"version": 7, "train_step": 30}
+    assert launcher.next("finished") == {"version": 7, "train_step": 30, "is_done": False}
     assert _join(node) == 0
 
 

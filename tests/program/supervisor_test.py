@@ -140,6 +140,14 @@ def test_a_learner_that_has_made_its_last_step_ends_the_run(tmp_path):
     assert run.supervisor.progress.is_judged(7)
 
 
+def test_a_learner_that_somebody_else_ends_is_started_again(tmp_path):
+    terminated = node_process.NodeSpec("learner", nodes.terminated_learner)
+    run = _Run(tmp_path, [_SERVER, terminated, _COLLECTOR], interrupt_at=("learner", "running"))
+    assert run.supervisor.run() is budget_lib.Status.INTERRUPTED
+    assert run.supervisor.progress.num_restarts == {"learner": 1}
+    assert (run.supervisor.progress.final_version, run.supervisor.progress.train_steps) == (7, 30)
+
+
 def test_the_state_of_each_node_is_told(tmp_path):
     # By an interrupt, as the collectors may use up a budget before the learner runs.
     run = _Run(tmp_path, [_SERVER, _LEARNER, _COLLECTOR, _EVALUATOR], interrupt_at=("learner", "running"))

@@ -19,7 +19,7 @@ LATENCIES = {
 class Status(enum.StrEnum):
     """How a run ended."""
 
-    COMPLETED = "completed"  # the budget of environment steps, or of time, was used
+    COMPLETED = "completed"  # the budget of environment steps, of train steps or of time was used
     TARGET_REACHED = "target_reached"  # the int8 policy reached stop_at_return
     INTERRUPTED = "interrupted"  # Ctrl-C, SIGTERM or a closed terminal
     FAILED = "failed"  # a node died
@@ -35,6 +35,7 @@ class Progress:
       evaluations: results that the evaluator sent, in order: the confirmed ones and the last one; after a resumption those of the kept
         policies come first.
       final_version: version of the learner's last snapshot, once it has ended.
+      is_learner_done: whether it had made all its train steps by then; it may also have been ended by somebody else, and goes on.
       latency_sec: by name of `LATENCIES`, of each collector that has told it.
       episodes: episodes by collector.
       past_version: newest version from before a budget or a target was raised; policies up to it reach no target any more.
@@ -48,6 +49,7 @@ class Progress:
     train_steps: int = 0
     evaluations: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     final_version: int | None = None
+    is_learner_done: bool = False
     latency_sec: dict[str, dict[int, float]] = dataclasses.field(default_factory=dict)
     episodes: dict[int, int] = dataclasses.field(default_factory=dict)
     past_version: int = 0
@@ -131,7 +133,7 @@ class Budget:
     past_sec: float = 0.0
 
     def is_used(self, progress: Progress, elapsed_sec: float) -> bool:
-        """Whether the steps or the time are used, or the learner has ended by itself.
+        """Whether the environment steps, the train steps or the time are used.
 
         Args:
           progress: of the run.
@@ -139,4 +141,4 @@ class Budget:
         """
         limit_sec = self.max_wall_time_sec
         is_over_time = limit_sec is not None and self.past_sec + elapsed_sec >= limit_sec
-        return is_over_time or progress.total_env_steps >= self.num_env_steps or progress.final_version is not None
+        return is_over_time or progress.total_env_steps >= self.num_env_steps or progress.is_learner_done

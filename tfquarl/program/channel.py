@@ -17,8 +17,8 @@ class Message:
 
     Attributes:
       kind: 'running', 'alive', 'metrics', 'ready', 'evaluation', 'finished', 'warning' or 'error'.
-      body: plain JSON values; by kind: {}; {}; {'group', 'step', 'values'}; {'address'}; an evaluation; {'version', 'train_step'};
-        {'text'}; {'reason', 'error'}, which is its class.
+      body: plain JSON values; by kind: {}; {}; {'group', 'step', 'values'}; {'address'}; an evaluation; {'version', 'train_step',
+        'is_done'}, whether no train step is left to make; {'text'}; {'reason', 'error'}, which is its class.
     """
 
     kind: str

@@ -137,7 +137,7 @@ class Crew:
     def _note_end(self, name: str, code: int | None, is_interrupted: bool) -> None:
         reason, is_final = self._errors.get(name, (_describe(code), False))
         is_orderly = name not in self._errors and code == 0
-        has_finished = name == "learner" and self._progress.final_version is not None
+        has_finished = name == "learner" and self._progress.is_learner_done
         if is_orderly and (name in self._ending or is_interrupted or has_finished):
             self._end(name)
         elif is_interrupted or (name in self._ending and name != "learner"):
@@ -157,6 +157,8 @@ class Crew:
         logging.warning("%s: %s; it is started again in %.1f s; %s", name, reason, backoff_sec, _log(name))
         if name == self._server:
             self.address = ""
+        if name == "learner":
+            self._progress.final_version = None  # a signal that was none of the run's may have ended it in order
         self._waiting.add(name)
         self._on_state(name, "waiting")
         self._on_restart(name)

@@ -67,7 +67,7 @@ def serve(context: node_process.NodeContext, more_tables: Sequence[Any] = ()) ->
 def learn(
     context: node_process.NodeContext, transport_class: "type[transport_lib.ReverbTransport] | None" = None
 ) -> None:
-    """The learner; at its end it says which snapshot was its last. A study may give it another class of transport."""
+    """The learner; at its end it says which snapshot was its last, and whether it had made all its train steps. A study may give it another class of transport."""
     from tfquarl.learner import tensorflow_runtime
 
     tensorflow_runtime.configure(context.experiment.learner)
@@ -78,7 +78,7 @@ def learn(
     )
     context.sender.send("running")
     version = learner.run(context.stop)
-    context.sender.send("finished", version=version, train_step=learner.train_step)
+    context.sender.send("finished", version=version, train_step=learner.train_step, is_done=learner.is_done)
 
 
 def convert(context: node_process.NodeContext) -> None:

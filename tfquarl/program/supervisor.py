@@ -239,6 +239,7 @@ class Supervisor:
             elif message.kind == "finished":
                 self.progress.final_version = body["version"]
                 self.progress.train_steps = body["train_step"]
+                self.progress.is_learner_done = body["is_done"]
 
     def _count_restart(self, name: str) -> None:
         number = self.progress.num_restarts.get(name, 0) + 1

@@ -45,12 +45,23 @@ def learner(context: Any) -> None:
     context.sender.send("running")
     context.sender.write("train", 3, {"Losses/loss": 0.5})
     context.stop.wait()
-    context.sender.send("finished", version=7, train_step=30)
+    context.sender.send("finished", version=7, train_step=30, is_done=False)
 
 
 def finished_learner(context: Any) -> None:
-    """Says at once that version 7 was its last."""
-    context.sender.send("finished", version=7, train_step=30)
+    """Says at once that version 7 was its last, as no train step is left."""
+    context.sender.send("finished", version=7, train_step=30, is_done=True)
+
+
+def terminated_learner(context: Any) -> None:
+    """Gets a SIGTERM that nobody of the run has sent, and ends in order; started again, it learns."""
+    if context.start.version:
+        learner(context)
+        return
+    context.sender.write("train", 2, {"Policy/snapshot_version": 3})
+    os.kill(os.getpid(), signal.SIGTERM)
+    context.stop.wait()
+    context.sender.send("finished", version=3, train_step=2, is_done=False)
 
 
 def dying_learner(context: Any) -> None:
