@@ -113,6 +113,14 @@ def test_the_evaluator_is_told_that_training_has_ended(tmp_path):
     assert run.supervisor.progress.is_judged(7)
 
 
+def test_an_evaluator_that_is_started_again_after_training_is_told_too(tmp_path):
+    dying = node_process.NodeSpec("evaluator", nodes.dying_evaluator)
+    run = _Run(tmp_path, [_SERVER, _LEARNER, _COLLECTOR, dying], num_env_steps=200)
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    assert run.supervisor.progress.num_restarts == {"evaluator": 1}
+    assert run.supervisor.progress.is_judged(7)
+
+
 @pytest.mark.parametrize(
     ("stop_at_return", "status"),
     [

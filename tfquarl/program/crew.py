@@ -64,6 +64,7 @@ class Crew:
         self._ending: set[str] = set()
         self._waiting: set[str] = set()
         self._ended: set[str] = set()
+        self._trained: set[str] = set()
         self._port, self._has_served = port, False
         self.address = ""
 
@@ -75,6 +76,13 @@ class Crew:
         self._deadlines.heard(name)
         spec = self._specs[name]
         self._launcher.start(spec, self.address, self._progress.start_point(spec.index, self._port))
+        if name in self._trained:
+            self._launcher.tell_trained(name)
+
+    def tell_trained(self, name: str) -> None:
+        """Tells a node that training has ended, and whatever is started in its place."""
+        self._trained.add(name)
+        self._launcher.tell_trained(name)
 
     def take(self, name: str, message: channel.Message) -> None:
         """Takes what a node says of itself."""

@@ -174,7 +174,7 @@ class Supervisor:
             raise errors.NodeFailedError(f"{slow[0]}: did not end within {_STOP_SEC:.0f} s of being asked to")
         if status is budget_lib.Status.COMPLETED:
             version = self.progress.final_version
-            self._launcher.tell_trained("evaluator")
+            self._crew.tell_trained("evaluator")
             self._display.set_awaited("judging the last policy")
             self._tick_until(
                 lambda: self.progress.is_judged(version) or self._is_interrupted, self._budget.final_evaluation_sec

@@ -84,6 +84,16 @@ def pausing_evaluator(context: Any) -> None:
         evaluator(context)
 
 
+def dying_evaluator(context: Any) -> None:
+    """Dies when it is told that training has ended; started again, it judges when it is told so again."""
+    if not (pathlib.Path(context.run_dir) / "starts").exists():
+        while not (context.trained.is_set() or context.stop.wait(0.01)):
+            pass
+        _note_start(context)
+        os.kill(os.getpid(), signal.SIGKILL)
+    pausing_evaluator(context)
+
+
 def idle(context: Any) -> None:
     """Waits for the stop signal."""
     context.stop.wait()
