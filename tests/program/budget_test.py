@@ -17,6 +17,13 @@ def test_confirmed_evaluations_and_the_last_one_are_kept():
     assert progress.is_judged(5) and not progress.is_judged(6)
 
 
+def test_an_evaluation_that_is_told_again_is_passed_over():
+    progress = budget_lib.Progress()
+    for version, confirmed in [(1, True), (2, False), (1, True), (2, False), (3, True)]:
+        progress.add_evaluation(_evaluation(version, confirmed))
+    assert [evaluation["version"] for evaluation in progress.evaluations] == [1, 3]
+
+
 @pytest.mark.parametrize(
     ("env_steps", "past_sec", "elapsed_sec", "is_learner_done", "is_used"),
     [

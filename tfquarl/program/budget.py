@@ -90,7 +90,12 @@ class Progress:
                 self.newest_version = max(self.newest_version, int(version))
 
     def add_evaluation(self, evaluation: Mapping[str, Any]) -> None:
-        """Takes a result of the evaluator; in a long run there are more of them than one can keep."""
+        """Takes a result of the evaluator; in a long run there are more of them than one can keep.
+
+        One that is no newer than the last is passed over: an evaluator that was started again tells what its archive has.
+        """
+        if self.is_judged(evaluation["version"]):
+            return
         if self.evaluations and not self.evaluations[-1]["confirmed"]:
             del self.evaluations[-1]
         self.evaluations.append(dict(evaluation))

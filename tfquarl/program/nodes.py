@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from tfquarl.core import deadline
+from tfquarl.program import archive
 from tfquarl.program import node_process
 from tfquarl.program import private_network
 from tfquarl.program import run_directory
@@ -107,12 +108,14 @@ def collect(context: node_process.NodeContext) -> None:
 
 
 def evaluate(context: node_process.NodeContext) -> None:
-    """The evaluator; every verdict goes to the launcher too."""
+    """The evaluator; every verdict goes to the launcher too, also those that an earlier one kept and died before it told them."""
     is_trained = context.trained.is_set
     evaluator, source = stations.make_evaluator(
         context.experiment, make_transport(context), pathlib.Path(context.run_dir), context.sender, is_trained
     )
     context.sender.send("running")
+    for verdict in archive.PolicyArchive(context.run_dir).evaluations():
+        context.sender.send("evaluation", **verdict)
     with source:
         evaluator.run(
             context.stop, lambda evaluation: context.sender.send("evaluation", **evaluation.to_json()), is_trained
