@@ -43,6 +43,25 @@ def test_collectors_that_do_not_fit_are_told_with_what_they_take(monkeypatch):
     )
 
 
+_CATEGORICAL = "configs/gin/agent/dqn_categorical.gin"
+
+
+@pytest.mark.parametrize("recipe", ["ptq_wi4_ai8", "qat_wi4_ai8"])
+def test_a_recipe_that_does_not_suit_value_distributions_is_told_by_both_bindings(recipe):
+    files = [_FILE, f"configs/gin/recipe/{recipe}.gin", _CATEGORICAL]
+    with pytest.raises(errors.ConfigError) as caught:
+        preflight.check(gin_loading.load(files))
+    assert str(caught.value) == (
+        f"configs/gin/recipe/{recipe}.gin:2: ConverterConfig.recipe: recipe '{recipe}' can't have a policy of value distributions, which"
+        f" ends with a softmax in float32; use one of 8 or 16 bits, as static_wi8_ai8, or {_CATEGORICAL}:4: DqnBuilder.num_atoms = 1,"
+        " where it is 51"
+    )
+
+
+def test_value_distributions_may_have_eight_bits():
+    assert preflight.check(gin_loading.load([_FILE, _CATEGORICAL])).num_actions == 2
+
+
 def test_a_key_that_can_not_be_read_is_told_by_its_binding(tmp_path):
     message = _refusal(f"Experiment.key_file = '{tmp_path}/k'")
     assert message.startswith(f"--gin_bindings:1: Experiment.key_file: key file {tmp_path}/k: No such file")

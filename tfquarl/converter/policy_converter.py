@@ -75,7 +75,7 @@ class PolicyConverter:
         """
         if self._is_prepared:
             return
-        if self._architecture.is_categorical and (self._recipe.widths is not None or self._recipe.io == "int8"):
+        if self._architecture.is_categorical and not self._recipe.suits_categorical:
             raise errors.ConversionError(
                 f"recipe '{self._recipe.name}' with {self._recipe.io} input and output: a categorical policy ends with a softmax in"
                 " float32; use a recipe of 8 or 16 bits with float32 input and output, or train with num_atoms = 1"

@@ -6,8 +6,10 @@ from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.environments import registry
 from tfquarl.metrics import machine
+from tfquarl.networks import architecture as architecture_lib
 from tfquarl.program import gin_loading
 from tfquarl.publication import signature
+from tfquarl.quantization import recipe as recipe_lib
 
 _COLLECTOR_BYTES = (
     40_000_000  # that a further collector takes of its own at least (docs/architecture.md has 33 MB for its start)
@@ -18,7 +20,7 @@ def check(loaded: gin_loading.LoadedExperiment) -> environment_spec.EnvironmentS
     """The boundary of the experiment's environment, once all that the experiment needs is known to be there.
 
     Raises:
-      ConfigError: the environment is unknown or does not suit the agent, the key can't be read, or there is too little memory; with the
+      ConfigError: the environment is unknown or does not suit the agent, nor the agent the recipe, the key can't be read, or there is too little memory; with the
         place of the binding.
       TaskError: the environment can't be made.
     """
@@ -48,10 +50,21 @@ def _environment_spec(loaded: gin_loading.LoadedExperiment) -> environment_spec.
     except (errors.ConfigError, errors.TaskError) as error:
         raise type(error)(f"{loaded.place('EnvironmentConfig', 'name')}: {error}") from error
     try:
-        agent.architecture(spec)
+        architecture = agent.architecture(spec)
     except errors.ConfigError as error:
         raise errors.ConfigError(f"{loaded.place('Experiment', 'agent')}: {error}") from error
+    _check_recipe(loaded, architecture)
     return spec
+
+
+def _check_recipe(loaded: gin_loading.LoadedExperiment, architecture: architecture_lib.PolicyArchitecture) -> None:
+    recipe = recipe_lib.from_name(loaded.experiment.converter.recipe)
+    if architecture.is_categorical and not recipe.suits_categorical:
+        num_atoms = loaded.place(type(loaded.experiment.agent).__name__, "num_atoms")
+        raise errors.ConfigError(
+            f"{loaded.place('ConverterConfig', 'recipe')}: recipe '{recipe.name}' can't have a policy of value distributions, which ends with a softmax in float32; use one"
+            f" of 8 or 16 bits, as static_wi8_ai8, or {num_atoms} = 1, where it is {architecture.num_atoms}"
+        )
 
 
 def _check_key(loaded: gin_loading.LoadedExperiment) -> None:

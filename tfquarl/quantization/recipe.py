@@ -64,6 +64,11 @@ class Recipe:
         return self.weight_type == "int8" and self.widths is None
 
     @property
+    def suits_categorical(self) -> bool:
+        """Whether a categorical policy, which ends with a softmax in float32, can have it."""
+        return self.widths is None and self.io == "float32"
+
+    @property
     def needs_calibration(self) -> bool:
         """Whether conversion needs observations."""
         return self.is_static
