@@ -102,6 +102,38 @@ def test_links_are_relative_so_that_a_run_can_be_moved(tmp_path):
     assert archive.load(tmp_path / "b") == _artifact(1)
 
 
+def _copy_with_links_followed(tmp_path):
+    _save(archive.PolicyArchive(tmp_path / "a"), 1, 30.0)
+    _save(archive.PolicyArchive(tmp_path / "a"), 2, 20.0)
+    shutil.copytree(tmp_path / "a", tmp_path / "b", symlinks=False)
+    return tmp_path / "b"
+
+
+def test_a_copy_with_links_followed_goes_on_with_links(tmp_path):
+    copy = _copy_with_links_followed(tmp_path)
+    _save(archive.PolicyArchive(copy), 3, 10.0)
+    assert sorted(os.listdir(copy / "policies")) == ["1", "2", "3", "best", "latest"]
+    assert (_link(copy, "best"), _link(copy, "latest")) == ("1", "3")
+
+
+def test_the_only_copy_of_a_policy_in_a_links_place_becomes_its_version_again(tmp_path):
+    copy = _copy_with_links_followed(tmp_path)
+    shutil.rmtree(copy / "policies" / "1")
+    _save(archive.PolicyArchive(copy), 3, 10.0)
+    assert _link(copy, "best") == "1"
+    assert archive.load(copy) == _artifact(1)
+
+
+def test_what_is_no_policy_in_a_links_place_stays_and_is_told(tmp_path):
+    copy = _copy_with_links_followed(tmp_path)
+    (copy / "policies" / "best" / "policy.tflite").write_bytes(b"other")
+    with pytest.raises(
+        errors.StorageError, match=r"policies/best lies where a link has to be, .*sha256.*; move it away"
+    ):
+        _save(archive.PolicyArchive(copy), 3, 10.0)
+    assert (copy / "policies" / "best" / "policy.tflite").read_bytes() == b"other"
+
+
 def test_a_version_that_is_judged_again_is_replaced_and_ranked_anew(tmp_path):
     kept = archive.PolicyArchive(tmp_path)
     _save(kept, 1, mean_return=30.0)

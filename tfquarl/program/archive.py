@@ -71,7 +71,7 @@ class PolicyArchive:
           The directory of this version.
 
         Raises:
-          StorageError: no space or no permission; what was kept before is untouched.
+          StorageError: no space or no permission, or something else than a policy in a link's place; what was kept before is untouched.
         """
         verdict = evaluation.to_json()
         directory = self._directory / str(quantized.version)
@@ -79,6 +79,8 @@ class PolicyArchive:
             self._directory.mkdir(parents=True, exist_ok=True)
             for leftover in self._leftovers():
                 _put_back(leftover / _REPLACED, self._directory / leftover.name.split(".")[1])
+            for name in _LINKS:
+                self._clear(name)
             self._replace(directory, quantized, reference, verdict)
             self._link("latest", quantized.version)
             self._link("best", max(self.versions(), key=self._rank))
@@ -126,6 +128,22 @@ class PolicyArchive:
         """At once, as others see it: whoever reads meanwhile, or comes after a kill, finds all of the version or nothing."""
         with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=self._directory) as temporary:
             directory.rename(pathlib.Path(temporary) / "old")
+
+    def _clear(self, name: str) -> None:
+        """Makes room for a link where a copy of the run, made with links followed, has a directory: a kept version once more, or the only one."""
+        copy = self._directory / name
+        if copy.is_symlink() or not copy.is_dir():
+            return
+        try:
+            version = artifact_file.read_artifact(copy / artifact_file.MODEL).version
+        except (errors.ArtifactError, errors.ConfigError) as error:
+            raise errors.StorageError(
+                f"{copy} lies where a link has to be, and is no whole policy ({error}); move it away"
+            ) from error
+        if (self._directory / str(version)).exists():
+            self._remove(copy)
+        else:
+            copy.rename(self._directory / str(version))
 
     def _link(self, name: str, version: int) -> None:
         temporary = self._directory / f".{name}"
