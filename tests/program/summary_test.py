@@ -19,11 +19,12 @@ def experiment():
     return gin_loading.load([_EXPERIMENT], ["Experiment.seed = 4"]).experiment
 
 
-def _evaluation(version, mean_return, confirmed=True):
+def _evaluation(version, mean_return, confirmed=True, recipe="static_wi8_ai8"):
     estimate = {"mean_return": mean_return, "low": mean_return - 1, "high": mean_return + 1, "episodes": 100}
     return {
         "version": version,
         "train_step": version * 100,
+        "recipe": recipe,
         "confirmed": confirmed,
         "quantized": estimate,
         "float32": {**estimate, "mean_return": mean_return + 0.5},
@@ -62,6 +63,7 @@ def test_how_long_actions_were_held_is_kept(experiment):
         pytest.param([(1, 10.0, True), (2, 99.0, False)], 1, 2, id="a_first_look_is_no_best"),
         pytest.param([(1, 10.0, False), (2, 9.0, False)], 2, 2, id="none_confirmed"),
         pytest.param([(1, -10.0, True), (2, -30.0, True)], 1, 2, id="negative_returns"),
+        pytest.param([(1, 10.0, True), (2, 10.0, True), (3, 9.0, True)], 2, 3, id="newer_of_equals"),
     ],
 )
 def test_the_best_confirmed_policy_and_the_last_one_are_told(experiment, evaluations, best, last):
@@ -90,6 +92,13 @@ def test_the_end_is_told_in_a_few_lines(experiment, confirmed, which):
     assert float32.split() == ["float32", "153.4", "151.9", "..", "153.9", "100", "271,808"]
     assert policy == f"policy 3: runs/a/policies/{which}/policy.tflite"
     assert directory == "run directory: runs/a"
+
+
+def test_a_float_policy_in_the_place_of_a_quantized_one_is_named_so(experiment):
+    summary = _make(experiment, _evaluation(1, 10.0), _evaluation(2, 20.0, recipe="float32"), _evaluation(3, 15.0))
+    assert (summary["recipe"], summary["last_policy"]["recipe"]) == ("float32", "static_wi8_ai8")
+    table = summary_lib.describe(summary, run_directory.RunDirectory("runs/a")).splitlines()[3:5]
+    assert [line.split()[0] for line in table] == ["float32", "float32"]
 
 
 def test_the_end_without_a_verdict_is_told_too(experiment):

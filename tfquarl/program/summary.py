@@ -28,10 +28,10 @@ def make_summary(
 
     Returns:
       Plain JSON values: status, reason, env_steps (one for each action), action_repeat, train_steps, wall_time_sec;
-      snapshot_to_ready_p95_sec and snapshot_to_use_p95_sec of the collector that is slowest, where one has told them; num_resumes, and num_restarts by process; then of the best policy
-      (the last one where none
-      was confirmed) policy_version, 'int8' and 'float32' with mean_return, its 95% confidence_interval, episodes and
-      size_bytes; and the same of the last policy under 'last_policy'.
+      snapshot_to_ready_p95_sec and snapshot_to_use_p95_sec of the collector that is slowest, where one has told them; num_resumes, and
+      num_restarts by process; then of the best policy (the last one where none was confirmed) policy_version, its recipe, which is another
+      than the experiment's where a float policy took its place, 'int8' and 'float32' with mean_return, its 95% confidence_interval,
+      episodes and size_bytes; and the same of the last policy under 'last_policy'.
     """
     summary: dict[str, Any] = {
         "experiment": experiment.name,
@@ -48,7 +48,7 @@ def make_summary(
         "num_restarts": dict(sorted(progress.num_restarts.items())),
     }
     confirmed = [evaluation for evaluation in progress.evaluations if evaluation["confirmed"]]
-    best = max(confirmed, key=lambda evaluation: evaluation["quantized"]["mean_return"], default=None)
+    best = max(confirmed, key=_rank, default=None)
     last = progress.evaluations[-1] if progress.evaluations else None
     summary.update(_verdict(best or last))
     summary["last_policy"] = _verdict(last)
@@ -123,12 +123,18 @@ def returns_json(estimate: Mapping[str, Any], size_bytes: int) -> dict[str, Any]
     }
 
 
+def _rank(evaluation: Mapping[str, Any]) -> tuple[float, int]:
+    """As `archive.PolicyArchive` has it: of equal returns the newer policy's is the best."""
+    return evaluation["quantized"]["mean_return"], evaluation["version"]
+
+
 def _verdict(evaluation: Mapping[str, Any] | None) -> dict[str, Any]:
     if evaluation is None:
         return {"policy_version": None, "train_step": None, "confirmed": False, "int8": None, "float32": None}
     return {
         "policy_version": evaluation["version"],
         "train_step": evaluation["train_step"],
+        "recipe": evaluation["recipe"],
         "confirmed": evaluation["confirmed"],
         "int8": returns_json(evaluation["quantized"], evaluation["size_bytes"]["quantized"]),
         "float32": returns_json(evaluation["float32"], evaluation["size_bytes"]["float32"]),
