@@ -31,7 +31,13 @@ class _Rig:
     """A loop with fakes all around; the action of policy version v is v, the action before there is one is 0."""
 
     def __init__(
-        self, scripts: list[list[list[tuple[float, str]]]], artifacts=(), first_step=0, first_episode=0, **config: Any
+        self,
+        scripts: list[list[list[tuple[float, str]]]],
+        artifacts=(),
+        first_step=0,
+        first_episode=0,
+        look_clock=None,
+        **config: Any,
     ) -> None:
         self.environments = [scripted_environment.ScriptedEnvironment(script) for script in scripts]
         self.sinks = [collector_fakes.TapeSink() for _ in scripts]
@@ -54,6 +60,7 @@ class _Rig:
             index=3,
             blocked_sec=lambda: self.blocked_sec,
             clock=self._clock,
+            look_clock=look_clock,
             first_step=first_step,
             first_episode=first_episode,
         )
@@ -319,15 +326,15 @@ def test_environments_of_one_collector_are_alike() -> None:
 class _SlowRig(_Rig):
     """Steps take `step_sec` each, and after `stop_after` of them it is told to stop."""
 
-    step_sec, stop_after = 0.0, 0
+    step_sec, stop_after, paused_at = 0.0, 0, 0
 
     def _wrap(self) -> None:
         self.num_steps, environment = 0, self.environments[0]
         step = environment.step
 
         def slow_step(action):
-            self.now += self.step_sec
             self.num_steps += 1
+            self.now += 30.0 if self.num_steps == self.paused_at else self.step_sec
             if self.num_steps == self.stop_after:
                 self.stop.set()
             return step(action)
@@ -344,6 +351,16 @@ def test_a_slow_environment_is_stopped_soon(step_sec: float, most_further_steps:
         rig.step_sec, rig.stop_after = step_sec, stop_after
         rig.loop.run(10_000, rig.stop)
         assert stop_after <= rig.num_steps <= stop_after + most_further_steps
+
+
+@pytest.mark.parametrize("paused_at", [0, 64, 97], ids=["never", "before", "later"])
+def test_by_a_constant_clock_a_pause_changes_nothing(paused_at: int) -> None:
+    rig = _SlowRig([_ENDLESS], [collector_fakes.artifact(5)], look_clock=float)
+    rig.paused_at = paused_at
+    rig.loop.run(64, rig.stop)  # looks after 1, 3, 7, 15, 31 and 63 steps, then every 32
+    rig.slot.poll_now()
+    rig.loop.run(64, rig.stop)
+    assert rig.actions() == [0] * 96 + [5] * 32
 
 
 def test_reports_come_by_the_clock_and_on_demand() -> None:

@@ -41,6 +41,7 @@ class Loop(abc.ABC):
         blocked_sec: Callable[[], float] = float,
         clock: Callable[[], float] = time.perf_counter,
         *,
+        look_clock: Callable[[], float] | None = None,
         first_step: int = 0,
         first_episode: int = 0,
     ) -> None:
@@ -58,6 +59,8 @@ class Loop(abc.ABC):
           index: of this collector among the run's.
           blocked_sec: seconds that the sinks have waited for the rate limiter so far.
           clock: seconds, for tests.
+          look_clock: seconds, by which looks at the next policy are spaced; a constant one leaves them to the count of steps, whatever time
+            these take. `clock` where none is given.
           first_step: environment steps that were made before, by a process in whose place this one is.
           first_episode: episodes that had ended by then.
         """
@@ -69,7 +72,7 @@ class Loop(abc.ABC):
         self._sinks = sinks
         self._observations = observations
         self._config = config
-        self._clock = clock
+        self._look_clock = look_clock or clock
         self._rounds_per_check = 1
         self._num_rounds = -(-first_step // len(sinks))
         self._report = collection_report.CollectionReport(
@@ -108,9 +111,9 @@ class Loop(abc.ABC):
         end = self._num_rounds + -(-num_steps // num_environments)
         start = self._num_rounds
         while self._num_rounds < end and not stop.is_set():
-            begun_sec = self._clock()
+            begun_sec = self._look_clock()
             self._collect(min(self._rounds_per_check, end - self._num_rounds))
-            self._adapt(self._clock() - begun_sec)
+            self._adapt(self._look_clock() - begun_sec)
             self._swap(self._num_rounds)
             self._report.write_if_due(self.num_steps)
         return (self._num_rounds - start) * num_environments

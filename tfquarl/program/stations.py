@@ -174,6 +174,7 @@ def make_collector(
         config,
         index,
         lambda: writer.blocked_sec,
+        look_clock=float if scale.in_process else None,  # a pause in a debugger changes nothing
         first_step=start.env_steps,
         first_episode=start.episodes,
     )
