@@ -10,7 +10,10 @@ import dataclasses
 import io
 import math
 import time
+import zipfile
+import zlib
 
+from absl import logging
 import numpy as np
 
 from tfquarl.converter import reference_process
@@ -53,6 +56,7 @@ class InProcessProgram:
         self._replay, self._observations = transport.replay, transport.observations
         self._replay_file = directory.replay / _REPLAY_FILE
         self._saved_sec = time.perf_counter()
+        self._first_insert = self._first_train_step = 0
         self.progress = progress
         self._collectors = [
             stations.make_collector(experiment, spec, transport, metrics, index, progress.start_point(index))
@@ -90,6 +94,7 @@ class InProcessProgram:
         started_sec = time.perf_counter()
         self._restore_replay()
         self._learner.start()
+        self._first_insert, self._first_train_step = self._replay.num_inserted, self._learner.train_step
         if self._replay.size:  # a run that goes on: its collectors shall not begin by random actions
             self._convert_and_judge(progress, stop)
         status = budget_lib.Status.INTERRUPTED if stop.is_set() else None
@@ -110,7 +115,13 @@ class InProcessProgram:
         if status is budget_lib.Status.COMPLETED:
             self._convert_and_judge(progress, stop)
             if not progress.is_judged(progress.final_version):
-                status = budget_lib.Status.INTERRUPTED
+                if stop.is_set():
+                    status = budget_lib.Status.INTERRUPTED
+                else:
+                    logging.warning(
+                        "The last policy was not judged and may be better than any that is kept: it failed parity, or could not be converted"
+                        " or played, as the lines before say"
+                    )
         for loop, _ in self._collectors:
             loop.report()
         return status
@@ -139,19 +150,32 @@ class InProcessProgram:
     def _restore_replay(self) -> None:
         if not self._replay_file.exists():
             return
-        with np.load(self._replay_file, allow_pickle=False) as state:
+        try:
+            with np.load(io.BytesIO(self._replay_file.read_bytes()), allow_pickle=False) as arrays:
+                state = dict(arrays)  # all of them, before any is taken
             self._replay.restore(state)
-            self._observations.restore(state)
+        except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            logging.warning(
+                "%s can't be read and is passed over, the replay begins empty: %s; was it altered?",
+                self._replay_file,
+                error,
+            )
+            return
+        self._observations.restore(state)
 
     def _train_steps_due(self) -> int:
-        """Train steps that bring the samples taken to `samples_per_insert` times the transitions inserted."""
+        """Train steps that bring the samples taken to `samples_per_insert` times the transitions inserted, since this process began.
+
+        What came before is settled: a replay that was lost must not keep the learner waiting for as many transitions once more.
+        """
         config, batch_size = self._experiment.replay, self._experiment.learner.batch_size
         num_inserted = self._replay.num_inserted
         if num_inserted < config.min_size_to_sample:
             return 0
         samples_per_insert = config.samples_per_insert or 1.0
-        due = int((num_inserted - config.min_size_to_sample) * samples_per_insert / batch_size)
-        return max(0, due - self._learner.train_step)
+        num_new = num_inserted - max(self._first_insert, config.min_size_to_sample)
+        due = int(num_new * samples_per_insert / batch_size)
+        return max(0, due - (self._learner.train_step - self._first_train_step))
 
 
 class _Interrupted:
