@@ -109,6 +109,13 @@ def test_the_end_without_a_verdict_is_told_too(experiment):
     assert directory == "run directory: runs/a"
 
 
+def test_the_end_without_an_environment_step_tells_of_it(experiment):
+    summary = summary_lib.make_summary(experiment, budget_lib.Progress(), budget_lib.Status.COMPLETED, None, 0.5)
+    second = summary_lib.describe(summary, run_directory.RunDirectory("runs/a")).splitlines()[1]
+    assert second.startswith("no policy was judged, and none is kept in runs/a/policies: no environment step was made")
+    assert "Experiment.max_wall_time_sec" in second and "LearnerConfig.max_train_steps" in second
+
+
 @pytest.mark.parametrize(
     ("stop_at_return", "evaluation", "reached"),
     [

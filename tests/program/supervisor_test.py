@@ -141,6 +141,18 @@ def test_time_is_a_budget_too(tmp_path):
     assert run.supervisor.progress.is_judged(7)
 
 
+def test_without_an_environment_step_no_verdict_is_waited_for(tmp_path):
+    specs = [
+        _SERVER,
+        _LEARNER,
+        node_process.NodeSpec("collector_0", nodes.idle),
+        node_process.NodeSpec("evaluator", nodes.idle),
+    ]
+    run = _Run(tmp_path, specs, max_wall_time_sec=0.001)
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    assert run.display.awaited == ["ending collectors and learner", "keeping the replay"]
+
+
 def test_a_learner_that_has_made_its_last_step_ends_the_run(tmp_path):
     finished = node_process.NodeSpec("learner", nodes.finished_learner)
     run = _Run(tmp_path, [_SERVER, finished, _COLLECTOR, _EVALUATOR])

@@ -66,14 +66,22 @@ def describe(summary: Mapping[str, Any], directory: run_directory.RunDirectory) 
         which = "best" if summary["confirmed"] else "latest"
         lines.append(f"policy {summary['policy_version']}: {directory.policies / which / 'policy.tflite'}")
     else:
-        lines.append(
-            f"no policy was judged, and none is kept in {directory.policies}: judging takes whole episodes, and the end of a run waits"
-            " Experiment.final_evaluation_sec for the last policy's"
-        )
+        lines.append(f"no policy was judged, and none is kept in {directory.policies}: {_why_none(summary)}")
     if summary.get("energy"):
         lines.append(format_energy(summary["energy"]))
     lines.append(f"run directory: {directory.path}")
     return "\n".join(lines)
+
+
+def _why_none(summary: Mapping[str, Any]) -> str:
+    if not summary["env_steps"]:
+        return (
+            "no environment step was made, and policies are converted by what environments give; more of them need more"
+            " Experiment.max_wall_time_sec or LearnerConfig.max_train_steps, where these are small"
+        )
+    return (
+        "judging takes whole episodes, and the end of a run waits Experiment.final_evaluation_sec for the last policy's"
+    )
 
 
 def format_energy(energy: Mapping[str, Any]) -> str:

@@ -173,21 +173,7 @@ class Supervisor:
         if slow and not self._is_interrupted:
             raise errors.NodeFailedError(f"{slow[0]}: did not end within {_STOP_SEC:.0f} s of being asked to")
         if status is budget_lib.Status.COMPLETED:
-            version = self.progress.final_version
-            self._crew.tell_trained("evaluator")
-            self._display.set_awaited("judging the last policy")
-            self._tick_until(
-                lambda: self.progress.is_judged(version) or self._is_interrupted, self._budget.final_evaluation_sec
-            )
-            if not self.progress.is_judged(version):
-                if self._is_interrupted:
-                    status = budget_lib.Status.INTERRUPTED
-                else:
-                    logging.warning(
-                        "The last policy was not judged within Experiment.final_evaluation_sec = %g s and may be better than any that"
-                        " is kept; allow more, or fewer EvaluatorConfig.num_confirm_episodes",
-                        self._budget.final_evaluation_sec,
-                    )
+            status = self._await_last_verdict()
         self._display.set_awaited("keeping the replay")
         if not self._is_interrupted:
             self._stop_and_wait(_LAST, _LAST_STOP_SEC)
@@ -195,6 +181,26 @@ class Supervisor:
         if self._stop_and_wait(("server",), _SERVER_STOP_SEC):
             logging.warning("The replay's last checkpoint took too long; the one before stays")
         return status
+
+    def _await_last_verdict(self) -> budget_lib.Status:
+        """Waits until the last policy is judged, where one can come: conversion needs observations. How the run has ended then."""
+        version = self.progress.final_version
+        self._crew.tell_trained("evaluator")
+        if not self.progress.total_env_steps:
+            return budget_lib.Status.COMPLETED
+        self._display.set_awaited("judging the last policy")
+        self._tick_until(
+            lambda: self.progress.is_judged(version) or self._is_interrupted, self._budget.final_evaluation_sec
+        )
+        if not self.progress.is_judged(version):
+            if self._is_interrupted:
+                return budget_lib.Status.INTERRUPTED
+            logging.warning(
+                "The last policy was not judged within Experiment.final_evaluation_sec = %g s and may be better than any that"
+                " is kept; allow more, or fewer EvaluatorConfig.num_confirm_episodes",
+                self._budget.final_evaluation_sec,
+            )
+        return budget_lib.Status.COMPLETED
 
     def _stop_and_wait(self, kinds: Sequence[str], timeout_sec: float) -> list[str]:
         """Ends the nodes of some kinds; the names of those that did not end in time."""
