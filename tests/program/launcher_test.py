@@ -116,6 +116,10 @@ def test_stop_reaches_a_node_that_has_only_just_been_started(launcher):
     assert _join(node) == 0
 
 
+def test_stop_reaches_a_node_at_the_edge_of_a_wait(launcher):
+    assert _join(launcher.start(node_process.NodeSpec("learner", nodes.terminated_amid_a_wait))) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_what_the_terminal_sends_does_not_end_nodes_or_the_fork_server(launcher, number):
     node = launcher.start(node_process.NodeSpec("learner", nodes.learner))

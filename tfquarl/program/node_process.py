@@ -145,11 +145,12 @@ def main(
 def _stop_at_sigterm(stop: threading.Event) -> None:
     """Sets `stop` at SIGTERM, also while the main thread is in a call that Python can't interrupt, as TensorFlow's are.
 
-    Python runs handlers in the main thread alone, between its instructions; the byte in the pipe comes at once.
+    Python runs handlers in the main thread alone, between its instructions; the byte in the pipe comes at once. And a handler may come
+    while that thread holds the lock of `stop`, which it would wait for for ever.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: None)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
     def watch() -> None:

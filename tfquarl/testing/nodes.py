@@ -94,6 +94,13 @@ def dying_evaluator(context: Any) -> None:
     pausing_evaluator(context)
 
 
+def terminated_amid_a_wait(context: Any) -> None:
+    """Gets SIGTERM while it holds the lock of its stop signal, as at the beginning and at the end of each wait for it."""
+    with context.stop._cond:
+        os.kill(os.getpid(), signal.SIGTERM)
+    context.stop.wait()
+
+
 def idle(context: Any) -> None:
     """Waits for the stop signal."""
     context.stop.wait()
