@@ -88,6 +88,18 @@ def test_ratio_counts_the_samples(serve: Serve):
     assert len(batches) == 2
 
 
+def test_what_was_sampled_for_an_unfinished_batch_is_kept(serve: Serve):
+    settings = {"min_size_to_sample": 8, "samples_per_insert": 2.0, "error_buffer": 4.0}
+    client = filled(serve, 8, **settings)
+    batches = dataset.make_dataset(client.server_address, LAYOUT, 3, timeout_ms=300)
+    assert len(list(batches)) == 1  # of 4 samples
+    writer = transition_writer.TransitionWriter(client, LAYOUT, replay_config.ReplayConfig(**settings), 1.0)
+    writer.write(np.zeros((1, LAYOUT.row_size), np.float32))
+    assert writer.flush()
+    assert [len(batch.keys) for batch in batches] == [3]  # by 2 more
+    writer.close()
+
+
 def test_new_priorities_decide_what_is_sampled(serve: Serve):
     client = filled(serve, 4, priority_exponent=0.5)
     batch = next(dataset.make_dataset(client.server_address, LAYOUT, 64).as_numpy_iterator())

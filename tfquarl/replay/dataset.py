@@ -36,7 +36,7 @@ def make_dataset(
       batch_size: B.
       rows_in_item: R, of the table.
       timeout_ms: time without any sample after which the dataset ends, so that its reader can look at its stop signal and iterate
-        again. What was sampled for unfinished batches is lost then, though it counts in the ratio.
+        again. What was sampled for unfinished batches is kept for that, as it counts in the ratio.
       num_workers: threads that sample.
     """
     source = reverb.TrajectoryDataset(
@@ -50,20 +50,51 @@ def make_dataset(
         rate_limiter_timeout_ms=timeout_ms,
     )
 
-    def deal(items: reverb.ReplaySample) -> transition.TransitionBatch:
+    unfinished = _Unfinished(batch_size, [rows_in_item, layout.row_size])
+
+    def deal(data: tf.Tensor, key: tf.Tensor, probability: tf.Tensor) -> transition.TransitionBatch:
         first = tf.random.uniform([batch_size, 1], maxval=rows_in_item, dtype=tf.int32)
         places = (first + tf.range(rows_in_item)) % rows_in_item
-        rows = tf.transpose(tf.gather(items.data, places, batch_dims=1), [1, 0, 2])
-        info: Any = items.info
-        keys, probability = (tf.tile(part[tf.newaxis], [rows_in_item, 1]) for part in (info.key, info.probability))
-        return layout.unpack(rows, keys, probability)
+        rows = tf.transpose(tf.gather(data, places, batch_dims=1), [1, 0, 2])
+        keys, probabilities = (tf.tile(part[tf.newaxis], [rows_in_item, 1]) for part in (key, probability))
+        return layout.unpack(rows, keys, probabilities)
 
     options = tf.data.Options()
     # There is nothing to tune, and its thread takes time from the samples.
     options.autotune.enabled = False
     # What is made ahead is all the batches of B items at once: the next one of those that are there is taken without another thread.
-    groups = source.batch(batch_size, drop_remainder=True).map(deal).prefetch(max(1, _NUM_PREFETCH // rows_in_item))
+    parts = source.batch(batch_size).map(unfinished.add).filter(lambda data, *_: len(data) > 0)
+    groups = parts.map(unfinished.with_static_shapes).map(deal).prefetch(max(1, _NUM_PREFETCH // rows_in_item))
     return groups.unbatch().with_options(options)
+
+
+class _Unfinished:
+    """Items of a batch that was not full when the dataset ended; the next iteration goes on with them."""
+
+    def __init__(self, batch_size: int, item_shape: list[int]) -> None:
+        self._batch_size = batch_size
+        self._parts = [
+            tf.Variable(tf.zeros([0, *shape], dtype), trainable=False, shape=[None, *shape])
+            for shape, dtype in ((item_shape, tf.float32), ([], tf.uint64), ([], tf.float64))
+        ]
+
+    def add(self, items: reverb.ReplaySample) -> tuple[tf.Tensor, ...]:
+        """Data [B, R, row_size], keys [B] and probabilities [B] where `items` make it full; nothing of each else."""
+        info: Any = items.info
+        new = (items.data, info.key, info.probability)
+        is_full_by_itself = tf.logical_and(tf.size(self._parts[1]) == 0, tf.size(info.key) == self._batch_size)
+        return tf.cond(is_full_by_itself, lambda: new, lambda: self._complete(new))
+
+    def _complete(self, new: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        held = [tf.concat([part, added], axis=0) for part, added in zip(self._parts, new)]
+        taken = tf.where(tf.shape(held[1])[0] < self._batch_size, 0, self._batch_size)
+        for part, all_of_it in zip(self._parts, held):
+            part.assign(all_of_it[taken:])
+        return tuple(all_of_it[:taken] for all_of_it in held)
+
+    def with_static_shapes(self, *full: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """What `add` gave, where it gave something."""
+        return tuple(tf.ensure_shape(part, [self._batch_size, *part.shape[1:]]) for part in full)
 
 
 class PriorityUpdater:
