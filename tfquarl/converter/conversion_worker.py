@@ -82,9 +82,8 @@ class ConverterConfig:
     @property
     def preparations(self) -> tuple[str, ...]:
         """What is done to a snapshot's variables before they are rounded, by the names of these switches: nothing where nothing is."""
-        if not recipe_lib.from_name(self.recipe).rounds_to_int8:
-            return ()
-        return tuple(name for name in preparation.NAMES if getattr(self, name))
+        steps = preparation.steps_for(recipe_lib.from_name(self.recipe))
+        return tuple(name for name in steps if getattr(self, name))
 
 
 class ConversionWorker:

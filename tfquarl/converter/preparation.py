@@ -1,4 +1,8 @@
-"""What happens to a snapshot's variables before they are rounded: each step by the name of its switch in the converter's config."""
+"""What happens to a policy's variables before they are rounded: each step by the name of its switch in the converter's config.
+
+All that is rounded goes through here: a run's snapshots, exports that are made anew, studies and benchmarks. What was prepared once may
+be prepared again on other observations, as the float policy stays the same function and its corrected biases are never kept as its own.
+"""
 
 from collections.abc import Callable
 from collections.abc import Collection
@@ -12,6 +16,7 @@ from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import bias_correction
 from tfquarl.networks import layer_equalization
 from tfquarl.networks import observation_scaling
+from tfquarl.quantization import recipe as recipe_lib
 
 NAMES = ("scale_observations", "equalize_layers", "correct_biases")
 
@@ -35,11 +40,17 @@ class Prepared:
     corrections: tuple[str, ...] = ()
 
 
+def steps_for(recipe: recipe_lib.Recipe) -> tuple[str, ...]:
+    """Names of the steps that a recipe gains by: all of them where weights are rounded to int8, else none."""
+    return NAMES if recipe.rounds_to_int8 else ()
+
+
 def prepare(
     architecture: architecture_lib.PolicyArchitecture,
     snapshot: records.PolicySnapshot,
     observations: np.ndarray,
     wanted: Collection[str],
+    range_share: float = observation_scaling.RANGE_SHARE,
 ) -> Prepared:
     """The snapshot after the `wanted` steps; one with ranges was trained for the variables that it has, and stays as it is.
 
@@ -48,11 +59,14 @@ def prepare(
       snapshot: of its variables.
       observations: float32 [N, D], as the environment gives them, that the steps go by.
       wanted: some of `NAMES`.
+      range_share: of `observation_scaling.scale_features`.
     """
     if snapshot.ranges:
         return Prepared(snapshot, snapshot)
     steps: dict[str, Callable[[_Variables], _Variables]] = {
-        "scale_observations": lambda variables: observation_scaling.scale_features(variables, observations),
+        "scale_observations": lambda variables: observation_scaling.scale_features(
+            variables, observations, range_share
+        ),
         "equalize_layers": lambda variables: layer_equalization.equalize(architecture, variables, observations),
     }
     correction = {"correct_biases": lambda variables: bias_correction.correct(architecture, variables, observations)}

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tfquarl.converter import policy_converter
+from tfquarl.converter import preparation
 from tfquarl.converter import reference_process
 from tfquarl.core import records
 from tfquarl.experiments import benchmark_task
-from tfquarl.networks import bias_correction
-from tfquarl.networks import layer_equalization
-from tfquarl.networks import observation_scaling
 from tfquarl.quantization import recipe as recipe_lib
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ class Comparison:
       keras_sec: wall time of TFLiteConverter.from_keras_model.
       keras_cpu_sec: processor time of it.
       is_keras_equal: whether its dense layers hold the fast path's numbers.
-      preparation_sec: wall time that the variables' preparation took before, scaled observations and equalized layers.
+      preparation_sec: wall time that the variables' preparation took before: scaled observations, equalized layers, corrected biases.
     """
 
     fast_sec: float
@@ -89,13 +87,10 @@ class ConversionArm:
         from tfquarl.experiments import keras_conversion
 
         assert self._keras is not None, "warm_up comes first"
-        snapshot = self._snapshot(seed)
+        trained = self._snapshot(seed)
         preparing = time.perf_counter()
-        variables = observation_scaling.scale_features(snapshot.variables, self._observations)
-        variables = layer_equalization.equalize(self._architecture, variables, self._observations)
-        variables = bias_correction.correct(self._architecture, variables, self._observations)
+        snapshot = preparation.prepare(self._architecture, trained, self._observations, preparation.NAMES).rounded
         preparation_sec = time.perf_counter() - preparing
-        snapshot = dataclasses.replace(snapshot, variables=variables)
         self._keras.load(snapshot)
         times = [_clocks()]
         model = self._converter.convert(snapshot, self._observations)

@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 
 from tfquarl.converter import policy_converter
+from tfquarl.converter import preparation
 from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.evaluator import evaluation as return_estimate
@@ -17,8 +18,6 @@ from tfquarl.export import native_output
 from tfquarl.export import run_source
 from tfquarl.metrics import table
 from tfquarl.networks import architecture as architecture_lib
-from tfquarl.networks import bias_correction
-from tfquarl.networks import layer_equalization
 from tfquarl.networks import observation_scaling
 from tfquarl.program import evaluation
 from tfquarl.program import stations
@@ -58,20 +57,18 @@ class _Side:
     """What is done to the variables before they are rounded.
 
     Attributes:
-      range_share: of `observation_scaling.scale_features`; None leaves the features as they are.
-      is_equalized: whether layers are equalized.
-      is_corrected: whether biases are corrected.
+      steps: some of `preparation.NAMES`.
+      range_share: of `observation_scaling.scale_features`.
     """
 
-    range_share: float | None = observation_scaling.RANGE_SHARE
-    is_equalized: bool = True
-    is_corrected: bool = True
+    steps: tuple[str, ...] = preparation.NAMES
+    range_share: float = observation_scaling.RANGE_SHARE
 
 
 _SIDES = {
-    "as trained": _Side(None, False, False),
-    "features scaled": _Side(is_equalized=False, is_corrected=False),
-    "and layers equalized": _Side(is_corrected=False),
+    "as trained": _Side(()),
+    "features scaled": _Side(("scale_observations",)),
+    "and layers equalized": _Side(("scale_observations", "equalize_layers")),
     "and biases corrected": _Side(),
     "all, features scaled by spread": _Side(range_share=0.0),
     "all, features scaled by range": _Side(range_share=1.0),
@@ -91,13 +88,17 @@ def run(config: PreparationConfig) -> list[table.BenchmarkRow]:
 def _measure(config: PreparationConfig, path: str) -> list[table.BenchmarkRow]:
     kept = evaluation.open_policy(path)
     architecture, variables = trained_weights.read(path, kept.spec)
-    model = _convert(architecture, recipe_lib.float32(), {_FLOAT: variables}, None)[_FLOAT]
+    snapshot = records.PolicySnapshot(1, 0, variables)
+    model = _convert(architecture, recipe_lib.float32(), {_FLOAT: snapshot}, None)[_FLOAT]
     reference = dataclasses.replace(kept.artifact, recipe=_FLOAT, model=model)
     policy = run_source.open_policy(reference, reference)
     task = acting.Task(policy.spec.name, policy.spec.action_repeat, config.seed)
     observations = acting.collect(task, model, config.num_observations)
     recent = observations.calibration
-    sides = {name: _prepare(architecture, variables, side, recent) for name, side in _SIDES.items()}
+    sides = {
+        name: preparation.prepare(architecture, snapshot, recent, side.steps, side.range_share).rounded
+        for name, side in _SIDES.items()
+    }
     calibration = calibration_set.choose(recent, _NUM_CALIBRATION)
     player = judge_lib.Judge(kept.make_environment, stations.make_policy, seed=config.seed)
     rows = []
@@ -115,35 +116,17 @@ def _measure(config: PreparationConfig, path: str) -> list[table.BenchmarkRow]:
     return rows
 
 
-def _prepare(
-    architecture: architecture_lib.PolicyArchitecture,
-    variables: Mapping[str, np.ndarray],
-    side: _Side,
-    recent: np.ndarray,
-) -> Mapping[str, np.ndarray]:
-    if side.range_share is not None:
-        variables = observation_scaling.scale_features(variables, recent, side.range_share)
-    if side.is_equalized:
-        variables = layer_equalization.equalize(architecture, variables, recent)
-    if side.is_corrected:
-        variables = bias_correction.correct(architecture, variables, recent)
-    return variables
-
-
 def _convert(
     architecture: architecture_lib.PolicyArchitecture,
     recipe: recipe_lib.Recipe,
-    sides: Mapping[str, Mapping[str, np.ndarray]],
+    sides: Mapping[str, records.PolicySnapshot],
     calibration: np.ndarray | None,
 ) -> dict[str, bytes]:
     """The model of each side, made as a converter of a run makes it."""
     converter = policy_converter.PolicyConverter(architecture, recipe)
     try:
         with native_output.captured():
-            return {
-                name: converter.convert(records.PolicySnapshot(1, 0, variables), calibration)
-                for name, variables in sides.items()
-            }
+            return {name: converter.convert(snapshot, calibration) for name, snapshot in sides.items()}
     finally:
         converter.release()
 
