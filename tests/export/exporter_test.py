@@ -71,7 +71,6 @@ def _candidate(
         missing,
         arm.observations[::4],
         {"source": "a test", "version": 7},
-        candidate.known_scaling(arm.variables),
     )
 
 

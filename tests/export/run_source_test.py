@@ -85,7 +85,7 @@ def test_the_judged_recipe_keeps_its_bytes_and_others_are_made_anew(cartpole: ru
     assert made.models["float32"] == cartpole.reference.model
     assert set(made.models) == set(recipe_lib.NAMES)
     assert made.facts["quantized model"] == "as it was judged"
-    operators = [name for name, _ in integer_core.PolicyGraph(made.models["static_wi8_ai16"]).operator_versions]
+    operators = [name for name, _ in integer_core.PolicyGraph(made.models["float16"]).operator_versions]
     assert "SUB" not in operators  # an observation scaling that is the identity costs nothing
     assert made.facts["experiment"] == "x"
     assert made.scaling is None
@@ -134,6 +134,28 @@ def test_layers_are_equalized_where_a_model_is_made_anew():
         for model in (tiny_models.convert(uneven, recipe.name), of_run[recipe.name], of_weights)
     )
     assert max(equalized) < plain / 2
+
+
+def test_features_are_scaled_where_a_model_is_made_anew():
+    policy = tiny_policies.cartpole_policy()
+    unit = np.float32([1000, 1, 1, 1])  # the first feature's, which leaves an int8 input no step for the others
+    variables = dict(policy.variables)
+    variables["dense_0/kernel"] = variables["dense_0/kernel"] / unit[:, np.newaxis]
+    uneven = dataclasses.replace(policy, variables=variables)
+    manifest = {"environment": policy.spec.to_json(), "architecture": policy.architecture.to_json(), "io": "float32"}
+    reference = records.PolicyArtifact(3, 30, "float32", tiny_models.convert(uneven, "float32"), manifest)
+    observations = acting.split(policy.observations * unit, "x")
+    recipe = recipe_lib.static_wi8_ai8()
+    of_run = run_source.make_candidate(run_source.open_policy(reference, reference), recipe, observations, {})
+    weights = float_source.Weights(policy.architecture, variables)
+    of_weights = float_source.make_candidate(weights, policy.spec, "q_values", recipe, observations, {})
+    expected = weights.outputs(observations.held_out)
+    seen = observations.calibration
+    for made in (of_run, of_weights):
+        got = model_runner.ModelRunner(made.models[recipe.name]).run(observations.held_out)
+        assert np.abs(got - expected).mean() < 0.02 * np.abs(expected).max()
+        assert made.scaling is not None  # what policy.json tells is what the model does
+        np.testing.assert_allclose(made.scaling["offset"], (seen.min(axis=0) + seen.max(axis=0)) / 2)
 
 
 def test_a_categorical_policy_goes_into_a_bundle_with_a_float_end():

@@ -8,7 +8,9 @@ import numpy as np
 
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
+from tfquarl.networks import observation_scaling
 from tfquarl.quantization import recipe as recipe_lib
+from tfquarl.runtime import integer_core
 
 MIN_OBSERVATIONS = 16
 REFERENCE = "float32"
@@ -28,7 +30,6 @@ class PolicyCandidate:
       observations: real ones that calibration has not seen, float32 [N, D].
       facts: plain JSON values for the model card and policy.json: 'source' (what it was made from), 'version', 'train_step',
         'training' and whatever else is known.
-      scaling: of the observations, by 'offset' and 'scale' [D]; None where there is none or it isn't known.
     """
 
     name: str
@@ -39,7 +40,6 @@ class PolicyCandidate:
     missing: Mapping[str, str]
     observations: np.ndarray
     facts: Mapping[str, Any]
-    scaling: Mapping[str, list[float]] | None = None
 
     def __post_init__(self) -> None:
         for name in (REFERENCE, self.recipe.name):
@@ -47,13 +47,15 @@ class PolicyCandidate:
                 raise errors.ConversionError(f"recipe '{name}' could not be made: {self.missing.get(name, 'no model')}")
         check_observations(self.observations, self.spec.observation_size, "the observations")
 
-
-def known_scaling(variables: Mapping[str, np.ndarray]) -> dict[str, list[float]] | None:
-    """`PolicyCandidate.scaling` of a policy with these variables."""
-    offset, scale = (variables[f"observation_scaling/{part}"] for part in ("offset", "scale"))
-    if not np.any(offset != 0) and not np.any(scale != 1):
-        return None
-    return {"offset": offset.tolist(), "scale": scale.tolist()}
+    @property
+    def scaling(self) -> dict[str, list[float]] | None:
+        """Of the observations in the exported model, by 'offset' and 'scale' [D]; None where it has none, or it is foreign and not known."""
+        graph = integer_core.PolicyGraph(self.models[self.recipe.name])
+        names = (observation_scaling.OFFSET, observation_scaling.SCALE)
+        found = {name: value for name in names if (value := graph.float_constant(name)) is not None}
+        if len(found) < len(names) or observation_scaling.is_identity(found):
+            return None
+        return {name.rpartition("/")[2]: value.tolist() for name, value in found.items()}
 
 
 def check_observations(observations: np.ndarray, size: int, source: str) -> None:

@@ -73,12 +73,13 @@ def _action(spec: environment_spec.EnvironmentSpec) -> dict[str, Any]:
 
 
 def _scaling(policy: candidate_lib.PolicyCandidate, model: edge_model.EdgeModel) -> dict[str, Any] | None:
-    """The scaling of observations that the network was trained with; it is in the model or in its encoding already."""
-    if policy.scaling is None:
+    """The scaling of observations that is in the model, or in its encoding."""
+    scaling = policy.scaling
+    if scaling is None:
         return None
     place = "the model" if model.io == "float32" else "input.encoding"
     return {
-        **policy.scaling,
+        **scaling,
         "rule": f"(observation[i] - offset[i]) * scale[i]; {place} does it, so that nobody else may",
     }
 

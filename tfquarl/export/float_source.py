@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from tfquarl.converter import policy_converter
+from tfquarl.converter import preparation
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import records
@@ -17,8 +18,6 @@ from tfquarl.export import array_file
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import native_output
 from tfquarl.networks import architecture as architecture_lib
-from tfquarl.networks import bias_correction
-from tfquarl.networks import layer_equalization
 from tfquarl.networks import numpy_policy
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import model_runner
@@ -37,11 +36,6 @@ class FloatSource(Protocol):
     @property
     def sizes(self) -> tuple[int, int]:
         """Elements of its observation and of its output."""
-        ...
-
-    @property
-    def scaling(self) -> Mapping[str, list[float]] | None:
-        """Of the observations, as of `PolicyCandidate`."""
         ...
 
     def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
@@ -75,20 +69,13 @@ class Weights:
         """Elements of its observation and of its output."""
         return self.architecture.observation_size, self.architecture.output_size
 
-    @property
-    def scaling(self) -> Mapping[str, list[float]] | None:
-        """Of the observations, as of `PolicyCandidate`."""
-        return candidate_lib.known_scaling(self.variables)
-
     def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
         """The policy as a flatbuffer."""
         converter = policy_converter.PolicyConverter(self.architecture, recipe)
-        variables = self.variables
-        if recipe.rounds_to_int8:
-            variables = layer_equalization.equalize(self.architecture, variables, calibration)
-            variables = bias_correction.correct(self.architecture, variables, calibration)
+        snapshot = records.PolicySnapshot(1, 1, self.variables)
+        prepared = preparation.prepare(self.architecture, snapshot, calibration, preparation.steps_for(recipe))
         with native_output.captured():
-            return converter.convert(records.PolicySnapshot(1, 1, variables), calibration)
+            return converter.convert(prepared.rounded, calibration)
 
     def outputs(self, observations: np.ndarray) -> np.ndarray:
         """What the network in numpy gives."""
@@ -196,6 +183,4 @@ def make_candidate(
             except (errors.ConversionError, errors.NumericalError) as error:
                 missing[name] = str(error)
     facts = {"source": source.kind, **facts}
-    return candidate_lib.PolicyCandidate(
-        spec.name, spec, head, recipe, models, missing, observations.held_out, facts, source.scaling
-    )
+    return candidate_lib.PolicyCandidate(spec.name, spec, head, recipe, models, missing, observations.held_out, facts)

@@ -44,11 +44,6 @@ class ForeignPolicy:
     kind: str
     owner: Any
 
-    @property
-    def scaling(self) -> None:
-        """Nothing is known of it: layers of a foreign model may do anything."""
-        return
-
     def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
         """The policy as a flatbuffer with float input and output.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfquarl.converter import policy_converter
+from tfquarl.converter import preparation
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import files
@@ -18,8 +19,7 @@ from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import float_variables
 from tfquarl.export import native_output
 from tfquarl.networks import architecture as architecture_lib
-from tfquarl.networks import bias_correction
-from tfquarl.networks import layer_equalization
+from tfquarl.networks import observation_scaling
 from tfquarl.quantization import recipe as recipe_lib
 
 
@@ -89,7 +89,6 @@ def make_candidate(
         missing,
         observations.held_out,
         {**facts, "quantized model": origin, "version": snapshot.version, "train_step": snapshot.train_step},
-        candidate_lib.known_scaling(variables),
     )
 
 
@@ -110,19 +109,25 @@ def make_models(
       wanted: a recipe that is made beside those that always are, such as a low-bit one.
     """
     models, missing = {}, {}
-    is_scaled = candidate_lib.known_scaling(snapshot.variables) is not None
-    variables = layer_equalization.equalize(architecture, snapshot.variables, calibration)
-    prepared = dataclasses.replace(snapshot, variables=bias_correction.correct(architecture, variables, calibration))
     for name in dict.fromkeys([*recipe_lib.NAMES, *ready, wanted]):
         try:
             recipe = recipe_lib.from_name(name)
-            converter = policy_converter.PolicyConverter(architecture, recipe, is_scaled)
-            source = prepared if recipe.rounds_to_int8 else snapshot
-            with native_output.captured():
-                models[name] = ready[name] if name in ready else converter.convert(source, calibration)
+            models[name] = ready[name] if name in ready else _convert(architecture, recipe, snapshot, calibration)
         except (errors.ConversionError, errors.NumericalError) as error:
             missing[name] = str(error)
     return models, missing
+
+
+def _convert(
+    architecture: architecture_lib.PolicyArchitecture,
+    recipe: recipe_lib.Recipe,
+    snapshot: records.PolicySnapshot,
+    calibration: np.ndarray,
+) -> bytes:
+    source = preparation.prepare(architecture, snapshot, calibration, preparation.steps_for(recipe)).rounded
+    is_scaled = not observation_scaling.is_identity(source.variables)
+    with native_output.captured():
+        return policy_converter.PolicyConverter(architecture, recipe, is_scaled).convert(source, calibration)
 
 
 def training_facts(policy: ArchivedPolicy, model_file: pathlib.Path) -> dict[str, Any]:

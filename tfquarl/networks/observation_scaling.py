@@ -24,6 +24,11 @@ _CONSTANT_SHARE = 1e-6
 _ROUNDING_SHARE = 4 * float(np.finfo(np.float32).eps)
 
 
+def is_identity(variables: Mapping[str, np.ndarray]) -> bool:
+    """Whether the scaling leaves observations as they are."""
+    return not np.any(variables[OFFSET] != 0) and not np.any(variables[SCALE] != 1)
+
+
 def scale_features(
     variables: Mapping[str, np.ndarray], observations: np.ndarray, range_share: float = RANGE_SHARE
 ) -> dict[str, np.ndarray]:

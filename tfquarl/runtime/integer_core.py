@@ -69,6 +69,14 @@ class PolicyGraph(model_editor.ModelEditor):
         codes = self._model.operatorCodes
         return [(name, int(codes[operator.opcodeIndex].version)) for name, operator in self.operators]
 
+    def float_constant(self, name: str) -> np.ndarray | None:
+        """The values of the float32 constant called `name`, flat; None where there is none."""
+        for tensor in self._graph.tensors:
+            content = self._model.buffers[tensor.buffer].data
+            if _text(tensor.name) == name and tensor.type == schema.TensorType.FLOAT32 and content is not None:
+                return np.frombuffer(np.asarray(content, np.uint8).tobytes(), np.float32)
+        return None
+
     def find_core(self) -> IntegerCore | None:
         """The integer core; None where the model has none, or other float operators around it."""
         front = self._ends(self.input, "QUANTIZE", self._consumer)
