@@ -1,6 +1,5 @@
 """Policies that were not trained here, as TensorFlow functions: Keras models, SavedModels, directories of TF-Agents' PolicySaver."""
 
-from collections.abc import Iterator
 import dataclasses
 import importlib
 import math
@@ -12,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
+from tfquarl.converter import reference_path
 from tfquarl.core import errors
 from tfquarl.export import keras_config
 from tfquarl.export import native_output
@@ -56,7 +56,7 @@ class ForeignPolicy:
         """
         function = self.function.get_concrete_function()
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function], self.owner)
-        _configure(converter, recipe, np.ascontiguousarray(calibration, np.float32))
+        reference_path.configure(converter, recipe, calibration)
         said: list[str] = []
         try:
             with native_output.captured() as said:
@@ -201,26 +201,6 @@ def _before_argmax(path: pathlib.Path, function: Any) -> Any:
     values = picks[0].inputs[0]
     pruned = frozen.prune(frozen.inputs[0], values)
     return lambda x: tf.ensure_shape(pruned(x), [1, values.shape[-1]])
-
-
-def _configure(converter: Any, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> None:
-    if recipe.weight_type != "float32":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if recipe.weight_type == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    if recipe.is_static:
-
-        def dataset() -> Iterator[list[np.ndarray]]:
-            for i in range(len(calibration)):
-                yield [calibration[i : i + 1]]
-
-        sets = tf.lite.OpsSet
-        converter.representative_dataset = dataset
-        converter.target_spec.supported_ops = [
-            sets.TFLITE_BUILTINS_INT8
-            if recipe.activation_type == "int8"
-            else sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
-        ]
 
 
 def _explain(message: str, said: list[str]) -> str:
