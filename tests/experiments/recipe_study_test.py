@@ -1,9 +1,11 @@
 """Tests of experiments.recipe_study: a small trained policy under several recipes."""
 
+from collections.abc import Mapping
 import math
 import pathlib
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tfquarl.converter import policy_converter
@@ -21,19 +23,23 @@ class _Verdict:
         return {"quantized": {"mean_return": 1.0}, "confirmed": True}
 
 
-@pytest.fixture(scope="module", name="run_dir")
-def _run_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """A run directory with a policy that balances the pole for ever."""
+def _keep(path: pathlib.Path, variables: Mapping[str, np.ndarray]) -> pathlib.Path:
+    """A run directory with a policy of CartPole."""
     policy = tiny_policies.cartpole_policy()
     manifest = {"environment": policy.spec.to_json(), "architecture": policy.architecture.to_json(), "io": "float32"}
     artifacts = []
     for recipe in ("static_wi8_ai8", "float32"):
         converter = policy_converter.PolicyConverter(policy.architecture, recipe_lib.from_name(recipe))
-        model = converter.convert(records.PolicySnapshot(3, 1, policy.variables), policy.observations)
+        model = converter.convert(records.PolicySnapshot(3, 1, variables), policy.observations)
         artifacts.append(records.PolicyArtifact(3, 1, recipe, model, manifest))
-    path = tmp_path_factory.mktemp("run")
     archive.PolicyArchive(path).save(artifacts[0], artifacts[1], _Verdict())
     return path
+
+
+@pytest.fixture(scope="module", name="run_dir")
+def _run_dir(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A run directory with a policy that balances the pole for ever."""
+    return _keep(tmp_path_factory.mktemp("run"), tiny_policies.cartpole_policy().variables)
 
 
 def test_rows_tell_returns_errors_and_sizes(run_dir: pathlib.Path):
@@ -53,6 +59,17 @@ def test_rows_tell_returns_errors_and_sizes(run_dir: pathlib.Path):
     assert low["relative_error"] == pytest.approx((500 - low["mean_return"]) / 500)
     # Kernels of 4 x 8, 8 x 8 and 8 x 2 weights at 2 bits, biases of 18 units at 4 bytes.
     assert low["packed_bytes"] == (32 + 64 + 16) * 2 // 8 + 18 * 4
+
+
+def test_what_rounds_to_int8_is_prepared_as_in_a_run_and_few_bits_are_not(tmp_path: pathlib.Path):
+    variables = dict(tiny_policies.cartpole_policy().variables)
+    sizes = np.float32([50, 1, 1, 1, 1, 1, 1, 1])  # two active units that differ by 50 where nobody sees it
+    variables["dense_0/kernel"] = variables["dense_0/kernel"] * sizes
+    variables["dense_1/kernel"] = variables["dense_1/kernel"] / sizes[:, np.newaxis]
+    # Without preparation both recipes are the same arithmetic.
+    rows = recipe_study.study(_keep(tmp_path, variables), ["static_wi8_ai8", "ptq_wi8_ai8"], 1, 256, 0)
+    prepared, plain = (row["q_error_mean_share"] for row in rows[-2:])
+    assert prepared < plain / 2
 
 
 def test_weight_spreads_by_hand(run_dir: pathlib.Path):

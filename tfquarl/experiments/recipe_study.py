@@ -9,6 +9,7 @@ import numpy as np
 
 from tfquarl.converter import low_bit_template
 from tfquarl.converter import policy_converter
+from tfquarl.converter import preparation
 from tfquarl.converter import reference_process
 from tfquarl.core import records
 from tfquarl.evaluator import judge as judge_lib
@@ -16,6 +17,7 @@ from tfquarl.export import acting
 from tfquarl.export import float_variables
 from tfquarl.export import run_source
 from tfquarl.networks import numpy_policy
+from tfquarl.networks import observation_scaling
 from tfquarl.program import evaluation
 from tfquarl.program import stations
 from tfquarl.quantization import low_bit
@@ -123,32 +125,30 @@ def _convert(
     recipes: Sequence[str],
     calibration: np.ndarray,
 ) -> dict[str, bytes]:
-    """Models by recipe. All low-bit ones are made of one static int8 model, which takes TFLiteConverter's seconds once."""
-    scaling = [variables[f"observation_scaling/{part}"] for part in ("offset", "scale")]
-    is_scaled = bool(np.any(scaling[0] != 0) or np.any(scaling[1] != 1))
+    """Models by recipe, each as a run's converter makes it. All low-bit ones have the structure of one static int8 model, which takes
+    TFLiteConverter's seconds once."""
     snapshot = records.PolicySnapshot(policy.reference.version, policy.reference.train_step, variables)
     process = reference_process.ReferenceProcess()
-    models: dict[str, bytes] = {}
 
-    def convert(name: str) -> bytes:
-        if name not in models:
-            recipe = recipe_lib.from_name(name)
-            converter = policy_converter.PolicyConverter(policy.architecture, recipe, is_scaled, process)
-            models[name] = converter.convert(snapshot, calibration)
-        return models[name]
+    def convert(recipe: recipe_lib.Recipe, source: records.PolicySnapshot) -> bytes:
+        is_scaled = not observation_scaling.is_identity(source.variables)
+        converter = policy_converter.PolicyConverter(policy.architecture, recipe, is_scaled, process)
+        return converter.convert(source, calibration)
 
+    models, structure = {}, None
     try:
-        for name in recipes:
-            widths = recipe_lib.from_name(name).widths
-            if widths is None:
-                convert(name)
+        for recipe in map(recipe_lib.from_name, recipes):
+            if recipe.widths is None:
+                steps = preparation.steps_for(recipe)
+                prepared = preparation.prepare(policy.architecture, snapshot, calibration, steps)
+                models[recipe.name] = convert(recipe, prepared.rounded)
                 continue
-            structure = convert("static_wi8_ai8")
-            template = low_bit_template.LowBitTemplate(structure, policy.architecture, widths)
-            models[name] = template.write(variables, calibration, {})
+            structure = structure or convert(recipe_lib.static_wi8_ai8(), snapshot)
+            template = low_bit_template.LowBitTemplate(structure, policy.architecture, recipe.widths)
+            models[recipe.name] = template.write(variables, calibration, {})
     finally:
         process.close()
-    return {name: models[name] for name in recipes}
+    return models
 
 
 def _figures(
