@@ -81,7 +81,7 @@ class _Unfinished:
     def add(self, items: reverb.ReplaySample) -> tuple[tf.Tensor, ...]:
         """Data [B, R, row_size], keys [B] and probabilities [B] where `items` make it full; nothing of each else."""
         info: Any = items.info
-        new = (items.data, info.key, info.probability)
+        new: tuple[Any, ...] = (items.data, info.key, info.probability)
         is_full_by_itself = tf.logical_and(tf.size(self._parts[1]) == 0, tf.size(info.key) == self._batch_size)
         return tf.cond(is_full_by_itself, lambda: new, lambda: self._complete(new))
 

@@ -73,7 +73,11 @@ class PolicyGraph(model_editor.ModelEditor):
         """The values of the float32 constant called `name`, flat; None where there is none."""
         for tensor in self._graph.tensors:
             content = self._model.buffers[tensor.buffer].data
-            if _text(tensor.name) == name and tensor.type == schema.TensorType.FLOAT32 and content is not None:
+            if (
+                model_editor.text(tensor.name) == name
+                and tensor.type == schema.TensorType.FLOAT32
+                and content is not None
+            ):
                 return np.frombuffer(np.asarray(content, np.uint8).tobytes(), np.float32)
         return None
 
