@@ -71,6 +71,17 @@ def test_gives_what_the_integer_network_gives(kind: str, bits: int, per_channel:
         np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("ranges", quantization_aware.RANGES)
+@pytest.mark.parametrize("kind", _ARCHITECTURES)
+def test_ranges_that_saw_nothing_give_numbers_compiled_too(kind: str, ranges: str):
+    """As in a target network, before it is moved for the first time."""
+    network = _network(_ARCHITECTURES[kind], bit_widths.BitWidths(8, 8), ranges)
+    network.create_variables()
+    expected = _call(network)
+    assert np.all(np.isfinite(expected))
+    np.testing.assert_allclose(_compiled_call(network, jit_compile=True), expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("per_channel", [False, True], ids=["per layer", "per unit"])
 @pytest.mark.parametrize("bits", range(2, 9))
 def test_weights_take_few_values_after_the_delay_and_all_before_it(bits: int, per_channel: bool):

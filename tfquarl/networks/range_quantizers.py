@@ -9,16 +9,26 @@ import tensorflow as tf
 
 from tfquarl.networks import model_optimization
 from tfquarl.networks import quantization_aware
-
-_NARROWEST = 1e-6
+from tfquarl.quantization import low_bit
 
 
 def make(bits: int, config: quantization_aware.QuantizationAwareConfig) -> Any:
     """A `tfmot` quantizer of one tensor."""
     if config.ranges == quantization_aware.ALL_VALUES:
-        return model_optimization.quantizers.AllValuesQuantizer(bits, False, False, False)
+        return AllValuesQuantizer(bits, per_axis=False, symmetric=False, narrow_range=False)
     quantizer = MovingAverageQuantizer if config.ranges == quantization_aware.MOVING_AVERAGE else LearnedRangeQuantizer
     return quantizer(bits, config.moving_average_decay)
+
+
+class AllValuesQuantizer(model_optimization.quantizers.AllValuesQuantizer):
+    """The least and the largest value of all batches."""
+
+    def __call__(self, inputs: tf.Tensor, training: bool, weights: Any, **kwargs: Any) -> tf.Tensor:
+        """The inputs on the grid; follows their range where `training`."""
+        del kwargs
+        if training:
+            super().__call__(inputs, training, weights)
+        return _fake_quantize(inputs, weights, self.num_bits)
 
 
 class MovingAverageQuantizer(model_optimization.quantizers.MovingAverageQuantizer):
@@ -45,16 +55,11 @@ class MovingAverageQuantizer(model_optimization.quantizers.MovingAverageQuantize
     def __call__(self, inputs: tf.Tensor, training: bool, weights: Any, **kwargs: Any) -> tf.Tensor:
         """The inputs on the grid; follows their range where `training`."""
         del kwargs
-        is_new = tf.equal(weights["min_var"], weights["max_var"])
-        decay: Any = tf.where(is_new, 0.0, self._decay)
-        return model_optimization.quant_ops.MovingAvgQuantize(
-            inputs,
-            weights["min_var"],
-            weights["max_var"],
-            ema_decay=decay,
-            is_training=training,
-            num_bits=self.num_bits,
-        )
+        low, high = weights["min_var"], weights["max_var"]
+        if training:
+            decay: Any = tf.where(tf.equal(low, high), 0.0, self._decay)
+            model_optimization.quant_ops.MovingAvgQuantize(inputs, low, high, ema_decay=decay, num_bits=self.num_bits)
+        return _fake_quantize(inputs, weights, self.num_bits)
 
 
 class LearnedRangeQuantizer(MovingAverageQuantizer):
@@ -76,10 +81,8 @@ class LearnedRangeQuantizer(MovingAverageQuantizer):
         if training:
             is_new = tf.equal(low, high)
             low.assign(tf.where(is_new, tf.minimum(tf.reduce_min(inputs), 0.0), low))
-            high.assign(tf.where(is_new, tf.maximum(tf.reduce_max(inputs), _NARROWEST), high))
-        return tf.quantization.fake_quant_with_min_max_vars(
-            inputs, tf.minimum(low, 0.0), tf.maximum(high, _NARROWEST), num_bits=self.num_bits
-        )
+            high.assign(tf.where(is_new, tf.maximum(tf.reduce_max(inputs), 0.0), high))
+        return _fake_quantize(inputs, weights, self.num_bits)
 
 
 def _range_variables(name: str, layer: Any, is_trainable: bool) -> dict[str, tf.Variable]:
@@ -88,3 +91,10 @@ def _range_variables(name: str, layer: Any, is_trainable: bool) -> dict[str, tf.
         f"{end}_var": layer.add_weight(name=f"{name}/{end}", shape=(), initializer=zero, trainable=is_trainable)
         for end in ("min", "max")
     }
+
+
+def _fake_quantize(inputs: tf.Tensor, weights: Any, num_bits: int) -> tf.Tensor:
+    """The inputs on the grid of their range, which is widened to `low_bit.NARROWEST_RANGE`: XLA makes NaN of an empty one."""
+    low, high = weights["min_var"], weights["max_var"]
+    missing = tf.stop_gradient(tf.maximum(low_bit.NARROWEST_RANGE - (high - low), 0.0))
+    return tf.quantization.fake_quant_with_min_max_vars(inputs, low, high + missing, num_bits=num_bits)

@@ -1,0 +1,34 @@
+"""Tests of networks.range_quantizers."""
+
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from tfquarl.networks import quantization_aware
+from tfquarl.networks import range_quantizers
+
+
+def _quantizer(ranges: str) -> tuple[Any, dict[str, tf.Variable]]:
+    quantizer = range_quantizers.make(8, quantization_aware.QuantizationAwareConfig(ranges=ranges))
+    return quantizer, quantizer.build(None, "range", tf.keras.layers.Layer())
+
+
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "compiled"])
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.0, 0.0, [0.0, 0.0, 1e-6]),
+        (-255.0, 0.0, [-255.0, 0.0, 0.0]),
+        (0.0, 2.55, [0.0, 0.0, 2.55]),
+        (-1.0, 1.55, [-1.0, 0.0, 1.55]),
+    ],
+    ids=["empty", "below 0", "above 0", "both sides"],
+)
+@pytest.mark.parametrize("ranges", quantization_aware.RANGES)
+def test_puts_its_inputs_on_the_grid(ranges: str, low: float, high: float, expected: list[float], jit_compile: bool):
+    quantizer, weights = _quantizer(ranges)
+    weights["min_var"].assign(low)
+    weights["max_var"].assign(high)
+    function = tf.function(lambda x: quantizer(x, False, weights, is_observing=False), jit_compile=jit_compile)
+    assert function(tf.constant([-300.0, 0.0, 300.0])).numpy() == pytest.approx(expected, rel=1e-6, abs=1e-7)
