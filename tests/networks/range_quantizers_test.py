@@ -15,6 +15,31 @@ def _quantizer(ranges: str) -> tuple[Any, dict[str, tf.Variable]]:
 
 
 @pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "compiled"])
+@pytest.mark.parametrize(("end", "outwards"), [("min_var", -1.0), ("max_var", 1.0)], ids=["low", "high"])
+def test_a_learned_end_stops_at_zero_and_comes_back(end: str, outwards: float, jit_compile: bool):
+    quantizer, weights = _quantizer("learned")
+    quantizer(tf.constant([-2.0, 2.0]), True, weights, is_observing=False)
+    optimizer = tf.keras.optimizers.legacy.Adam(1.0)
+    optimizer._create_all_weights([weights[end]])
+
+    def train(direction: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            # What is cut off at the end has the end's value.
+            outputs = quantizer(tf.constant([0.0, 4.0 * outwards]), True, weights, is_observing=False)
+            loss = -direction * tf.reduce_sum(outputs)
+        optimizer.apply_gradients([(tape.gradient(loss, weights[end]), weights[end])])
+
+    compiled = tf.function(train, jit_compile=jit_compile)
+    # Adam moves by its learning rate, 1, where the gradient stays the same.
+    for expected in (1.0, 0.0, 0.0):
+        compiled(tf.constant(-outwards))
+        assert float(weights[end]) == pytest.approx(expected * outwards, abs=1e-4)
+    for _ in range(20):
+        compiled(tf.constant(outwards))
+    assert float(weights[end]) * outwards > 2.0
+
+
+@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "compiled"])
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [

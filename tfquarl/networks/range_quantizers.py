@@ -86,10 +86,12 @@ class LearnedRangeQuantizer(MovingAverageQuantizer):
 
 
 def _range_variables(name: str, layer: Any, is_trainable: bool) -> dict[str, tf.Variable]:
+    """Both 0. Optimizers keep 0 between them: beyond it an end would have no gradient to come back by."""
     zero = tf.constant_initializer(0.0)
+    sides = {"min": lambda low: tf.minimum(low, 0.0), "max": lambda high: tf.maximum(high, 0.0)}
     return {
-        f"{end}_var": layer.add_weight(name=f"{name}/{end}", shape=(), initializer=zero, trainable=is_trainable)
-        for end in ("min", "max")
+        f"{end}_var": layer.add_weight(f"{name}/{end}", (), initializer=zero, trainable=is_trainable, constraint=side)
+        for end, side in sides.items()
     }
 
 
