@@ -57,3 +57,16 @@ def test_puts_its_inputs_on_the_grid(ranges: str, low: float, high: float, expec
     weights["max_var"].assign(high)
     function = tf.function(lambda x: quantizer(x, False, weights, is_observing=False), jit_compile=jit_compile)
     assert function(tf.constant([-300.0, 0.0, 300.0])).numpy() == pytest.approx(expected, rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [([3.0, 5.0], (0.0, 5.0)), ([-3.0, 5.0], (-3.0, 5.0)), ([1.0, 5.0], (-1.0, 1.0)), ([0.0, 0.0], (-1.0, 1.0))],
+    ids=["all above", "above and below", "one within", "zeros"],
+)
+def test_a_learned_range_that_holds_nothing_of_a_batch_starts_anew(inputs: list[float], expected: tuple[float, float]):
+    quantizer, weights = _quantizer("learned")
+    weights["min_var"].assign(-1.0)
+    weights["max_var"].assign(1.0)
+    quantizer(tf.constant(inputs), True, weights, is_observing=False)
+    assert (float(weights["min_var"]), float(weights["max_var"])) == expected

@@ -65,7 +65,8 @@ class MovingAverageQuantizer(model_optimization.quantizers.MovingAverageQuantize
 class LearnedRangeQuantizer(MovingAverageQuantizer):
     """A moving average until the network is quantized, then variables that the optimizer moves.
 
-    What is cut off at an end pulls that end towards it by its gradient (as in PACT, arXiv 1805.06085, equation 3).
+    What is cut off at an end pulls that end towards it by its gradient (as in PACT, arXiv 1805.06085, equation 3). A range that holds
+    nothing of a batch starts anew at that batch: no weight would get a gradient through it.
     """
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, tf.Variable]:
@@ -79,9 +80,10 @@ class LearnedRangeQuantizer(MovingAverageQuantizer):
         if kwargs["is_observing"]:
             return super().__call__(inputs, training, weights)
         if training:
-            is_new = tf.equal(low, high)
-            low.assign(tf.where(is_new, tf.minimum(tf.reduce_min(inputs), 0.0), low))
-            high.assign(tf.where(is_new, tf.maximum(tf.reduce_max(inputs), 0.0), high))
+            is_within = tf.logical_and(low <= inputs, inputs <= high)
+            is_lost = tf.logical_or(tf.equal(low, high), tf.logical_not(tf.reduce_any(is_within)))
+            low.assign(tf.where(is_lost, tf.minimum(tf.reduce_min(inputs), 0.0), low))
+            high.assign(tf.where(is_lost, tf.maximum(tf.reduce_max(inputs), 0.0), high))
         return _fake_quantize(inputs, weights, self.num_bits)
 
 
