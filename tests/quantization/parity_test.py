@@ -37,6 +37,12 @@ def test_q_figures_without_spread():
     assert parity.q_figures(np.float32([[1, 2]]), np.float32([[1, 1]]))["q_error_mean_share"] == 1.0
 
 
+def test_the_value_of_the_only_action_may_be_off():
+    figures = parity.q_figures(np.float32([[1], [2]]), np.float32([[1.5], [2]]))
+    assert (figures["q_error_max"], figures["q_error_mean"], figures["q_spread"]) == (0.5, 0.25, 0.0)
+    assert (figures["greedy_agreement"], figures["q_error_mean_share"], figures["regret_share"]) == (1.0, 0.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("got", "expected", "db"),
     [([1.0], [1.0], math.inf), ([1.1], [1.0], 20.0), ([1.0], [0.0], -math.inf)],

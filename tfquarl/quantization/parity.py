@@ -36,7 +36,8 @@ def q_figures(got: np.ndarray, expected: np.ndarray) -> dict[str, float]:
     Returns:
       'greedy_agreement': share of observations for which both prefer the same action; 'q_error_max' and 'q_error_mean' in
       units of return; 'q_spread': mean over observations of the largest minus the smallest value; 'q_error_mean_share' of
-      that spread; 'regret_share': mean value, by the float policy, that the quantized policy's choice gives away, of that spread.
+      that spread, 0 of a single action, whose choice no error changes; 'regret_share': mean value, by the float policy, that the
+      quantized policy's choice gives away, of that spread.
     """
     exact = expected.astype(np.float64)
     error = np.abs(got - exact)
@@ -48,7 +49,7 @@ def q_figures(got: np.ndarray, expected: np.ndarray) -> dict[str, float]:
         "q_error_max": float(error.max()),
         "q_error_mean": float(error.mean()),
         "q_spread": spread,
-        "q_error_mean_share": _share(float(error.mean()), spread),
+        "q_error_mean_share": _share(float(error.mean()), spread) if exact.shape[1] > 1 else 0.0,
         "regret_share": _share(regret, spread),
     }
 
