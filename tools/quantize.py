@@ -22,7 +22,9 @@ from tfquarl.program import export_flags
 _MODEL = flags.DEFINE_string("model", None, "The policy: .keras, .h5, .npz, or a directory with a SavedModel.")
 _SIGNATURE = flags.DEFINE_string("signature", "serving_default", "Which signature of a SavedModel is the policy.")
 _RECIPE = flags.DEFINE_string("recipe", "static_wi8_ai8", "Quantization recipe.")
-_HEAD = flags.DEFINE_enum("head", None, ["q_values", "action"], "What the policy gives. Default: by the environment.")
+_HEAD = flags.DEFINE_enum(
+    "head", None, ["q_values", "action"], "What the policy gives. Default: by the environment or the weights."
+)
 _ENVIRONMENT = flags.DEFINE_string(
     "environment", None, "Its task, e.g. 'gym:CartPole-v1'; needed without --observations."
 )
@@ -35,8 +37,12 @@ _OBSERVATIONS = flags.DEFINE_string(
 _NUM_OBSERVATIONS = flags.DEFINE_integer(
     "num_observations", 1000, "Calibration observations to collect; half as many more judge.", lower_bound=64
 )
-_ACTION_LOW = flags.DEFINE_list("action_low", ["-1"], "Lower bounds of the actions, without --environment.")
-_ACTION_HIGH = flags.DEFINE_list("action_high", ["1"], "Upper bounds of the actions, without --environment.")
+_ACTION_LOW = flags.DEFINE_list(
+    "action_low", None, "Lower bounds of the actions. Default: by the environment or the weights, else -1."
+)
+_ACTION_HIGH = flags.DEFINE_list(
+    "action_high", None, "Upper bounds of the actions. Default: by the environment or the weights, else 1."
+)
 _GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Binds PolicyArchitecture, for weights (.npz).")
 _GIN_BINDINGS = flags.DEFINE_multi_string(
     "gin_bindings", [], "A binding like 'PolicyArchitecture.hidden_sizes = (64, 64)'."
@@ -74,7 +80,9 @@ def _source(path: pathlib.Path) -> float_source.FloatSource:
     return foreign_policy.load(path, _SIGNATURE.value)
 
 
-def _numbers(flag: str, texts: list[str]) -> tuple[float, ...]:
+def _numbers(flag: str, texts: list[str] | None) -> tuple[float, ...] | None:
+    if texts is None:
+        return None
     try:
         return tuple(float(text) for text in texts)
     except ValueError as error:

@@ -58,6 +58,7 @@ def _sources(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     tiny = tiny_policies.cartpole_policy()
     kernels = {name: value for name, value in tiny.variables.items() if not name.startswith("observation_scaling")}
     np.savez(path / "weights.npz", **kernels)
+    np.savez(path / "pendulum.npz", **_pendulum_weights())
     np.savez(path / "short.npz", **{name: value for name, value in kernels.items() if name != "head/bias"})
     (path / "architecture.gin").write_text(_GIN)
     model = _keras_model(kernels)
@@ -68,6 +69,12 @@ def _sources(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     (path / "damaged.keras").write_bytes((path / "policy.keras").read_bytes()[:500])
     _save_observations(path, tiny.observations)
     return path
+
+
+def _pendulum_weights() -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    shapes = {"dense_0/kernel": (3, 8), "dense_0/bias": (8,), "head/kernel": (8, 1), "head/bias": (1,)}
+    return {name: generator.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
 
 
 def _keras_model(kernels: dict[str, np.ndarray]) -> tf.keras.Model:
@@ -112,6 +119,14 @@ def _save_observations(path: pathlib.Path, observations: np.ndarray) -> None:
     (path / "junk.npz").write_bytes(b"junk")
 
 
+_PENDULUM = (
+    "--gin_bindings=PolicyArchitecture.observation_size = 3",
+    "--gin_bindings=PolicyArchitecture.hidden_sizes = (8,)",
+    "--gin_bindings=PolicyArchitecture.output_size = 1",
+    "--gin_bindings=PolicyArchitecture.head = 'action'",
+    "--gin_bindings=PolicyArchitecture.action_low = (-3.0,)",
+    "--gin_bindings=PolicyArchitecture.action_high = (2.0,)",
+)
 _ACTING = "--environment=gym:CartPole-v1"
 _SEEN = ("--observations={sources}/seen.npz", "--head=q_values")
 
@@ -143,6 +158,17 @@ def test_a_source_becomes_a_bundle(sources: pathlib.Path, tmp_path: pathlib.Path
     assert np.array_equal(golden["values"].argmax(1)[clear], (expected > 0)[clear])
 
 
+def test_weights_bring_the_bounds_of_their_actions(sources: pathlib.Path, tmp_path: pathlib.Path):
+    given = (
+        f"--model={sources}/pendulum.npz",
+        f"--observations={sources}/narrow.npz",
+        f"--output_dir={tmp_path / 'new'}",
+    )
+    assert _call(*given, *_PENDULUM) == 0
+    action = json.loads((tmp_path / "new" / "policy.json").read_text())["action"]
+    assert action == {"kind": "continuous", "size": 1, "low": [-3], "high": [2]}
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -166,6 +192,24 @@ def test_a_source_becomes_a_bundle(sources: pathlib.Path, tmp_path: pathlib.Path
             "PolicyArchitecture.hidden_sizes is not bound; weights need their architecture",
         ),
         (["--model={sources}/weights.npz", *_SEEN, "--gin_file=none.gin"], "no gin file 'none.gin'"),
+        (
+            ["--model={sources}/weights.npz", *_SEEN[:1], "--head=action", "--gin_file={sources}/architecture.gin"],
+            "--head=action does not fit weights.npz, whose policies give q_values",
+        ),
+        (
+            ["--model={sources}/weights.npz", _SEEN[0], "--action_low=-1", "--gin_file={sources}/architecture.gin"],
+            "--action_low=-1 does not fit weights.npz, whose actions are discrete",
+        ),
+        (["--model={sources}/pendulum.npz", _SEEN[0], *_PENDULUM, "--head=q_values"], "whose policies give action"),
+        (
+            ["--model={sources}/pendulum.npz", _SEEN[0], *_PENDULUM, "--action_low=-1"],
+            "--action_low=-1 does not fit pendulum.npz, whose action_low is -3",
+        ),
+        (
+            ["--model={sources}/pendulum.npz", _SEEN[0], *_PENDULUM, "--environment=gym:Pendulum-v1"],
+            "PolicyArchitecture.action_low=-3 does not fit gym:Pendulum-v1, whose action_low is -2",
+        ),
+        (["--model={sources}/saved", _ACTING, "--action_high=2"], "gym:CartPole-v1, whose actions are discrete"),
         (["--model={sources}/short.npz", *_SEEN, "--gin_file={sources}/architecture.gin"], "head/bias"),
         (["--model={sources}/junk.npz", *_SEEN, "--gin_file={sources}/architecture.gin"], "is no readable .npz"),
         (["--model={sources}/saved", *_SEEN[1:], "--observations={sources}/narrow.npz"], "the policy needs [N, 4]"),

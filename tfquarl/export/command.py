@@ -21,6 +21,7 @@ from tfquarl.export import float_source
 from tfquarl.export import observation_layout
 from tfquarl.export import observations_file
 from tfquarl.export import verification
+from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import trial
 
@@ -144,9 +145,9 @@ class QuantizeRequest:
     Attributes:
       environment: its task, or None.
       action_repeat: environment steps that each action is held for.
-      head: 'q_values' or 'action'; None for the one that the environment asks for.
-      action_low: lower bounds of its actions, where it has no environment here.
-      action_high: upper bounds.
+      head: 'q_values' or 'action'; None for that of the environment or the weights.
+      action_low: lower bounds of its actions, one or as many as there are; None for those of the environment or the weights, or -1.
+      action_high: upper bounds; None for those, or 1.
       observations: file of real observations; None to act in the environment.
       num_observations: calibration observations to collect.
     """
@@ -154,8 +155,8 @@ class QuantizeRequest:
     environment: str | None
     action_repeat: int
     head: str | None
-    action_low: tuple[float, ...]
-    action_high: tuple[float, ...]
+    action_low: tuple[float, ...] | None
+    action_high: tuple[float, ...] | None
     observations: str | None
     num_observations: int
 
@@ -163,10 +164,6 @@ class QuantizeRequest:
         if self.environment is None and self.observations is None:
             raise errors.ConfigError(
                 "--observations or --environment is needed: quantization is calibrated on what the policy meets"
-            )
-        if self.environment is None and self.head is None:
-            raise errors.ConfigError(
-                "--head is needed without --environment: does the policy give q_values or an action?"
             )
 
 
@@ -183,7 +180,7 @@ def quantize(
       given: the flags.
 
     Raises:
-      ConfigError: observations that can't be used, or a policy that does not fit its environment.
+      ConfigError: observations that can't be used, or a policy that does not fit its environment or what is said of it.
     """
     task = acting.Task(request.environment, request.action_repeat, given.seed) if request.environment else None
     spec, head = _boundary(source, name, request, task)
@@ -205,16 +202,41 @@ def quantize(
 def _boundary(
     source: float_source.FloatSource, name: str, request: QuantizeRequest, task: acting.Task | None
 ) -> tuple[environment_spec.EnvironmentSpec, str]:
-    """The environment's spec, or one made from the flags; and the head."""
-    if task is None:
-        if request.head is None:
-            raise ValueError("a request without environment has a head")
-        return float_source.make_spec(source, request.head, name, request.action_low, request.action_high), request.head
-    spec = acting.checked_spec(task, *source.sizes)
-    head = "q_values" if spec.is_discrete else "action"
-    if request.head not in (None, head):
-        raise errors.ConfigError(f"--head={request.head} does not fit {spec.name}, whose policies give {head}")
-    return spec, head
+    """The environment's spec, or that of the weights, or one made from the flags, none of which contradicts another; and the head."""
+    said = source.architecture or request
+    if task is not None:
+        spec = acting.checked_spec(task, *source.sizes)
+    elif said.head is None:
+        raise errors.ConfigError("--head is needed without --environment: does the policy give q_values or an action?")
+    else:
+        low, high = said.action_low or (-1.0,), said.action_high or (1.0,)
+        spec = float_source.make_spec(source, said.head, name, low, high)
+    if source.architecture is not None:
+        _check_agreement(spec, source.architecture, "PolicyArchitecture.")
+    _check_agreement(spec, request, "--")
+    return spec, _head(spec)
+
+
+def _check_agreement(
+    spec: environment_spec.EnvironmentSpec, said: QuantizeRequest | architecture_lib.PolicyArchitecture, prefix: str
+) -> None:
+    """Raises `ConfigError` where what is said is something else than what is; `prefix` of the names by which it is said."""
+    if said.head not in (None, _head(spec)):
+        raise errors.ConfigError(
+            f"{prefix}head={said.head} does not fit {spec.name}, whose policies give {_head(spec)}"
+        )
+    for key in ("action_low", "action_high"):
+        bounds, needed = getattr(said, key), getattr(spec, key)
+        if bounds is not None and not (
+            needed and np.array_equal(np.float32(bounds * (len(needed) if len(bounds) == 1 else 1)), np.float32(needed))
+        ):
+            has = f"{key} is {','.join(f'{bound:g}' for bound in needed)}" if needed else "actions are discrete"
+            given = ",".join(f"{bound:g}" for bound in bounds)
+            raise errors.ConfigError(f"{prefix}{key}={given} does not fit {spec.name}, whose {has}")
+
+
+def _head(spec: environment_spec.EnvironmentSpec) -> str:
+    return "q_values" if spec.is_discrete else "action"
 
 
 def summary(result: Mapping[str, Any], output_dir: str) -> str:

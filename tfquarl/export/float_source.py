@@ -38,6 +38,11 @@ class FloatSource(Protocol):
         """Elements of its observation and of its output."""
         ...
 
+    @property
+    def architecture(self) -> architecture_lib.PolicyArchitecture | None:
+        """Of its network, with the head and the bounds of its actions; None where it isn't known."""
+        ...
+
     def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
         """The policy as a flatbuffer with float input and output; raises `ConversionError` where that can't be."""
         ...

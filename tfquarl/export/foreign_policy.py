@@ -49,6 +49,11 @@ class ForeignPolicy:
     owner: Any
     action: Any = None
 
+    @property
+    def architecture(self) -> None:
+        """Nothing is known of it: layers of a foreign model may do anything."""
+        return
+
     def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
         """The policy as a flatbuffer with float input and output.
 
