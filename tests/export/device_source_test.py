@@ -109,6 +109,37 @@ def test_its_maps_compute_what_python_computes(tmp_path: pathlib.Path, io: str, 
     assert said == f"0 wrong, best 1, {len(_MODEL)} bytes\n"
 
 
+_CLIPPING = """
+#include <stdio.h>
+#include "policy_model_data.h"
+int main(void) {
+  float values[kPolicyOutputSize] = {VALUES};
+  PolicyClip(values);
+  printf("%g %g within %g %g and %g %g\\n", (double)values[0], (double)values[1], (double)kPolicyActionLow[0],
+         (double)kPolicyActionLow[1], (double)kPolicyActionHigh[0], (double)kPolicyActionHigh[1]);
+  return 0;
+}
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize("compiler", [["gcc", "-std=c99"], ["g++", "-std=c++11"]], ids=["C99", "C++11"])
+@pytest.mark.parametrize(
+    ("values", "clipped"), [("-2.5f, 3.5f", "-2 3"), ("2.5f, -1.5f", "2 -1"), ("1.5f, -0.5f", "1.5 -0.5")]
+)
+def test_actions_are_kept_within_their_bounds(tmp_path: pathlib.Path, compiler: list[str], values: str, clipped: str):
+    program = "program.c" if compiler[0] == "gcc" else "program.cc"
+    sources = {**_sources("int8", tiny_policies.ARM_SPEC), program: _CLIPPING.replace("VALUES", values)}
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    strict = ["-Wall", "-Wextra", "-Werror", "-c"]
+    subprocess.run([*compiler, *strict, program, "-o", "program.o"], cwd=tmp_path, check=True, timeout=60)
+    build = ["g++", "-std=c++11", *strict[:3], "program.o", "policy_model_data.cc", "-o", "program"]
+    subprocess.run(build, cwd=tmp_path, check=True, timeout=60)
+    said = subprocess.run([tmp_path / "program"], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said == f"{clipped} within -2 -1 and 2 3\n"
+
+
 def test_the_resolver_has_just_the_operators_of_the_model():
     text = device_source.op_resolver_header(_edge_model("int8"), "")
     assert "MicroMutableOpResolver<2>" in text

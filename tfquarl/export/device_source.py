@@ -66,11 +66,6 @@ def model_data_header(
         if arena_bytes
         else "// TensorFlow Lite Micro does not run this model: see parity.json.\n"
     )
-    discrete = (
-        "\n// Index of the largest of the values.\nint PolicyGreedyAction(const float* values);\n"
-        if spec.is_discrete
-        else ""
-    )
     return f"""\
 // {c_text.comment(spec.name)}: a policy as a TFLite model, with what stands around it.
 #ifndef POLICY_MODEL_DATA_H_
@@ -98,7 +93,8 @@ void PolicyEncode(const float* observation, PolicyNumber* input);
 
 // From the model's output to {"q_values" if spec.is_discrete else "the action, in its own units"}.
 void PolicyDecode(const PolicyNumber* output, float* values);
-{discrete}
+
+{_action_declarations(spec)}
 #ifdef __cplusplus
 }}  // extern "C"
 #endif
@@ -108,12 +104,12 @@ void PolicyDecode(const PolicyNumber* output, float* values);
 
 
 def model_data_source(model: edge_model.EdgeModel, spec: environment_spec.EnvironmentSpec) -> str:
-    """policy_model_data.cc: the bytes, aligned to 16, and the two maps."""
+    """policy_model_data.cc: the bytes, aligned to 16, the two maps, and what makes an action of values."""
     maps = _float_maps() if model.io == "float32" else _integer_maps(model)
     return f"""\
 #include "policy_model_data.h"
 
-{maps}{_greedy(spec)}
+{maps}{_action_definitions(spec)}
 alignas(16) const unsigned char g_policy_model_data[] = {{
 {c_text.hex_bytes(model.model)}
 }};
@@ -214,10 +210,25 @@ def _braces(values: np.ndarray) -> str:
     return "{\n    " + ",\n    ".join(lines) + "}"
 
 
-def _greedy(spec: environment_spec.EnvironmentSpec) -> str:
-    if not spec.is_discrete:
-        return ""
-    return """
+def _action_declarations(spec: environment_spec.EnvironmentSpec) -> str:
+    if spec.is_discrete:
+        return """\
+// Index of the largest of the values.
+int PolicyGreedyAction(const float* values);
+"""
+    return """\
+// Bounds of the action, in its own units.
+extern const float kPolicyActionLow[kPolicyOutputSize];
+extern const float kPolicyActionHigh[kPolicyOutputSize];
+
+// Moves values beyond the bounds to them: rounded ones, and those of networks that know no bounds. No action is given without it.
+void PolicyClip(float* values);
+"""
+
+
+def _action_definitions(spec: environment_spec.EnvironmentSpec) -> str:
+    if spec.is_discrete:
+        return """
 int PolicyGreedyAction(const float* values) {
   int best = 0;
   for (int i = 1; i < kPolicyOutputSize; ++i) {
@@ -225,4 +236,16 @@ int PolicyGreedyAction(const float* values) {
   }
   return best;
 }
+"""
+    low, high = spec.action_bounds
+    return f"""
+const float kPolicyActionLow[kPolicyOutputSize] = {_braces(low)};
+const float kPolicyActionHigh[kPolicyOutputSize] = {_braces(high)};
+
+void PolicyClip(float* values) {{
+  for (int i = 0; i < kPolicyOutputSize; ++i) {{
+    if (values[i] < kPolicyActionLow[i]) values[i] = kPolicyActionLow[i];
+    if (values[i] > kPolicyActionHigh[i]) values[i] = kPolicyActionHigh[i];
+  }}
+}}
 """
