@@ -14,6 +14,7 @@ from tfquarl.core import files
 from tfquarl.export import bundle
 
 _ROOT = pathlib.Path(bundle.__file__).parents[2]
+_OLD = {"policy.json": '{"format": "tfquarl-policy-bundle/1"}', "old": "old"}
 
 
 def _names(path: pathlib.Path) -> list[str]:
@@ -41,10 +42,31 @@ def test_files_are_kept_without_overwrite(tmp_path: pathlib.Path):
 
 
 def test_overwrite_replaces_all_files(tmp_path: pathlib.Path):
-    bundle.write_bundle(tmp_path / "b", {"old": ""}, overwrite=False)
+    bundle.write_bundle(tmp_path / "b", _OLD, overwrite=False)
     bundle.write_bundle(tmp_path / "b", {"new": ""}, overwrite=True)
     assert _names(tmp_path / "b") == ["new"]
     assert _names(tmp_path) == ["b"]
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        {"policies/best/policy.tflite": "", "summary.json": "{}"},
+        {"policy.json": '{"format": "something else"}'},
+        {"policy.json": "[]"},
+        {"policy.json": "junk"},
+    ],
+    ids=["a run", "another format", "no object", "no JSON"],
+)
+def test_overwrite_replaces_nothing_but_bundles(tmp_path: pathlib.Path, contents: dict[str, str]):
+    for name, text in contents.items():
+        (tmp_path / "b" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "b" / name).write_text(text)
+    with pytest.raises(
+        errors.ConfigError, match="has files in it that are no bundle's; --overwrite replaces bundles alone"
+    ):
+        bundle.write_bundle(tmp_path / "b", {"new": ""}, overwrite=True)
+    assert all((tmp_path / "b" / name).read_text() == text for name, text in contents.items())
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: pathlib.Path):
@@ -70,7 +92,7 @@ def test_a_place_that_may_not_be_written_is_told_before_any_work(tmp_path: pathl
 @pytest.mark.parametrize("count", range(3))
 def test_a_program_that_is_killed_while_it_writes_changes_nothing(tmp_path: pathlib.Path, count: int, has_old: bool):
     if has_old:
-        bundle.write_bundle(tmp_path / "b", {"old": "old"}, overwrite=False)
+        bundle.write_bundle(tmp_path / "b", _OLD, overwrite=False)
     program = f"""
 import os, pathlib, signal
 from tfquarl.core import files
@@ -91,7 +113,7 @@ bundle.write_bundle(pathlib.Path({str(tmp_path / "b")!r}), {{"x": "", "y": "", "
     done = subprocess.run([sys.executable, "-c", program], env=environment, timeout=120)
     assert done.returncode == -signal.SIGKILL
     if has_old:
-        assert _names(tmp_path / "b") == ["old"]
+        assert _names(tmp_path / "b") == ["old", "policy.json"]
     else:
         assert not (tmp_path / "b").exists()
     bundle.write_bundle(tmp_path / "b", {"x": ""}, overwrite=has_old)
@@ -101,7 +123,7 @@ bundle.write_bundle(pathlib.Path({str(tmp_path / "b")!r}), {{"x": "", "y": "", "
 def test_what_was_there_comes_back_where_the_new_one_cannot_take_its_place(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ):
-    bundle.write_bundle(tmp_path / "b", {"old": ""}, overwrite=False)
+    bundle.write_bundle(tmp_path / "b", _OLD, overwrite=False)
     rename = pathlib.Path.rename
 
     def interrupted(path: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
@@ -113,11 +135,11 @@ def test_what_was_there_comes_back_where_the_new_one_cannot_take_its_place(
     with pytest.raises(KeyboardInterrupt):
         bundle.write_bundle(tmp_path / "b", {"x": ""}, overwrite=True)
     assert _names(tmp_path) == ["b"]
-    assert _names(tmp_path / "b") == ["old"]
+    assert _names(tmp_path / "b") == ["old", "policy.json"]
 
 
 def test_nothing_is_left_of_a_bundle_that_fails_half_way(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
-    bundle.write_bundle(tmp_path / "b", {"old": ""}, overwrite=False)
+    bundle.write_bundle(tmp_path / "b", _OLD, overwrite=False)
     write, written = files.write_atomically, []
 
     def write_one(path: pathlib.Path, content: str | bytes) -> None:
@@ -131,4 +153,4 @@ def test_nothing_is_left_of_a_bundle_that_fails_half_way(tmp_path: pathlib.Path,
         bundle.write_bundle(tmp_path / "b", {"x": "", "y": ""}, overwrite=True)
     assert len(written) == 1
     assert _names(tmp_path) == ["b"]
-    assert _names(tmp_path / "b") == ["old"]
+    assert _names(tmp_path / "b") == ["old", "policy.json"]

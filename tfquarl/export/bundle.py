@@ -1,6 +1,7 @@
 """A directory that appears whole or not at all."""
 
 from collections.abc import Mapping
+import json
 import os
 import pathlib
 import shutil
@@ -9,19 +10,28 @@ import tempfile
 from tfquarl.core import errors
 from tfquarl.core import files
 from tfquarl.core import output_paths
+from tfquarl.export import description
+
+DESCRIPTION = "policy.json"
+"""The file by which a directory is known as a bundle."""
 
 
 def check_output_dir(path: pathlib.Path, overwrite: bool) -> None:
     """Checks, before any work, that a bundle may be written to `path`.
 
     Raises:
-      ConfigError: it holds files that may not be overwritten, is none of a directory's paths, or is in a place that can't be written.
+      ConfigError: it holds files that may not be overwritten, or no bundle, is none of a directory's paths, or is in a place that can't be
+        written.
     """
     if path.exists() and not path.is_dir():
         raise errors.ConfigError(f"--output_dir={path} is a file; needs a directory that is new or empty")
     if path.is_dir() and any(path.iterdir()) and not overwrite:
         raise errors.ConfigError(
             f"--output_dir={path} has files in it; give a new directory, or --overwrite to replace them"
+        )
+    if path.is_dir() and any(path.iterdir()) and not _is_bundle(path):
+        raise errors.ConfigError(
+            f"--output_dir={path} has files in it that are no bundle's; --overwrite replaces bundles alone, give a new directory"
         )
     output_paths.check_directory("output_dir", path.absolute().parent if path.exists() else path)
 
@@ -32,7 +42,7 @@ def write_bundle(path: pathlib.Path, contents: Mapping[str, bytes | str], overwr
     Args:
       path: of the bundle.
       contents: of each file, by name.
-      overwrite: whether a directory with files in it is replaced, with all that is in it.
+      overwrite: whether another bundle is replaced, with all that is in its directory.
 
     Raises:
       ConfigError: `path` holds files that may not be overwritten.
@@ -53,6 +63,14 @@ def write_bundle(path: pathlib.Path, contents: Mapping[str, bytes | str], overwr
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         files.sync(path.parent)
+
+
+def _is_bundle(path: pathlib.Path) -> bool:
+    try:
+        value = json.loads(files.read_bytes(path / DESCRIPTION, files.MAX_JSON_BYTES))
+    except (errors.TfquarlError, ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and value.get("format") == description.FORMAT
 
 
 def _replace(path: pathlib.Path, new: pathlib.Path, old: pathlib.Path) -> None:

@@ -34,7 +34,7 @@ class ExportFlags:
 
     Attributes:
       output_dir: of the bundle.
-      overwrite: whether files in it are replaced.
+      overwrite: whether another bundle in it is replaced.
       io: type of the model's input and output.
       verify: runtimes beyond the installed ones.
       episodes: to play, of the exported and of the float policy; 0 for none.
@@ -69,7 +69,7 @@ class ExportFlags:
         """The bundle's directory.
 
         Raises:
-          ConfigError: none was given, or it has files in it.
+          ConfigError: none was given, or it has files in it that may not be replaced.
         """
         if not self.output_dir:
             raise errors.ConfigError("--output_dir is needed, the directory that the bundle becomes")

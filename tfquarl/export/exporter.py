@@ -40,7 +40,7 @@ class ExportConfig:
 
     Attributes:
       output_dir: the bundle's directory.
-      overwrite: whether one with files in it is replaced.
+      overwrite: whether another bundle in it is replaced.
       limits: how far results may differ.
       observations_source: what the candidate's observations came from, for the card.
       units: names and units of observation elements, of `observation_layout.read_units`.
@@ -112,7 +112,7 @@ def export(
     versions = machine.package_versions((*machine.PACKAGES, "tflite-micro"))
     described = description.describe(policy, model, layout, arena_bytes, versions)
     described["sha256"] = {name: hashlib.sha256(_bytes(content)).hexdigest() for name, content in contents.items()}
-    bundle.write_bundle(config.output_dir, {**contents, "policy.json": _json(described)}, config.overwrite)
+    bundle.write_bundle(config.output_dir, {**contents, bundle.DESCRIPTION: _json(described)}, config.overwrite)
     return result
 
 

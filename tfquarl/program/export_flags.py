@@ -7,8 +7,10 @@ from tfquarl.quantization import recipe
 
 def define() -> None:
     """Defines the flags; a tool calls it before the command line is parsed, and `export.command.parsed_flags` reads them."""
-    flags.DEFINE_string("output_dir", None, "The directory that the bundle becomes: new, empty, or with --overwrite.")
-    flags.DEFINE_bool("overwrite", False, "Replace an --output_dir that has files in it, with all of them.")
+    flags.DEFINE_string(
+        "output_dir", None, "The directory that the bundle becomes: new, empty, or with --overwrite another bundle."
+    )
+    flags.DEFINE_bool("overwrite", False, "Replace a bundle that is the --output_dir, with all files in it.")
     flags.DEFINE_enum("io", "float32", recipe.IO_TYPES, "Type of the model's input and output.")
     flags.DEFINE_list("verify", [], "Runtimes to verify on beside the installed ones: arm64.")
     flags.DEFINE_integer("episodes", 0, "Episodes to play, of the exported and the float policy.", lower_bound=0)
