@@ -7,6 +7,7 @@
 Reads Keras models (.keras, .h5), SavedModels, directories of TF-Agents' PolicySaver, and weights (.npz).
 """
 
+import math
 import os
 import pathlib
 
@@ -84,9 +85,14 @@ def _numbers(flag: str, texts: list[str] | None) -> tuple[float, ...] | None:
     if texts is None:
         return None
     try:
-        return tuple(float(text) for text in texts)
-    except ValueError as error:
-        raise errors.ConfigError(f"--{flag}={','.join(texts)} needs numbers with commas between them") from error
+        numbers = tuple(float(text) for text in texts)
+    except ValueError:
+        numbers = (math.nan,)
+    if not all(map(math.isfinite, numbers)):
+        raise errors.ConfigError(
+            f"--{flag}={','.join(texts)} needs numbers with commas between them, all of them finite"
+        )
+    return numbers
 
 
 if __name__ == "__main__":

@@ -185,6 +185,11 @@ def test_weights_bring_the_bounds_of_their_actions(sources: pathlib.Path, tmp_pa
         (["--model={sources}/saved", "--environment=gym:Acrobot-v1"], "is it another task's policy?"),
         (["--model={sources}/saved", _ACTING, "--head=action"], "does not fit gym:CartPole-v1"),
         (["--model={sources}/saved", "--head=action", _SEEN[0], "--action_low=a"], "--action_low=a needs numbers"),
+        (["--model={sources}/saved", "--head=action", _SEEN[0], "--action_low=nan"], "--action_low=nan needs numbers"),
+        (
+            ["--model={sources}/saved", "--head=action", _SEEN[0], "--action_high=inf"],
+            "--action_high=inf needs numbers",
+        ),
         (["--model={sources}/saved", "--head=action", _SEEN[0], "--action_low=1,2,3"], "3 and 2 action bounds for 2"),
         (["--model={sources}/weights.npz", *_SEEN], "--gin_bindings='PolicyArchitecture.observation_size = 4'"),
         (

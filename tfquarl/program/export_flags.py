@@ -1,5 +1,7 @@
 """The flags that //tools:export and //tools:quantize share."""
 
+import math
+
 from absl import flags
 
 from tfquarl.quantization import recipe
@@ -25,3 +27,5 @@ def define() -> None:
     )
     flags.DEFINE_string("units", None, 'A JSON file, {"field": [{"name": "arm angle", "unit": "rad"}]}.')
     flags.DEFINE_integer("seed", 0, "Of episodes and of collected observations.", lower_bound=0)
+    for name in ("tolerance_steps", "max_error_share"):
+        flags.register_validator(name, lambda value: value is None or math.isfinite(value), "needs a finite number")
