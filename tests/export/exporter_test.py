@@ -144,6 +144,8 @@ def test_every_runtime_is_in_parity_json(bundle: pathlib.Path):
         "static_wi8_ai16",
         "static_wi8_ai8, int8 input and output",
     }
+    sizes = {row["recipe"]: row["model_bytes"] for row in parity["latency"]}
+    assert sizes["static_wi8_ai8, int8 input and output"] == (bundle / "policy.tflite").stat().st_size
 
 
 def test_the_card_tells_returns_recipes_and_what_is_missing(bundle: pathlib.Path):
@@ -214,9 +216,12 @@ def test_a_model_that_micro_refuses_is_exported_and_says_so(arm_models: Mapping[
     exporter.export(policy, _config(path, limits=verification.VerificationConfig(max_error_share=1e9)), _RUNTIMES)
     assert (path / "policy_op_resolver.h").read_text().startswith("#error")
     assert json.loads((path / "policy.json").read_text())["arena_bytes"] is None
-    rows = json.loads((path / "parity.json").read_text())["runtimes"]
-    assert rows[2]["status"] == "refused"
-    assert "filter type: INT8 not supported" in rows[2]["reason"]
+    parity = json.loads((path / "parity.json").read_text())
+    assert parity["runtimes"][2]["status"] == "refused"
+    assert "filter type: INT8 not supported" in parity["runtimes"][2]["reason"]
+    sizes = {row["recipe"]: row["model_bytes"] for row in parity["latency"]}
+    assert sizes["dynamic_wi8_afp32"] == (path / "policy.tflite").stat().st_size > len(wide["dynamic_wi8_afp32"])
+    assert sizes["float32"] == len(wide["float32"])
 
 
 def _wide_dynamic_model() -> bytes:

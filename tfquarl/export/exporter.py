@@ -201,13 +201,15 @@ def _micro_verdict(trials: Sequence[trial.Trial]) -> tuple[str, int | None]:
 def _latency(
     policy: candidate_lib.PolicyCandidate, model: edge_model.EdgeModel, config: ExportConfig, arena_bytes: int | None
 ) -> list[dict[str, Any]]:
-    """Rows of `latency.latency_report`: every recipe, and the exported model where it is another one."""
+    """Rows of `latency.latency_report`: every recipe, and the exported file in its place or, with integer ends, beside it."""
     config.tell("measuring size and latency of every recipe")
-    models, inputs = dict(policy.models), {}
-    arenas = {name: trial.run(MICRO, bytes_, policy.observations[:1]).arena_bytes for name, bytes_ in models.items()}
-    if model.io == "int8":
-        name = model_card.exported_row(policy.recipe)
-        models[name], arenas[name], inputs[name] = model.model, arena_bytes, model.encode(policy.observations)
+    exported = model_card.exported_row(policy.recipe)
+    models = {**policy.models, exported: model.model}
+    arenas = {
+        name: arena_bytes if name == exported else trial.run(MICRO, bytes_, policy.observations[:1]).arena_bytes
+        for name, bytes_ in models.items()
+    }
+    inputs = {exported: model.encode(policy.observations)}
     return latency.latency_report(models, policy.observations, arenas, config.latency_rounds, inputs)
 
 
