@@ -113,6 +113,12 @@ def test_a_manifest_without_architecture_is_refused(cartpole: run_source.Archive
         run_source.open_policy(dataclasses.replace(cartpole.artifact, manifest=manifest), cartpole.reference)
 
 
+def test_a_float_policy_of_another_version_is_refused(cartpole: run_source.ArchivedPolicy):
+    other = dataclasses.replace(cartpole.reference, version=4)
+    with pytest.raises(errors.ArtifactError, match="the float policy beside policy 3 is of version 4"):
+        run_source.open_policy(cartpole.artifact, other)
+
+
 def test_layers_are_equalized_where_a_model_is_made_anew():
     policy = tiny_policies.arm_policy()
     sizes = np.geomspace(0.02, 50, 16, dtype=np.float32)

@@ -44,8 +44,14 @@ def open_policy(artifact: records.PolicyArtifact, reference: records.PolicyArtif
     """Reads what the manifest says of the policy.
 
     Raises:
-      ArtifactError: the manifest lacks the environment or the architecture, or holds something else there.
+      ArtifactError: the manifest lacks the environment or the architecture, or holds something else there; or the float policy is of another
+        version.
     """
+    if artifact.version != reference.version:
+        raise errors.ArtifactError(
+            f"the float policy beside policy {artifact.version} is of version {reference.version} by its manifest; needs that of the same "
+            "weights, was it put there?"
+        )
     try:
         spec = environment_spec.EnvironmentSpec.from_json(artifact.manifest["environment"])
         architecture = architecture_lib.PolicyArchitecture.from_json(artifact.manifest["architecture"])

@@ -238,7 +238,7 @@ def load_reference(
 
     Raises:
       ConfigError: there is none.
-      ArtifactError: it is damaged, or not the float policy of this version.
+      ArtifactError: it is damaged, or not the float policy that a run kept there.
     """
     return _read(find_model(path, version).with_name(REFERENCE_MODEL), key)
 
