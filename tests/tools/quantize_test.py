@@ -224,6 +224,10 @@ def test_weights_bring_the_bounds_of_their_actions(sources: pathlib.Path, tmp_pa
         (["--model={sources}/saved", *_SEEN[1:], "--observations={sources}/junk.npz"], "is no readable .npz"),
         (["--model={sources}/saved", *_SEEN, "--episodes=3"], "--episodes needs an environment"),
         (["--model={sources}/saved", *_SEEN, "--recipe=int8"], "unknown recipe 'int8'"),
+        (
+            ["--model={sources}/saved", *_SEEN, "--recipe=ptq_wi4_ai8"],
+            "recipe 'ptq_wi4_ai8' needs weights (.npz) with their architecture, got a SavedModel",
+        ),
         (["--model={sources}/saved", *_SEEN, "--output_dir={sources}"], "has files in it"),
     ],
     ids=lambda value: "" if isinstance(value, list) else value,

@@ -180,8 +180,14 @@ def quantize(
       given: the flags.
 
     Raises:
-      ConfigError: observations that can't be used, or a policy that does not fit its environment or what is said of it.
+      ConfigError: observations that can't be used, a recipe that such a source can't have, or a policy that does not fit its
+        environment or what is said of it.
     """
+    if recipe.widths is not None and source.architecture is None:
+        raise errors.ConfigError(
+            f"recipe '{recipe.name}' needs weights (.npz) with their architecture, got a {source.kind}; use one of "
+            f"{', '.join(recipe_lib.NAMES)}"
+        )
     task = acting.Task(request.environment, request.action_repeat, given.seed) if request.environment else None
     spec, head = _boundary(source, name, request, task)
     given.check_units(spec)

@@ -171,7 +171,7 @@ def make_candidate(
     observations: acting.Observations,
     facts: Mapping[str, Any],
 ) -> candidate_lib.PolicyCandidate:
-    """The policy under every recipe.
+    """The policy under every recipe: those that always are, and `recipe`.
 
     Raises:
       ConfigError: observations that can't be used.
@@ -181,7 +181,7 @@ def make_candidate(
     candidate_lib.check_observations(observations.calibration, size, "calibration observations")
     candidate_lib.check_observations(observations.held_out, size, "held-out observations")
     models, missing = {candidate_lib.REFERENCE: make_reference(source, observations.held_out)}, {}
-    for name in recipe_lib.NAMES:
+    for name in dict.fromkeys([*recipe_lib.NAMES, recipe.name]):
         if name not in models:
             try:
                 models[name] = source.convert(recipe_lib.from_name(name), observations.calibration)
