@@ -168,6 +168,19 @@ def test_run_policy_passes_its_golden_vectors_with_the_bundle_alone(bundle: path
     assert "passed" in done.stdout
 
 
+@pytest.mark.parametrize(
+    "start",
+    ["os.close(2)", "os.close(2); sys.stderr = None", "sys.stderr.close()"],
+    ids=["closed", "absent, as of a service", "closed by Python"],
+)
+def test_run_policy_runs_where_stderr_is_closed(bundle: pathlib.Path, tmp_path: pathlib.Path, start: str):
+    program = (
+        f"import os, sys; {start}; sys.path.insert(0, {str(bundle)!r}); import run_policy; sys.exit(run_policy.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0 and "passed" in done.stdout
+
+
 def test_run_policy_refuses_what_is_no_observation(bundle: pathlib.Path, tmp_path: pathlib.Path):
     program = "import run_policy; p = run_policy.Policy(); print(p([0.5, -1, 10])); "
     for observation, complaint in (
