@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import dataclasses
+import itertools
 from typing import Any
 
 import numpy as np
@@ -73,14 +74,15 @@ def collect(task: Task, model: bytes, count: int) -> Observations:
     try:
         with native_output.captured():
             policy = model_runner.ModelRunner(model)
-        stream = _observations(environment, policy, task.seed)
-        gathered = {
-            name: np.stack([next(stream) for _ in range(size)]) for name, size in (("a", count), ("b", count // 2))
-        }
+        generator = np.random.default_rng(task.seed)
+        calibration, held_out = (
+            np.stack(list(itertools.islice(_observations(environment, policy, generator), size)))
+            for size in (count, count // 2)
+        )
     finally:
         environment.close()
     source = f"{count + count // 2} observations met by the float policy in {task.name}, {RANDOM_SHARE:.0%} of its actions random"
-    return Observations(gathered["a"], gathered["b"], source)
+    return Observations(calibration, held_out, source)
 
 
 def play(task: Task, model: edge_model.EdgeModel, reference: bytes, num_episodes: int) -> list[dict[str, Any]]:
@@ -131,10 +133,9 @@ def checked_spec(task: Task, observation_size: int, output_size: int) -> environ
 
 
 def _observations(
-    environment: interfaces.SeedableEnvironment, policy: model_runner.ModelRunner, seed: int
+    environment: interfaces.SeedableEnvironment, policy: model_runner.ModelRunner, generator: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Every `STRIDE`-th observation, without end."""
-    generator = np.random.default_rng(seed)
+    """Every `STRIDE`-th observation from the start of an episode on, without end."""
     observation, step = environment.reset(), 0
     while True:
         if step % STRIDE == 0:
