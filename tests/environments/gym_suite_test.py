@@ -138,25 +138,6 @@ def test_dictionary_observations_take_the_order_of_their_space() -> None:
     np.testing.assert_allclose(environment.reset(), [0.1, 0.2, 0.3])
 
 
-@pytest.mark.parametrize(
-    "observation, match",
-    [
-        pytest.param({"a": np.zeros(2)}, r"\{'a': \(2,\)\}, its spec says \{'a': \(2,\), 'b': \(1,\)\}", id="missing"),
-        pytest.param({"a": np.zeros(1), "b": np.zeros(1)}, r"'a': \(1,\).*says \{'a': \(2,\)", id="would be broadcast"),
-        pytest.param(np.zeros(3), "gave a ndarray, its spec says a dictionary", id="array"),
-    ],
-)
-def test_dictionary_observations_are_checked_where_an_episode_begins(observation: Any, match: str) -> None:
-    class Dictionary(_Task):
-        observation_space = spaces.Dict({"a": spaces.Box(-1, 1, (2,)), "b": spaces.Box(-1, 1, (1,))})
-
-        def reset(self, **kwargs: Any) -> Any:
-            return observation
-
-    with pytest.raises(errors.TaskError, match=f"gym:task: .*{match}"):
-        _wrapped(Dictionary()).reset()
-
-
 def test_continuous_actions_take_the_shape_of_their_space() -> None:
     class Continuous(_Task):
         action_space = spaces.Box(-2, 2, (2, 1), np.float64)

@@ -78,25 +78,6 @@ def test_pendulum_steps_as_gymnasium_does() -> None:
     assert rest[2]
 
 
-@pytest.mark.parametrize(
-    "observation, match",
-    [
-        pytest.param({"a": np.zeros(2)}, r"\{'a': \(2,\)\}, its spec says \{'a': \(2,\), 'b': \(1,\)\}", id="missing"),
-        pytest.param({"a": np.zeros(1), "b": np.zeros(1)}, r"'a': \(1,\).*says \{'a': \(2,\)", id="would be broadcast"),
-        pytest.param(np.zeros(3), "gave a ndarray, its spec says a dictionary", id="array"),
-    ],
-)
-def test_dictionary_observations_are_checked_where_an_episode_begins(observation: Any, match: str) -> None:
-    class Dictionary(_Task):
-        observation_space = spaces.Dict({"a": spaces.Box(-1, 1, (2,)), "b": spaces.Box(-1, 1, (1,))})
-
-        def reset(self, **kwargs: Any) -> Any:
-            return observation, {}
-
-    with pytest.raises(errors.TaskError, match=f"gymnasium:task: .*{match}"):
-        _wrapped(Dictionary()).reset()
-
-
 def test_nan_reward_is_stopped() -> None:
     environment = _wrapped(_Task(reward=float("nan")))
     environment.reset()

@@ -146,7 +146,7 @@ class GaussianNoise:
         if outputs.shape != self._shape:
             self._begin(outputs)
         actions = outputs + next(self._noises)
-        np.maximum(actions, self._low, self._raised)  # in place, numpy takes three times as long for a single element
+        np.maximum(actions, self._low, self._raised)  # numpy is slow in place on a single element
         np.minimum(self._raised, self._high, actions)
         return actions
 

@@ -89,6 +89,7 @@ def _open_film(path: pathlib.Path, frames_per_second: int) -> Iterator[Callable[
         writer: Any = imageio.get_writer(temporary, **options)  # its stubs know no `append_data`
 
     def append(frame: np.ndarray) -> None:
+        """Takes one frame."""
         with _refusals(path):
             writer.append_data(frame)
 

@@ -131,6 +131,7 @@ def _convert(
     process = reference_process.ReferenceProcess()
 
     def convert(recipe: recipe_lib.Recipe, source: records.PolicySnapshot) -> bytes:
+        """By a converter that scales observations where `source` does."""
         is_scaled = not observation_scaling.is_identity(source.variables)
         converter = policy_converter.PolicyConverter(policy.architecture, recipe, is_scaled, process)
         return converter.convert(source, calibration)
