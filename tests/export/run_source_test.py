@@ -162,9 +162,12 @@ def test_features_are_scaled_where_a_model_is_made_anew():
         assert np.abs(got - expected).mean() < 0.02 * np.abs(expected).max()
         assert made.scaling is not None  # what policy.json tells is what the model does
         np.testing.assert_allclose(made.scaling["offset"], (seen.min(axis=0) + seen.max(axis=0)) / 2)
+        operators = [name for name, _ in integer_core.PolicyGraph(made.models["float16"]).operator_versions]
+        assert "SUB" not in operators  # what rounds no weight to int8 is not scaled
 
 
-def test_a_categorical_policy_goes_into_a_bundle_with_a_float_end():
+def test_a_categorical_policy_goes_into_a_bundle_with_a_float_end(monkeypatch: pytest.MonkeyPatch):
+    processes = tiny_models.record_processes(monkeypatch)
     policy = tiny_policies.cartpole_policy()
     architecture = architecture_lib.PolicyArchitecture(4, (8,), 2, "q_values", num_atoms=5, v_min=0.0, v_max=10.0)
     generator = np.random.default_rng(0)
@@ -175,6 +178,7 @@ def test_a_categorical_policy_goes_into_a_bundle_with_a_float_end():
     models, missing = run_source.make_models(architecture, snapshot, policy.observations, {}, "ptq_wi4_ai8")
     assert sorted(models) == sorted(recipe_lib.NAMES)
     assert "ends with a softmax in float32" in missing["ptq_wi4_ai8"]
+    assert [process.poll() is not None for process in processes] == [True]  # one, which has ended
     np.testing.assert_array_equal(
         float_variables.read_variables(architecture, models["float32"])["head/kernel"], variables["head/kernel"]
     )

@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfquarl.converter import low_bit_template
-from tfquarl.converter import policy_converter
-from tfquarl.converter import preparation
+from tfquarl.converter import one_off
 from tfquarl.converter import reference_process
 from tfquarl.core import records
 from tfquarl.evaluator import judge as judge_lib
@@ -17,7 +15,6 @@ from tfquarl.export import acting
 from tfquarl.export import float_variables
 from tfquarl.export import run_source
 from tfquarl.networks import numpy_policy
-from tfquarl.networks import observation_scaling
 from tfquarl.program import evaluation
 from tfquarl.program import stations
 from tfquarl.quantization import low_bit
@@ -125,31 +122,16 @@ def _convert(
     recipes: Sequence[str],
     calibration: np.ndarray,
 ) -> dict[str, bytes]:
-    """Models by recipe, each as a run's converter makes it. All low-bit ones have the structure of one static int8 model, which takes
-    TFLiteConverter's seconds once."""
+    """Models by recipe, each as a run's converter makes it."""
     snapshot = records.PolicySnapshot(policy.reference.version, policy.reference.train_step, variables)
     process = reference_process.ReferenceProcess()
-
-    def convert(recipe: recipe_lib.Recipe, source: records.PolicySnapshot) -> bytes:
-        """By a converter that scales observations where `source` does."""
-        is_scaled = not observation_scaling.is_identity(source.variables)
-        converter = policy_converter.PolicyConverter(policy.architecture, recipe, is_scaled, process)
-        return converter.convert(source, calibration)
-
-    models, structure = {}, None
     try:
-        for recipe in map(recipe_lib.from_name, recipes):
-            if recipe.widths is None:
-                steps = preparation.steps_for(recipe)
-                prepared = preparation.prepare(policy.architecture, snapshot, calibration, steps)
-                models[recipe.name] = convert(recipe, prepared.rounded)
-                continue
-            structure = structure or convert(recipe_lib.static_wi8_ai8(), snapshot)
-            template = low_bit_template.LowBitTemplate(structure, policy.architecture, recipe.widths)
-            models[recipe.name] = template.write(variables, calibration, {})
+        return {
+            recipe.name: one_off.convert(policy.architecture, recipe, snapshot, calibration, process)
+            for recipe in map(recipe_lib.from_name, recipes)
+        }
     finally:
         process.close()
-    return models
 
 
 def _figures(

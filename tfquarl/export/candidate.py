@@ -1,5 +1,6 @@
 """What is to be exported: one policy under every recipe that could be made of it, with observations to judge them by."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import dataclasses
 from typing import Any
@@ -56,6 +57,25 @@ class PolicyCandidate:
         if len(found) < len(names) or observation_scaling.is_identity(found):
             return None
         return {name.rpartition("/")[2]: value.tolist() for name, value in found.items()}
+
+
+def convert_all(
+    wanted: str, ready: Mapping[str, bytes], convert: Callable[[recipe_lib.Recipe], bytes]
+) -> tuple[dict[str, bytes], dict[str, str]]:
+    """Flatbuffers with float input and output by recipe, and the recipes that could not be made with the reason.
+
+    Args:
+      wanted: a recipe that is made beside those that always are, such as a low-bit one.
+      ready: models that are there already, by recipe.
+      convert: makes the others.
+    """
+    models, missing = {}, {}
+    for name in dict.fromkeys([*recipe_lib.NAMES, *ready, wanted]):
+        try:
+            models[name] = ready[name] if name in ready else convert(recipe_lib.from_name(name))
+        except (errors.ConversionError, errors.NumericalError) as error:
+            missing[name] = str(error)
+    return models, missing
 
 
 def check_observations(observations: np.ndarray, size: int, source: str) -> None:

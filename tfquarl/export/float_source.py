@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
-from tfquarl.converter import policy_converter
-from tfquarl.converter import preparation
+from tfquarl.converter import one_off
+from tfquarl.converter import reference_process
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import records
@@ -51,6 +51,10 @@ class FloatSource(Protocol):
         """What the source itself gives, float32 [N, O], for observations [N, D]."""
         ...
 
+    def release(self) -> None:
+        """Gives back what conversions keep for the next one, which starts it again."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
@@ -59,10 +63,14 @@ class Weights:
     Attributes:
       architecture: of the policy.
       variables: float32 arrays by the names of `PolicyArchitecture.variable_shapes`.
+      reference: TFLiteConverter's process, one for all recipes.
     """
 
     architecture: architecture_lib.PolicyArchitecture
     variables: Mapping[str, np.ndarray]
+    reference: reference_process.ReferenceProcess = dataclasses.field(
+        default_factory=reference_process.ReferenceProcess
+    )
 
     @property
     def kind(self) -> str:
@@ -76,15 +84,17 @@ class Weights:
 
     def convert(self, recipe: recipe_lib.Recipe, calibration: np.ndarray) -> bytes:
         """The policy as a flatbuffer."""
-        converter = policy_converter.PolicyConverter(self.architecture, recipe)
         snapshot = records.PolicySnapshot(1, 1, self.variables)
-        prepared = preparation.prepare(self.architecture, snapshot, calibration, preparation.steps_for(recipe))
         with native_output.captured():
-            return converter.convert(prepared.rounded, calibration)
+            return one_off.convert(self.architecture, recipe, snapshot, calibration, self.reference)
 
     def outputs(self, observations: np.ndarray) -> np.ndarray:
         """What the network in numpy gives."""
         return numpy_policy.forward(self.architecture, self.variables, observations)["output"]
+
+    def release(self) -> None:
+        """Ends TFLiteConverter's process."""
+        self.reference.close()
 
 
 def read_weights(path: pathlib.Path, architecture: architecture_lib.PolicyArchitecture) -> Weights:
@@ -180,12 +190,12 @@ def make_candidate(
     size = spec.observation_size
     candidate_lib.check_observations(observations.calibration, size, "calibration observations")
     candidate_lib.check_observations(observations.held_out, size, "held-out observations")
-    models, missing = {candidate_lib.REFERENCE: make_reference(source, observations.held_out)}, {}
-    for name in dict.fromkeys([*recipe_lib.NAMES, recipe.name]):
-        if name not in models:
-            try:
-                models[name] = source.convert(recipe_lib.from_name(name), observations.calibration)
-            except (errors.ConversionError, errors.NumericalError) as error:
-                missing[name] = str(error)
+    try:
+        ready = {candidate_lib.REFERENCE: make_reference(source, observations.held_out)}
+        models, missing = candidate_lib.convert_all(
+            recipe.name, ready, lambda other: source.convert(other, observations.calibration)
+        )
+    finally:
+        source.release()
     facts = {"source": source.kind, **facts}
     return candidate_lib.PolicyCandidate(spec.name, spec, head, recipe, models, missing, observations.held_out, facts)

@@ -85,6 +85,9 @@ class ForeignPolicy:
             self._check_actions(values, _run(self.action, observations).reshape(len(observations)))
         return values
 
+    def release(self) -> None:
+        """Its conversions run in this process and keep nothing."""
+
     def _check_actions(self, values: np.ndarray, actions: np.ndarray) -> None:
         """Of values that are equal but for rounding any may be picked."""
         size, largest = values.shape[1], values.max(axis=1)

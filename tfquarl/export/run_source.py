@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tfquarl.converter import policy_converter
-from tfquarl.converter import preparation
+from tfquarl.converter import one_off
+from tfquarl.converter import reference_process
 from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import files
@@ -19,7 +19,6 @@ from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import float_variables
 from tfquarl.export import native_output
 from tfquarl.networks import architecture as architecture_lib
-from tfquarl.networks import observation_scaling
 from tfquarl.quantization import recipe as recipe_lib
 
 
@@ -114,26 +113,16 @@ def make_models(
       ready: models that are there already, by recipe.
       wanted: a recipe that is made beside those that always are, such as a low-bit one.
     """
-    models, missing = {}, {}
-    for name in dict.fromkeys([*recipe_lib.NAMES, *ready, wanted]):
-        try:
-            recipe = recipe_lib.from_name(name)
-            models[name] = ready[name] if name in ready else _convert(architecture, recipe, snapshot, calibration)
-        except (errors.ConversionError, errors.NumericalError) as error:
-            missing[name] = str(error)
-    return models, missing
-
-
-def _convert(
-    architecture: architecture_lib.PolicyArchitecture,
-    recipe: recipe_lib.Recipe,
-    snapshot: records.PolicySnapshot,
-    calibration: np.ndarray,
-) -> bytes:
-    source = preparation.prepare(architecture, snapshot, calibration, preparation.steps_for(recipe)).rounded
-    is_scaled = not observation_scaling.is_identity(source.variables)
-    with native_output.captured():
-        return policy_converter.PolicyConverter(architecture, recipe, is_scaled).convert(source, calibration)
+    reference = reference_process.ReferenceProcess()
+    try:
+        with native_output.captured():
+            return candidate_lib.convert_all(
+                wanted,
+                ready,
+                lambda recipe: one_off.convert(architecture, recipe, snapshot, calibration, reference),
+            )
+    finally:
+        reference.close()
 
 
 def training_facts(policy: ArchivedPolicy, model_file: pathlib.Path) -> dict[str, Any]:
