@@ -16,9 +16,9 @@ from absl import flags
 from tfquarl.core import errors
 from tfquarl.export import command
 from tfquarl.export import float_source
-from tfquarl.program import architecture_gin
 from tfquarl.program import command_line
 from tfquarl.program import export_flags
+from tfquarl.program import gin_loading
 
 _MODEL = flags.DEFINE_string("model", None, "The policy: .keras, .h5, .npz, or a directory with a SavedModel.")
 _SIGNATURE = flags.DEFINE_string("signature", "serving_default", "Which signature of a SavedModel is the policy.")
@@ -74,7 +74,7 @@ def main() -> int:
 
 def _source(path: pathlib.Path) -> float_source.FloatSource:
     if path.suffix == ".npz":
-        return float_source.read_weights(path, architecture_gin.load(_GIN_FILE.value, _GIN_BINDINGS.value))
+        return float_source.read_weights(path, gin_loading.load_architecture(_GIN_FILE.value, _GIN_BINDINGS.value))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes as an exception
     from tfquarl.export import foreign_policy  # TensorFlow
 

@@ -10,6 +10,11 @@ from tfquarl.program import gin_loading
 
 _EXPERIMENT = "configs/gin/experiments/dqn_cartpole_int8.gin"
 _INCLUDE = f"include '{_EXPERIMENT}'\n"
+_ARCHITECTURE = """PolicyArchitecture.observation_size = 4
+PolicyArchitecture.hidden_sizes = (8, 8)
+PolicyArchitecture.output_size = 2
+PolicyArchitecture.head = 'q_values'
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -18,9 +23,9 @@ def _source_tree(monkeypatch):
     monkeypatch.setenv("BUILD_WORKSPACE_DIRECTORY", os.getcwd())
 
 
-def _refusal(gin_files, gin_bindings=()):
+def _refusal(gin_files, gin_bindings=(), load=gin_loading.load):
     with pytest.raises(errors.ConfigError) as caught:
-        gin_loading.load([str(path) for path in gin_files], gin_bindings)
+        load([str(path) for path in gin_files], gin_bindings)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -42,6 +47,11 @@ def _refusal(gin_files, gin_bindings=()):
         pytest.param("from os import path", "2: imports 'os.path', which would run it", id="from"),
         pytest.param("include 'no/such.gin'", "2: no gin file 'no/such.gin'; looked in ", id="include"),
         pytest.param("Experiment:\n  sed = 1", "3: .*; did you mean 'seed'", id="block"),
+        pytest.param(
+            "PolicyArchitecture.head = 'action'",
+            "2: PolicyArchitecture.head: an experiment has no PolicyArchitecture, take the line out",
+            id="of an architecture",
+        ),
     ],
 )
 def test_a_wrong_name_is_told_by_file_and_line(tmp_path, line, message):
@@ -220,6 +230,63 @@ def test_a_binding_that_nothing_uses_is_found(tmp_path, line, unused):
     path = tmp_path / "a.gin"
     path.write_text(_INCLUDE + line + "\n")
     assert gin_loading.load([str(path)]).unused == (f"{path}:{unused}",)
+
+
+def test_a_file_is_found_without_a_word_of_where_it_is_not(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    gin_loading.load([_EXPERIMENT])
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_files_and_bindings_become_an_architecture(tmp_path, monkeypatch):
+    monkeypatch.setenv("BUILD_WORKSPACE_DIRECTORY", str(tmp_path))  # where experiments are found, too
+    (tmp_path / "a.gin").write_text(_ARCHITECTURE)
+    made = gin_loading.load_architecture(["a.gin"], ["N = 3", "PolicyArchitecture.output_size = %N"])
+    assert (made.observation_size, made.hidden_sizes, made.output_size, made.head) == (4, (8, 8), 3, "q_values")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param("import os", "imports 'os', which would run it", id="import"),
+        pytest.param("PolicyArchitecture.head = (", "a bracket or a quote is not closed", id="syntax"),
+        pytest.param("include 'none.gin'", "no gin file 'none.gin'", id="include"),
+        pytest.param("NoSuch.x = 1", "No configurable matching 'NoSuch'", id="class"),
+        pytest.param(
+            "PolicyArchitectur.head = 1", "No configurable .*; did you mean 'PolicyArchitecture'?", id="class_misspelt"
+        ),
+        pytest.param("PolicyArchitecture.heat = 1", "Configurable .*; did you mean 'head'?", id="parameter_misspelt"),
+        pytest.param("PolicyArchitecture.head = %N", "macro %N is used, and nothing defines it", id="macro"),
+        pytest.param(
+            "Experiment.seed = 1", "Experiment.seed: an architecture has no Experiment", id="of_an_experiment"
+        ),
+        *(
+            pytest.param(f"PolicyArchitecture.{name} = {value}", f"PolicyArchitecture.{name}: {message}", id=value)
+            for name, value, message in (
+                ("hidden_sizes", "(8.0,)", "got (8.0,), needs tuple[int, ...]"),
+                ("hidden_sizes", "64", "got 64, needs tuple[int, ...]"),
+                ("output_size", "2.5", "got 2.5, needs int"),
+                ("output_size", "True", "got True, needs int"),
+                ("head", "'actions'", "head is 'actions', needs one of q_values, action"),
+                ("head", "'action'", "head 'action' needs action_low and action_high of length 2"),
+            )
+        ),
+    ],
+)
+def test_what_is_wrong_in_an_architecture_is_told_by_file_and_line(tmp_path, line, message):
+    path = tmp_path / "a.gin"
+    path.write_text(_ARCHITECTURE + line + "\n")
+    assert _matches(_refusal([path], load=gin_loading.load_architecture), f"{path}:5: {message}")
+
+
+@pytest.mark.parametrize("line", _ARCHITECTURE.splitlines())
+def test_an_architecture_that_lacks_a_value_says_which_and_how_to_bind_it(line):
+    bindings = [other for other in _ARCHITECTURE.splitlines() if other != line]
+    name = line.split(" = ")[0]
+    assert _matches(
+        _refusal([], bindings, gin_loading.load_architecture),
+        f"{name} is not bound; weights need their architecture: --gin_bindings='{name} = .*', or --gin_file",
+    )
 
 
 def _matches(message, pattern):

@@ -1,11 +1,13 @@
-"""Gin files and bindings to an `Experiment`, so that only this package knows gin.
+"""Gin files and bindings to an `Experiment` or to the architecture of some weights, so that only this package knows gin.
 
 Every mistake ends here, before any process starts, as one `ConfigError` that names the file and the line.
 """
 
+from collections.abc import Collection
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+import contextlib
 import dataclasses
 import difflib
 import os
@@ -18,13 +20,21 @@ import gin
 from gin import config as gin_config
 
 from tfquarl.core import errors
+from tfquarl.networks import architecture
 from tfquarl.program import configurables
 from tfquarl.program import experiment as experiment_lib
 from tfquarl.program import gin_places
 from tfquarl.program import study_config
 
-_BY_NAME = {cls.__name__: cls for cls in configurables.CLASSES}
-_CONFIGURABLES = {cls.__name__: gin.external_configurable(cls, module="tfquarl") for cls in configurables.CLASSES}
+_BY_NAME: dict[str, type] = {cls.__name__: cls for cls in (*configurables.CLASSES, architecture.PolicyArchitecture)}
+_CONFIGURABLES = {name: gin.external_configurable(cls, module="tfquarl") for name, cls in _BY_NAME.items()}
+_EXAMPLES = {
+    "observation_size": "4",
+    "hidden_sizes": "(256, 256)",
+    "output_size": "2",
+    "head": '"q_values"',
+}
+"""Of what has no default in `PolicyArchitecture`."""
 
 _Parameters = Mapping[tuple[str, str], str]
 
@@ -68,27 +78,69 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> LoadedEx
       ConfigError: a missing file, a syntax error, an unknown name, a value of the wrong type or out of its range; with file
         and line.
     """
+    given = "".join(f"# {path}\n{_read(path)}\n" for path in gin_files) + "\n".join(gin_bindings)
+    found = _parse(gin_files, gin_bindings, configurables.CLASSES, "an experiment")
+    experiment, study = (_build(name, found.parameters) for name in ("Experiment", "StudyConfig"))
+    operative, unused = gin.operative_config_str(), tuple(_unused(found))
+    gin.clear_config()  # which unlocks it: TF-Agents registers its own configurables when it is imported
+    return LoadedExperiment(experiment, given, operative, unused, found.parameters, study)
+
+
+def load_architecture(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> architecture.PolicyArchitecture:
+    """Reads gin files, in order, then bindings, and builds the `PolicyArchitecture` that they describe; they may bind nothing else.
+
+    Raises:
+      ConfigError: as of `load`, and a value without default that nothing binds.
+    """
+    found = _parse(gin_files, gin_bindings, (architecture.PolicyArchitecture,), "an architecture")
+    for field, example in _EXAMPLES.items():
+        name = f"PolicyArchitecture.{field}"
+        if ("PolicyArchitecture", field) not in found.parameters:
+            raise errors.ConfigError(
+                f"{name} is not bound; weights need their architecture: --gin_bindings='{name} = {example}', or --gin_file"
+            )
+    made = _build("PolicyArchitecture", found.parameters)
+    gin.clear_config()
+    return made
+
+
+def _parse(
+    gin_files: Sequence[str], gin_bindings: Sequence[str], classes: Collection[type], whole: str
+) -> gin_places.Places:
+    """Binds what some files and then bindings say of `classes`, which are those of the `whole`; gives where it stands."""
     gin.clear_config()
     gin_config._LOCATION_PREFIXES[:] = search_paths()  # gin can only append; a second load must not see the first's
-    given = "".join(f"# {path}\n{_read(path)}\n" for path in gin_files) + "\n".join(gin_bindings)
+    gin_config._FILE_READERS[:] = [(open, os.path.isfile)]  # its other one logs an error for each path without the file
     found = gin_places.find(gin_files, gin_bindings, _read)
     found.check_macros()
-    places = found.parameters
-    try:
+    for (selector, parameter), place in found.parameters.items():
+        name = selector.rpartition("/")[2]
+        if name in _BY_NAME and _BY_NAME[name] not in classes:
+            raise errors.ConfigError(f"{place}: {selector}.{parameter}: {whole} has no {name}, take the line out")
+    with _one_line_errors(found.parameters):
         gin.parse_config_files_and_bindings(list(gin_files), list(gin_bindings), finalize_config=True)
-        experiment: Any = _CONFIGURABLES["Experiment"]()
-        study: Any = _CONFIGURABLES["StudyConfig"]()
+    return found
+
+
+def _build(class_name: str, places: _Parameters) -> Any:
+    """The class with what is bound to it, all of it of the type that it is annotated with."""
+    with _one_line_errors(places):
+        made = _CONFIGURABLES[class_name]()
+    _check_types(made, places)
+    return made
+
+
+@contextlib.contextmanager
+def _one_line_errors(places: _Parameters) -> Iterator[None]:
+    """Turns what gin and the classes raise into a `ConfigError`."""
+    try:
+        yield
     except (errors.TfquarlError, ValueError, TypeError, OSError, ImportError) as error:
         raise errors.ConfigError(_one_line(error, places)) from error
     except RecursionError:  # whose traceback of a thousand lines is no help
         raise errors.ConfigError(
             "a binding leads back to its own class, as 'Experiment.scale = @Experiment()' does, or through others; bind another class"
         ) from None
-    _check_types(experiment, places)
-    _check_types(study, places)
-    loaded = LoadedExperiment(experiment, given, gin.operative_config_str(), tuple(_unused(found)), places, study)
-    gin.clear_config()  # which unlocks it: TF-Agents registers its own configurables when it is imported
-    return loaded
 
 
 def _read(path: str) -> str:
