@@ -31,6 +31,14 @@ def test_q_figures():
     assert figures["regret_share"] == pytest.approx((2 / 3) / 1.5)
 
 
+def test_outputs_with_bounds_are_actions_and_others_q_values():
+    got, expected = np.float32([[1, 2]]), np.float32([[1, 1]])
+    assert parity.figures(got, expected) == parity.q_figures(got, expected)
+    of_actions = parity.figures(got, expected, (-1, -2), (1, 2))
+    assert of_actions == parity.action_figures(got, expected, np.float32([-1, -2]), np.float32([1, 2]))
+    assert {*of_actions, *parity.figures(got, expected)} == set(parity.LABELS)
+
+
 def test_q_figures_without_spread():
     figures = parity.q_figures(np.float32([[1, 1]]), np.float32([[1, 1]]))
     assert (figures["q_error_mean_share"], figures["regret_share"]) == (0.0, 0.0)

@@ -129,11 +129,7 @@ class ParityGate:
             return refused(error, len(observations))
         if not np.all(np.isfinite(got)):
             return ParityReport(False, len(observations), {}, ("outputs are not finite",))
-        if architecture.head == "action":
-            low, high = np.asarray(architecture.action_low), np.asarray(architecture.action_high)
-            figures = parity.action_figures(got, expected, low, high)
-        else:
-            figures = parity.q_figures(got, expected)
+        figures = parity.figures(got, expected, architecture.action_low, architecture.action_high)
         failures = self._failures(figures)
         return ParityReport(not failures, len(observations), figures, failures)
 

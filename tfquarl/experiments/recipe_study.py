@@ -138,10 +138,7 @@ def _figures(
     policy: run_source.ArchivedPolicy, model: bytes, observations: np.ndarray, expected: np.ndarray
 ) -> dict[str, float]:
     got = np.array(interpreter.PolicyInterpreter(model, len(observations))(observations))
-    if policy.architecture.head == "action":
-        low, high = np.asarray(policy.architecture.action_low), np.asarray(policy.architecture.action_high)
-        return parity.action_figures(got, expected, low, high)
-    return parity.q_figures(got, expected)
+    return parity.figures(got, expected, policy.architecture.action_low, policy.architecture.action_high)
 
 
 def _sizes(policy: run_source.ArchivedPolicy, recipe: str, model: bytes) -> dict[str, int]:

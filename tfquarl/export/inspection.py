@@ -29,7 +29,7 @@ class LayerStudy:
       values: of each layer, in the order of execution.
       errors: of each layer, first the one that costs most.
       output_sqnr_db: signal to quantization noise ratio of the policy's output, in decibels.
-      output_figures: of `parity.action_figures` or `parity.q_figures`.
+      output_figures: of `parity.figures`.
     """
 
     source: str
@@ -128,17 +128,14 @@ def output_figures(policy: run_source.ArchivedPolicy, observations: np.ndarray) 
       observations: float32 [N, D].
 
     Returns:
-      The ratio, and the figures of `parity.action_figures` or `parity.q_figures`.
+      The ratio, and `parity.figures`.
     """
     got, expected = (
         interpreter.PolicyInterpreter(artifact.model, len(observations))(observations)
         for artifact in (policy.artifact, policy.reference)
     )
-    if policy.architecture.head == "q_values":
-        figures = parity.q_figures(got, expected)
-    else:
-        low, high = policy.architecture.action_low, policy.architecture.action_high
-        figures = parity.action_figures(got, expected, np.asarray(low), np.asarray(high))
+    architecture = policy.architecture
+    figures = parity.figures(got, expected, architecture.action_low, architecture.action_high)
     return parity.sqnr_db(got, expected), figures
 
 

@@ -7,27 +7,8 @@ from tfquarl.core import records
 from tfquarl.export import inspection as inspection_lib
 from tfquarl.export import weight_errors
 from tfquarl.metrics import table
+from tfquarl.quantization import parity
 from tfquarl.runtime import flatbuffer
-
-_LABELS = {
-    "greedy_agreement": "greedy actions that agree",
-    "q_error_max": "largest q_value error",
-    "q_error_mean": "mean q_value error",
-    "q_spread": "mean spread of the q_values",
-    "q_error_mean_share": "mean q_value error by that spread",
-    "regret_share": "value given away by that spread",
-    "action_error_max": "largest action error",
-    "action_error_mean": "mean action error",
-    "action_error_max_share": "largest action error by the range",
-    "action_error_mean_share": "mean action error by the range",
-}
-_SHARES = (
-    "greedy_agreement",
-    "q_error_mean_share",
-    "regret_share",
-    "action_error_max_share",
-    "action_error_mean_share",
-)
 
 
 def describe(inspection: inspection_lib.Inspection) -> str:
@@ -128,10 +109,14 @@ def _study_sections(study: inspection_lib.LayerStudy) -> Iterator[str]:
     ]
     yield f"Layers on {study.source}, worst first\n" + table.format_table(header, rows)
     figures: list[tuple[str, float | None]] = [("SQNR (dB)", study.output_sqnr_db)] + [
-        (f"{_LABELS[name]} (%)", _percent(value)) if name in _SHARES else (_LABELS[name], value)
-        for name, value in study.output_figures.items()
+        _figure(name, value) for name, value in study.output_figures.items()
     ]
     yield "Output against the float policy\n" + table.format_table(("figure", "value"), figures)
+
+
+def _figure(name: str, value: float) -> tuple[str, float | None]:
+    text, is_share = parity.LABELS[name]
+    return (f"{text} (%)", _percent(value)) if is_share else (text, value)
 
 
 def _percent(share: float | None) -> float | None:

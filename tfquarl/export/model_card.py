@@ -1,6 +1,5 @@
 """MODEL_CARD.md: where the policy comes from, what it achieves, what it costs and where it may fail, for people."""
 
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
@@ -9,6 +8,7 @@ from typing import Any
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import edge_model
 from tfquarl.export import tolerance
+from tfquarl.quantization import parity
 from tfquarl.quantization import recipe as recipe_lib
 
 FILES = {
@@ -20,21 +20,6 @@ FILES = {
     "main.cc": "runs the policy on TensorFlow Lite Micro; checks the golden vectors",
     "golden_vectors.npz, golden_vectors.h": "inputs and expected outputs, each with its tolerance in output steps",
     "parity.json": "what each runtime gave, and how far the policy is from the float one",
-}
-
-
-_FIGURES: Mapping[str, tuple[str, Callable[[float], str]]] = {
-    "greedy_agreement": ("observations with the same greedy action", "{:.1%}".format),
-    "regret_share": ("value given away by other choices, of the mean spread of q_values", "{:.2%}".format),
-    "q_error_max": ("largest q_value error", "{:.3g}".format),
-    "q_error_mean": ("mean q_value error", "{:.3g}".format),
-    "q_spread": ("mean spread of the q_values of one observation", "{:.3g}".format),
-    "q_error_mean_share": ("mean q_value error, of that spread", "{:.2%}".format),
-    "action_error_max": ("largest action error", "{:.3g}".format),
-    "action_error_mean": ("mean action error", "{:.3g}".format),
-    "action_error_max_share": ("largest action error, of the range", "{:.2%}".format),
-    "action_error_mean_share": ("mean action error, of the range", "{:.2%}".format),
-    "sqnr_db": ("signal to quantization noise (dB)", "{:.1f}".format),
 }
 
 
@@ -139,9 +124,8 @@ def _latency(facts: CardFacts) -> str:
 
 
 def _verification(facts: CardFacts) -> str:
-    parity = facts.parity
     rows = []
-    for row in parity["runtimes"]:
+    for row in facts.parity["runtimes"]:
         if row["status"] in ("refused", "skipped"):
             rows.append((row["runtime"], row["version"], f"{row['status']}: {row['reason']}", "", "", "", "", ""))
             continue
@@ -161,16 +145,23 @@ def _verification(facts: CardFacts) -> str:
         "outputs off",
         "greedy action changed",
     )
-    figures = [(_FIGURES[name][0], _FIGURES[name][1](value)) for name, value in parity["float"]["figures"].items()]
-    compilers = ", ".join(f"{row['compiler']}: {row['status']}" for row in parity["compilers"])
+    figures = [_figure(name, value) for name, value in facts.parity["float"]["figures"].items()]
+    compilers = ", ".join(f"{row['compiler']}: {row['status']}" for row in facts.parity["compilers"])
     unit = "q_values" if facts.model.output_name == "q_values" else "the action"
     return (
-        f"{parity['observations']['count']} observations. {tolerance.describe(parity['tolerance'])} Units are those of {unit}.\n\n"
+        f"{facts.parity['observations']['count']} observations. {tolerance.describe(facts.parity['tolerance'])} Units are those of {unit}.\n\n"
         + table(header, rows)
         + "\n\nOn the same observations, against the float policy:\n\n"
         + table(("figure", "value"), figures)
         + f"\n\nGenerated C and C++ without a warning: {compilers}."
     )
+
+
+def _figure(name: str, value: float) -> tuple[str, str]:
+    if name == "sqnr_db":
+        return "signal to quantization noise (dB)", f"{value:.1f}"
+    text, is_share = parity.LABELS[name]
+    return text, f"{value:.2%}" if is_share else f"{value:.3g}"
 
 
 def _limits(facts: CardFacts) -> str:

@@ -88,11 +88,7 @@ def compare(
 
 def float_figures(spec: environment_spec.EnvironmentSpec, got: np.ndarray, expected: np.ndarray) -> dict[str, float]:
     """Figures of `quantization.parity` for outputs [N, O] of the exported and of the float policy."""
-    if spec.is_discrete:
-        figures = parity.q_figures(got, expected)
-    else:
-        low, high = spec.action_bounds
-        figures = parity.action_figures(got, expected, low, high)
+    figures = parity.figures(got, expected, spec.action_low, spec.action_high)
     ratio = parity.sqnr_db(got, expected)
     return {**figures, "sqnr_db": ratio} if np.isfinite(ratio) else figures  # JSON has no infinity
 

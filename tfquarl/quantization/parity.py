@@ -1,6 +1,41 @@
 """How far a quantized policy is from the float one: the figures, in numpy."""
 
+from collections.abc import Sequence
+
 import numpy as np
+
+LABELS = {
+    "greedy_agreement": ("greedy actions that agree", True),
+    "q_error_max": ("largest q_value error", False),
+    "q_error_mean": ("mean q_value error", False),
+    "q_spread": ("mean spread of the q_values", False),
+    "q_error_mean_share": ("mean q_value error, of that spread", True),
+    "regret_share": ("value given away by other choices, of that spread", True),
+    "action_error_max": ("largest action error", False),
+    "action_error_mean": ("mean action error", False),
+    "action_error_max_share": ("largest action error, of the range", True),
+    "action_error_mean_share": ("mean action error, of the range", True),
+}
+"""What people call each figure, and whether it is a share, 1 of which is 100 %."""
+
+
+def figures(
+    got: np.ndarray,
+    expected: np.ndarray,
+    low: Sequence[float] | np.ndarray | None = None,
+    high: Sequence[float] | np.ndarray | None = None,
+) -> dict[str, float]:
+    """Those of `action_figures` where the outputs have bounds, else those of `q_figures`.
+
+    Args:
+      got: outputs of the quantized policy, float32 [M, O].
+      expected: outputs of the float policy, float32 [M, O].
+      low: lower bounds of the actions [O]; None where the outputs are q_values.
+      high: upper bounds.
+    """
+    if low is None or high is None:
+        return q_figures(got, expected)
+    return action_figures(got, expected, np.asarray(low), np.asarray(high))
 
 
 def action_figures(got: np.ndarray, expected: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, float]:
