@@ -46,6 +46,7 @@ def test_a_last_policy_that_parity_keeps_back_is_no_interrupt(tmp_path, warnings
     bindings = "ParityConfig.mean_q_error_share = -1.0", "ParityConfig.on_failure = 'keep'"
     status, progress = _run(tmp_path, 64, *bindings)
     assert status is budget_lib.Status.COMPLETED and progress.evaluations == []
+    assert progress.num_parity_failures > 0
     assert [line for line in warnings if line.startswith("The last policy was not judged")] == warnings[-1:]
 
 

@@ -142,12 +142,14 @@ def test_rows_of_metrics_are_counted(experiment):
     progress.count("collect/0", 10, {"RunTime/snapshot_to_use_p95_sec": 0.2})
     progress.count("collect/1", 20, {})
     progress.count("train", 5, {"Losses/loss": 1.0})
-    progress.count("convert", 7, {})
+    for passed in ({}, {"Parity/is_passed": 0.0}, {"Parity/is_passed": 1.0}, {"Parity/is_passed": 0.0}):
+        progress.count("convert", 7, passed)
     progress.count("collect/1", 30, {"RunTime/snapshot_to_use_p95_sec": 0.3})
     assert (progress.env_steps, progress.train_steps) == ({0: 10, 1: 30}, 5)
     summary = summary_lib.make_summary(experiment, progress, budget_lib.Status.COMPLETED, None, 1.0)
     assert summary["snapshot_to_use_p95_sec"] == 0.3
     assert "snapshot_to_ready_p95_sec" not in summary
+    assert summary["num_parity_failures"] == 2
 
 
 @pytest.mark.parametrize(

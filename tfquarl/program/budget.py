@@ -42,6 +42,7 @@ class Progress:
       newest_version: of the snapshots and policies that were told of.
       num_resumes: times that the run was gone on with.
       num_restarts: times that a node was started again, by its name.
+      num_parity_failures: policies that the parity check refused.
       energy: the newest row of metrics group 'energy'.
     """
 
@@ -56,6 +57,7 @@ class Progress:
     newest_version: int = 0
     num_resumes: int = 0
     num_restarts: dict[str, int] = dataclasses.field(default_factory=dict)
+    num_parity_failures: int = 0
     energy: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def start_point(self, collector: int = 0, port: int = 0) -> node_process.StartPoint:
@@ -75,6 +77,10 @@ class Progress:
             self.episodes[collector] = int(values.get(names.NUMBER_OF_EPISODES, self.episodes.get(collector, 0)))
         elif group == names.TRAIN:
             self.train_steps = step
+        elif group == names.CONVERT:
+            self.num_parity_failures += (
+                values.get(names.IS_PARITY_PASSED) == 0.0
+            )  # the converter's own count begins anew with it
         elif group == names.ENERGY:
             self.energy = dict(values)
         elif group == names.RUN:

@@ -6,6 +6,7 @@ Flow control is arithmetic here: the learner makes the train steps that `samples
 """
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import dataclasses
 import io
 import math
@@ -51,6 +52,7 @@ class InProcessProgram:
     ) -> None:
         experiment = _by_count(experiment)
         _make_deterministic(experiment)
+        metrics = _CountedMetrics(metrics, progress)
         transport = transport_lib.LocalTransport(experiment, spec)
         self._experiment = experiment
         self._replay, self._observations = transport.replay, transport.observations
@@ -176,6 +178,17 @@ class InProcessProgram:
         num_new = num_inserted - max(self._first_insert, config.min_size_to_sample)
         due = int(num_new * samples_per_insert / batch_size)
         return max(0, due - (self._learner.train_step - self._first_train_step))
+
+
+class _CountedMetrics:
+    """Figures on their way into the metrics, counted as those of processes are."""
+
+    def __init__(self, metrics: interfaces.MetricsSink, progress: budget_lib.Progress) -> None:
+        self._metrics, self._progress = metrics, progress
+
+    def write(self, group: str, step: int, values: Mapping[str, float]) -> None:
+        self._progress.count(group, step, values)
+        self._metrics.write(group, step, values)
 
 
 class _Interrupted:

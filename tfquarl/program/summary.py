@@ -28,10 +28,11 @@ def make_summary(
 
     Returns:
       Plain JSON values: status, reason, env_steps (one for each action), action_repeat, train_steps, wall_time_sec;
-      snapshot_to_ready_p95_sec and snapshot_to_use_p95_sec of the collector that is slowest, where one has told them; num_resumes, and
-      num_restarts by process; then of the best policy (the last one where none was confirmed) policy_version, its recipe, which is another
-      than the experiment's where a float policy took its place, 'int8' and 'float32' with mean_return, its 95% confidence_interval,
-      episodes and size_bytes; and the same of the last policy under 'last_policy'.
+      snapshot_to_ready_p95_sec and snapshot_to_use_p95_sec of the collector that is slowest, where one has told them; num_resumes,
+      num_restarts by process, and num_parity_failures, the policies that the parity check refused; then of the best policy (the last
+      one where none was confirmed) policy_version, its recipe, which is another than the experiment's where a float policy took its
+      place, 'int8' and 'float32' with mean_return, its 95% confidence_interval, episodes and size_bytes; and the same of the last
+      policy under 'last_policy'.
     """
     summary: dict[str, Any] = {
         "experiment": experiment.name,
@@ -46,6 +47,7 @@ def make_summary(
         **{name: max(values.values()) for name, values in progress.latency_sec.items()},
         "num_resumes": progress.num_resumes,
         "num_restarts": dict(sorted(progress.num_restarts.items())),
+        "num_parity_failures": progress.num_parity_failures,
     }
     confirmed = [evaluation for evaluation in progress.evaluations if evaluation["confirmed"]]
     best = max(confirmed, key=_rank, default=None)
