@@ -2,6 +2,7 @@
 
 import pytest
 
+from tfquarl.experiments import parity_counts
 from tfquarl.experiments import scaling_measurement
 from tfquarl.experiments import scaling_model
 from tfquarl.experiments import scaling_report
@@ -94,7 +95,7 @@ def _result(task, arms, num_collectors=2):
         costs = scaling_model.StepCosts(collector, 0.25e-3, 0.25e-3, 0.5, 5.0)
         run = training_report.Run({"env_steps": 20_000}, {"machine": {"cores": 2}}, _CURVE, _CURVE)
         point = scaling_measurement.Point(num_collectors, steps_per_sec, costs)
-        outcomes[arm] = [study_results.Outcome(arm, 1, run, 0.0, {}, point)]
+        outcomes[arm] = [study_results.Outcome(arm, 1, run, 0.0, {}, parity_counts.ParityCounts(0, 0, 0), point)]
     return study_results.TaskResult(task, outcomes, 0.0)
 
 

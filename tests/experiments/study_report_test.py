@@ -1,12 +1,16 @@
 """Tests of `tfquarl.experiments.study_results` and `tfquarl.experiments.study_report`."""
 
+from collections.abc import Callable
 import json
+import pathlib
+from typing import Any
 
 import pytest
 
 from tfquarl.core import errors
 from tfquarl.experiments import study_report
 from tfquarl.experiments import study_results
+from tfquarl.metrics import names
 from tfquarl.testing import study_runs
 
 
@@ -111,8 +115,8 @@ def test_the_report_has_table_plots_and_data(root, tmp_path):
     assert "| 92.00 | 66.6 .. 117.4 | 85.58 |" in rows["I8"]  # +- 12.706 * 2; (78.667 + 92.5) / 2
     assert data[0]["thresholds"] == {"90%": 90.0, "95%": 95.0}
     assert data[0]["arms"]["I8"]["times_less_than_S"]["wall time"]["ratio"] == 2.0
-    names = {path.name for path in (tmp_path / "made").iterdir()}
-    assert names == {"report.md", "report.json", "report_task.png", "report_breakdown.png"}
+    written = {path.name for path in (tmp_path / "made").iterdir()}
+    assert written == {"report.md", "report.json", "report_task.png", "report_breakdown.png"}
     assert "Geometric means" not in text
 
 
@@ -183,6 +187,71 @@ def test_runs_that_are_not_whole_are_left_out_and_told(root, tmp_path, curve, st
     assert result.values("I8", "joules") == before == [600.0, 600.0]
     text = study_report.write_report(root, tmp_path / "report")
     assert "or were never judged, 3: other/S_seed1, task/I8_seed3, task/I8_seed4.\n" in text
+
+
+def _change(run: pathlib.Path, name: str, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes a JSON file of a run."""
+    data = json.loads((run / name).read_text())
+    change(data)
+    (run / name).write_text(json.dumps(data))
+
+
+def test_a_resumed_run_is_left_out_and_told(root, tmp_path):
+    _change(root / "task" / "I8_seed2", "summary.json", lambda summary: summary.update(num_resumes=1))
+    (result,) = study_results.read(root)
+    assert [outcome.seed for outcome in result.outcomes["I8"]] == [1]
+    text = study_report.write_report(root, tmp_path / "report")
+    assert "were resumed, or were never judged, 2: task/I8_seed2, task/I8_seed3.\n" in text
+
+
+def test_runs_whose_processes_were_started_again_are_told(root, tmp_path):
+    restarts = {"collector_0": 1, "learner": 2}
+    assert "started again" not in study_report.write_report(root, tmp_path / "report")
+    _change(root / "task" / "S_seed2", "summary.json", lambda summary: summary.update(num_restarts=restarts))
+    text = study_report.write_report(root, tmp_path / "report")
+    assert "started again, times and energy included: task/S_seed2 (collector_0 1, learner 2).\n" in text
+
+
+def test_policies_that_parity_refused_are_told(root, tmp_path):
+    """Of I8's six policies three fail: collectors got two of those in float32, and one they got not at all."""
+    assert "Refused by parity" not in study_report.write_report(root, tmp_path / "report")
+    for seed, rows in ((1, [(1, 1), (0, 1), (1, 1)]), (2, [(0, 1), (1, 1), (0, 0)])):
+        with (root / "task" / f"I8_seed{seed}" / "metrics.jsonl").open("a") as file:
+            for passed, published in rows:
+                values = {names.IS_PARITY_PASSED: passed, names.IS_PUBLISHED: published}
+                file.write(json.dumps({"time_sec": 2.0, "group": "convert", "step": 9, "values": values}) + "\n")
+    text = study_report.write_report(root, tmp_path / "report")
+    told = [line for line in text.splitlines() if line.startswith("Refused by parity")]
+    assert told == ["Refused by parity: task I8 3 of 6 policies; collectors acted by float32 in place of 2 of them."]
+    runs = json.loads((tmp_path / "report.json").read_text())["tasks"][0]["arms"]["I8"]["runs"]
+    assert runs[1]["parity"] == {"num_checked": 3, "num_refused": 2, "num_as_float32": 1}
+
+
+def test_joules_that_were_measured_are_not_compared_with_estimates(root, tmp_path):
+    def measured(summary):
+        summary["energy"] |= {"watts_per_core": None, "idle_share": None}
+
+    _change(root / "task" / "I8_seed1", "summary.json", measured)
+    (result,) = study_results.read(root)
+    ratios = {quantity: result.ratio("I8", quantity) for quantity in ("joules", "collector_joules", "wall_sec")}
+    assert {name: ratio and ratio.count for name, ratio in ratios.items()} == {
+        "joules": 1,
+        "collector_joules": 1,
+        "wall_sec": 2,
+    }
+    text = study_report.write_report(root, tmp_path / "report")
+    assert "an estimate: CPU time at 10 W per busy core, idle share 0 or measured by RAPL; carbon at 480 g" in text
+    assert "as an estimate tells nothing beside a measurement: task I8 1 of 2 seeds.\n" in text
+    _change(root / "task" / "I8_seed2", "summary.json", measured)
+    (result,) = study_results.read(root)
+    assert result.ratio("I8", "joules") is None
+
+
+def test_every_machine_is_told(root, tmp_path):
+    other = {"cores": 64, "cpu": "Y", "flags": ["avx2"]}
+    _change(root / "task" / "I8_seed1", "versions.json", lambda versions: versions.update(machine=other))
+    text = study_report.write_report(root, tmp_path / "report")
+    assert "\n2 cores (X) and 64 cores (Y, avx2), commits abc.\n" in text
 
 
 def test_no_runs_are_an_error(tmp_path):

@@ -1,7 +1,7 @@
 """A study's runs in, its report out: the paper's table, learning curves against wall time, energy and carbon."""
 
-from collections.abc import Mapping
 from collections.abc import Sequence
+import dataclasses
 import pathlib
 from typing import Any
 
@@ -9,6 +9,7 @@ from tfquarl.core import files
 from tfquarl.experiments import scaling_report
 from tfquarl.experiments import study_plan
 from tfquarl.experiments import study_results
+from tfquarl.experiments import study_setting
 from tfquarl.metrics import plots
 from tfquarl.metrics import statistics
 from tfquarl.metrics import table
@@ -36,7 +37,10 @@ _SPEEDUPS = (
     "collectors' energy",
     "energy of the run",
 )
-_SPEEDUPS_TITLE = "How many times less than S, with the 95% interval over seeds; (k of n) where both arms got there on k of n seeds only:"
+_SPEEDUPS_TITLE = (
+    "How many times less than S, with the 95% interval over seeds; (k of n) where only k of n seeds tell: both arms have to get there,"
+    " and their energy has to be found in the same way:"
+)
 _COSTS = (
     "arm",
     "env steps",
@@ -87,7 +91,7 @@ def write_report(root: pathlib.Path, output: pathlib.Path, scaling: Sequence[pat
 def _markdown(
     results: Sequence[study_results.TaskResult], left_out: Sequence[str], scaling_lines: Sequence[str], name: str
 ) -> str:
-    lines = ["# Study of collectors", "", *_setting(results), *_left_out(left_out), ""]
+    lines = ["# Study of collectors", "", *study_setting.lines(results, left_out), ""]
     for result in results:
         lines += [f"## {result.task}", "", table.format_markdown(_RETURNS, _return_rows(result)).rstrip(), ""]
         if study_plan.STOCK in result.outcomes and len(result.outcomes) > 1:
@@ -102,60 +106,6 @@ def _markdown(
     lines += ["## Where a collector's time goes", "", table.format_markdown(_PARTS, _part_rows(results)).rstrip(), ""]
     lines += [f"![Where a collector's step goes]({name}_breakdown.png)", ""]
     return "\n".join([*lines, f"Data: {name}.json.", ""])
-
-
-def _setting(results: Sequence[study_results.TaskResult]) -> list[str]:
-    outcomes = [outcome for result in results for found in result.outcomes.values() for outcome in found]
-    machine, energy = outcomes[0].run.versions["machine"], outcomes[0].energy
-    commits = ", ".join(sorted({outcome.run.versions["commit"] or "unknown" for outcome in outcomes}))
-    source = "measured by RAPL"
-    if energy["watts_per_core"] is not None:
-        source = f"an estimate: CPU time at {energy['watts_per_core']:g} W per busy core, idle share {energy['idle_share']:g}"
-    held = {result.task: next(iter(result.outcomes.values()))[0].run.action_repeat for result in results}
-    return [
-        "S: TF-Agents' own float32 collectors, with variables from its Reverb container. F32, F16, D8, I8: this project's collectors by",
-        "recipe. Learner, agent, replay ratio, seeds and environment steps are the same.",
-        f"{machine['cores']} {'core' if machine['cores'] == 1 else 'cores'} ({machine['cpu']}, {', '.join(machine['flags'])}), commits {commits}.",
-        "Wall time is from a run's start until a policy was published, the last one or the first of 90 or 95 % of S; the verdict on it comes later.",
-        f"Energy is {source}; carbon at {energy['grid_g_per_kwh']:g} g per kWh ({energy['region']}).",
-        *_codecarbon_lines([outcome.energy for outcome in outcomes]),
-        "Final return: of the last policy as its collectors run it; beside it the mean of all policies judged in the last tenth of the train",
-        "steps, which depends less on which policy comes last. Best S return: mean over seeds of each run's highest return.",
-        f"Steady: the same of means over {study_results.STEADY_COUNT} policies that were judged one after the other, since a single one can be good by luck.",
-        "Intervals of few seeds are Student's t, for ratios of five seeds and more a bootstrap's: wide, and some reach beyond what a return can be.",
-        *map(_judged_every, results),
-        *(
-            f"On {task} an environment step is an action, held for {count} steps of the environment's own."
-            for task, count in held.items()
-            if count > 1
-        ),
-    ]
-
-
-def _left_out(runs: Sequence[str]) -> list[str]:
-    if not runs:
-        return []
-    return [f"Runs left out, which have not used their budget or were never judged, {len(runs)}: {', '.join(runs)}."]
-
-
-def _judged_every(result: study_results.TaskResult) -> str:
-    """Of many verdicts the first good one comes sooner by luck: an arm that has more of them would be favoured."""
-    gaps = {arm: result.judged_every(arm) for arm in result.outcomes}
-    told = ", ".join(f"{arm} {'--' if gap is None else format(gap, '.0f')}" for arm, gap in gaps.items())
-    return f"Train steps from one judged policy of {result.task} to the next, medians: {told}."
-
-
-def _codecarbon_lines(energies: Sequence[Mapping[str, Any]]) -> list[str]:
-    """codecarbon's joules as a share of this project's, over the runs that it measured too."""
-    measured = [(energy, energy["codecarbon"]) for energy in energies if energy.get("codecarbon")]
-    if not measured:
-        return []
-    shares = [100 * codecarbon["joules"] / energy["joules"] for energy, codecarbon in measured]
-    runs = f"{len(shares)} of {len(energies)} runs" if len(shares) < len(energies) else f"all {len(shares)} runs"
-    return [
-        f"codecarbon {measured[0][1]['version']}, offline and in its process mode, had {statistics.median_and_spread(shares).median:.0f} % of these joules"
-        f" ({min(shares):.0f} .. {max(shares):.0f}) over {runs}."
-    ]
 
 
 def _return_rows(result: study_results.TaskResult) -> list[list[str | float | None]]:
@@ -293,6 +243,7 @@ def _run_data(outcome: study_results.Outcome) -> dict[str, Any]:
         "summary": outcome.run.summary,
         "versions": outcome.run.versions,
         "breakdown_us_per_env_step": dict(outcome.breakdown_us),
+        "parity": dataclasses.asdict(outcome.parity),
         "late_return": outcome.late_return,
         "late_return_in_float32": outcome.run.float32.late_return(),
         "curve": {"time_sec": curve.time_sec.tolist(), "returns": curve.returns.tolist()},

@@ -13,6 +13,8 @@ import numpy as np
 
 from tfquarl.core import errors
 from tfquarl.core import files
+from tfquarl.experiments import parity_counts
+from tfquarl.experiments import provenance
 from tfquarl.experiments import scaling_measurement
 from tfquarl.experiments import study
 from tfquarl.experiments import study_plan
@@ -42,6 +44,7 @@ class Outcome:
       run: its files.
       wall_sec: from its start until its last policy was published, start-up included; the verdict on that policy comes later.
       breakdown_us: microseconds per environment step that collectors spent in each of `PARTS`, but not waiting for the rate limiter.
+      parity: of its policies.
       scaling: its figures for the model of more collectors; None where it was too short for them.
     """
 
@@ -50,11 +53,12 @@ class Outcome:
     run: training_report.Run
     wall_sec: float
     breakdown_us: Mapping[str, float]
+    parity: parity_counts.ParityCounts
     scaling: scaling_measurement.Point | None
 
     @property
     def final_return(self) -> float:
-        """Of the run's last policy, as the collectors of its arm would run it."""
+        """Of the run's last policy in the number format of its arm, whether parity refused it or not."""
         return self.run.summary["last_policy"]["int8"]["mean_return"]
 
     @property
@@ -69,13 +73,18 @@ class Outcome:
 
     @property
     def policy_bytes(self) -> int:
-        """Of a published policy; for `S` the size of the float model, whose weights its container sends."""
+        """Of the last policy in the number format of its arm; for `S` of the float model, whose weights its container sends."""
         return self.run.summary["last_policy"]["int8"]["size_bytes"]
 
     @property
     def energy(self) -> Mapping[str, Any]:
         """As in summary.json."""
         return self.run.summary["energy"]
+
+    @property
+    def num_restarts(self) -> Mapping[str, int]:
+        """Times that a process was started again, by its name."""
+        return self.run.summary.get("num_restarts", {})  # summaries of older runs have none
 
     @property
     def collector_joules(self) -> float:
@@ -137,10 +146,26 @@ class TaskResult:
         return self._ratio(arm, self.times_to(study_plan.STOCK, share), self.times_to(arm, share))
 
     def ratio(self, arm: str, quantity: str) -> statistics.RatioInterval | None:
-        """How many times more S has of `quantity`, an attribute of `Outcome` or 'joules'; None without S or where one has 0."""
+        """How many times more S has of `quantity`, an attribute of `Outcome` or 'joules'; None without S or where one has 0.
+
+        Joules are compared over the seeds on which both were found in the same way.
+        """
         if study_plan.STOCK not in self.outcomes:
             return None
-        return self._ratio(arm, self.values(study_plan.STOCK, quantity), self.values(arm, quantity))
+        own: list[float | None] = [*self.values(arm, quantity)]
+        if quantity.endswith("joules"):
+            unlike = self.seeds_of_other_meters(arm)
+            own = [None if outcome.seed in unlike else value for outcome, value in zip(self.outcomes[arm], own)]
+        return self._ratio(arm, self.values(study_plan.STOCK, quantity), own)
+
+    def seeds_of_other_meters(self, arm: str) -> set[int]:
+        """Seeds whose joules were found in another way for an arm than for S: an estimate tells nothing beside a measurement."""
+        stock = {outcome.seed: provenance.meter(outcome.energy) for outcome in self.outcomes.get(study_plan.STOCK, ())}
+        return {
+            outcome.seed
+            for outcome in self.outcomes[arm]
+            if outcome.seed in stock and stock[outcome.seed] != provenance.meter(outcome.energy)
+        }
 
     def num_pairs(self, arm: str) -> int:
         """Seeds that both S and an arm have run: what a ratio is over unless one of a pair never got there."""
@@ -175,7 +200,7 @@ def write_floors(root: pathlib.Path, floors: Mapping[str, float]) -> None:
 
 
 def read(root: pathlib.Path) -> list[TaskResult]:
-    """Every task of a study, with its runs that have used their budget.
+    """Every task of a study, with its runs that have used their budget in one go.
 
     Args:
       root: of the study, with a directory for each task; without the file of `write_floors` all floors are 0.
@@ -202,7 +227,7 @@ def read(root: pathlib.Path) -> list[TaskResult]:
 
 
 def left_out(root: pathlib.Path) -> list[str]:
-    """The runs of a study that `read` leaves out, like 'task/I8_seed3': those that go on, failed, were interrupted or never judged."""
+    """The runs of a study that `read` leaves out, like 'task/I8_seed3': those that go on, failed, were interrupted, resumed or never judged."""
     return [
         f"{path.parent.name}/{path.name}"
         for task in sorted(root.iterdir())
@@ -228,10 +253,14 @@ def _runs(task: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _is_whole(path: pathlib.Path) -> bool:
-    """Whether a run has made all of its steps, and a policy of it was judged: half a run takes half the time and energy."""
-    return (
-        study.is_complete(path) and run_directory.RunDirectory(path).read_summary()["last_policy"]["int8"] is not None
-    )
+    """Whether a run has made all of its steps in one go, and a policy of it was judged.
+
+    Half a run takes half the time and energy, and the times of one that was resumed tell nothing.
+    """
+    if not study.is_complete(path):
+        return False
+    summary = run_directory.RunDirectory(path).read_summary()
+    return not summary.get("num_resumes") and summary["last_policy"]["int8"] is not None
 
 
 def _read_outcome(path: pathlib.Path) -> Outcome:
@@ -240,7 +269,15 @@ def _read_outcome(path: pathlib.Path) -> Outcome:
     rows = list(jsonl.read_rows(path / "metrics.jsonl"))
     wall_sec = max(row.time_sec for row in rows if row.group == names.CONVERT)
     breakdown = _breakdown(rows, run.summary["env_steps"])
-    return Outcome(arm, int(seed), run, wall_sec, breakdown, scaling_measurement.measure(rows, run.summary))
+    return Outcome(
+        arm,
+        int(seed),
+        run,
+        wall_sec,
+        breakdown,
+        parity_counts.count(rows),
+        scaling_measurement.measure(rows, run.summary),
+    )
 
 
 def _breakdown(rows: Iterable[jsonl.MetricRow], env_steps: int) -> dict[str, float]:
