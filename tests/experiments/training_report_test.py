@@ -12,6 +12,7 @@ from tfquarl.experiments import training_report
 from tfquarl.metrics import jsonl
 from tfquarl.metrics import names
 
+_GIN_FILE = "configs/gin/experiments/dqn_cartpole_int8.gin"
 _VERSIONS = {
     "packages": {"python": "3.11.7"},
     "commit": "abc",
@@ -33,6 +34,7 @@ def _run(
         }
     summary = {
         "experiment": experiment,
+        "recipe": "static_wi8_ai8",
         "seed": seed,
         "status": "completed",
         "env_steps": 200,
@@ -42,6 +44,7 @@ def _run(
         "float32": verdict,
     }
     command = ["/any/tools/train.py", f"--gin_bindings=Experiment.seed = {seed}", "--root_dir=/any/run"]
+    (path / "operative_config.gin").write_text(f"include '{_GIN_FILE}'\nExperiment.seed = {seed}\n")
     (path / "summary.json").write_text(json.dumps(summary))
     (path / "versions.json").write_text(json.dumps({**_VERSIONS, "command": command}))
     values = {names.AVERAGE_RETURN: 10.0 * seed, names.FLOAT32_AVERAGE_RETURN: 11.0 * seed}
@@ -92,17 +95,53 @@ def test_a_command_can_be_typed(arguments: list[str], shown: str):
     assert found == f"./bazelw run //tools:train -- {shown}"
 
 
-def test_runs_of_several_environments_are_refused(tmp_path: pathlib.Path):
-    paths = [_run(tmp_path / name, seed, 480.0) for seed, name in enumerate("abcd")]
-    for path, environment in zip(paths, ("gym:CartPole-v1", "gym:CartPole-v1", "gym:Acrobot-v1")):  # the last kept none
-        latest = path / "policies" / "latest"
-        latest.mkdir(parents=True)
-        (latest / "manifest.json").write_text(json.dumps({"environment": {"name": environment}}))
-    training_report.write_report([paths[0], paths[1], paths[3]], tmp_path / "report")
+@pytest.mark.parametrize(
+    ("bindings", "told"),
+    [
+        (
+            "ConverterConfig.recipe = 'float32'",
+            r"ConverterConfig\.recipe: 'static_wi8_ai8' \(.*/a\), 'float32' \(.*/c\)",
+        ),
+        ("EnvironmentConfig.name = 'gym:Acrobot-v1'", r"EnvironmentConfig\.name: 'gym:CartPole-v1' \(.*/a\), 'gym:A"),
+        (
+            "DqnBuilder.n_step = 3\nDqnBuilder.learning_rate = 2e-3",
+            r"DqnBuilder\.n_step: 10 \(.*\), 3 \(.*\); DqnBuilder\.learning_rate: 0\.001 \(.*\), 0\.002 \(.*/c\)",
+        ),
+    ],
+    ids=["recipe", "environment", "two settings"],
+)
+def test_runs_of_other_settings_are_no_seeds_of_one_experiment(bindings: str, told: str, tmp_path: pathlib.Path):
+    paths = [_run(tmp_path / name, seed, 480.0) for seed, name in enumerate("abc")]
+    training_report.write_report(paths, tmp_path / "report")
+    with (paths[2] / "operative_config.gin").open("a") as file:
+        file.write(bindings)
     with pytest.raises(
-        errors.ConfigError, match=r"one environment, got gym:CartPole-v1 \(.*\), gym:Acrobot-v1 \(.*/c\);"
+        errors.ConfigError, match=rf"differ in their seed alone, got .*{told}.*; make one report of each"
     ):
-        training_report.write_report([paths[0], paths[2]], tmp_path / "report")
+        training_report.write_report(paths, tmp_path / "report")
+    training_report.write_report(paths[2:], tmp_path / "alone")
+
+
+def test_the_page_names_the_recipe(tmp_path: pathlib.Path):
+    path = _run(tmp_path / "a", 1, 480.0)
+    _change(path, "summary.json", recipe="float32")
+    text = training_report.write_report([path], tmp_path / "report")
+    assert "| float32 return |" in text and "The curves are of the float32 policy" in text
+    assert "int8" not in text.replace("dqn_cartpole_int8", "")
+
+
+def test_every_machine_and_package_is_told(tmp_path: pathlib.Path):
+    paths = [_run(tmp_path / name, seed, 480.0) for seed, name in enumerate("ab")]
+    other = {"cores": 64, "cpu": "another", "flags": []}
+    _change(paths[1], "versions.json", machine=other, packages={"python": "3.12.1", "numpy": "2"}, commit=None)
+    text = training_report.write_report(paths, tmp_path / "report")
+    assert "2 runs by recipe static_wi8_ai8 on 2 cores (a processor, avx2) and 64 cores (another). " in text
+    assert "Packages: python 3.11.7 or 3.12.1, numpy 2.\n" in text and "at commits abc, unknown:" in text
+
+
+def _change(run: pathlib.Path, name: str, **values: Any) -> None:
+    """Changes a JSON file of a run."""
+    (run / name).write_text(json.dumps({**json.loads((run / name).read_text()), **values}))
 
 
 def test_the_data_hold_the_curves(tmp_path: pathlib.Path):
@@ -113,8 +152,7 @@ def test_the_data_hold_the_curves(tmp_path: pathlib.Path):
 
 def test_steps_of_held_actions_are_the_environments_own(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch):
     path = _run(tmp_path / "a", 1, 1.0)
-    summary = json.loads((path / "summary.json").read_text())
-    (path / "summary.json").write_text(json.dumps({**summary, "action_repeat": 4}))
+    _change(path, "summary.json", action_repeat=4)
     plotted: list[Any] = []
     monkeypatch.setattr(training_report.plots, "learning_curves", lambda curves, *_: plotted.extend(curves.values()))
     text = training_report.write_report([path], tmp_path / "report")
@@ -130,7 +168,7 @@ def test_each_run_has_a_curve(tmp_path: pathlib.Path, monkeypatch: pytest.Monkey
     plotted: list[Any] = []
     monkeypatch.setattr(training_report.plots, "learning_curves", lambda curves, *_: plotted.append(list(curves)))
     training_report.write_report(paths, tmp_path / "report")
-    assert plotted == [["int8, seed 1", "int8, seed 2, row 2", "int8, seed 2, row 3"]] * 2
+    assert plotted == [[f"static_wi8_ai8, seed {text}" for text in ("1", "2, row 2", "2, row 3")]] * 2
 
 
 def test_a_run_that_was_never_judged_has_a_row(tmp_path: pathlib.Path):

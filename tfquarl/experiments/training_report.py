@@ -10,27 +10,15 @@ from typing import Literal
 
 from tfquarl.core import errors
 from tfquarl.core import files
+from tfquarl.experiments import kept_plan
+from tfquarl.experiments import provenance
 from tfquarl.experiments import typed_command
 from tfquarl.metrics import learning_curve
 from tfquarl.metrics import names
 from tfquarl.metrics import plots
 from tfquarl.metrics import table
-from tfquarl.program import archive
-from tfquarl.program import artifact_file
+from tfquarl.program import gin_loading
 from tfquarl.program import run_directory
-
-_HEADER = (
-    "seed",
-    "status",
-    "env steps",
-    "train steps",
-    "wall time (s)",
-    "int8 return",
-    "95% interval",
-    "float32 return",
-    "episodes",
-    "bytes int8 / float32",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +28,19 @@ class Run:
     Attributes:
       summary: its summary.json.
       versions: its versions.json.
-      int8: learning curve of the quantized policy.
-      float32: of the float one.
+      int8: learning curve of the policy by the run's recipe, whatever that is.
+      float32: of the float policy of the same weights.
     """
 
     summary: Mapping[str, Any]
     versions: Mapping[str, Any]
     int8: learning_curve.LearningCurve
     float32: learning_curve.LearningCurve
+
+    @property
+    def recipe(self) -> str:
+        """Of the best policy: the configuration's, or float32 where that could not hold it."""
+        return self.summary["recipe"]
 
     @property
     def action_repeat(self) -> int:
@@ -90,20 +83,21 @@ def write_report(
     """Writes `output`.md, .json, _env_steps.png and _wall_time.png; the Markdown text.
 
     Args:
-      paths: run directories of one experiment, that differ in their seed.
+      paths: run directories of one experiment, that differ in their seed alone.
       output: path without suffix, in a directory that is there.
       target: a return to mark in the plots; None marks none.
       note: what a reader has to know of the runs besides, e.g. that other work shared the machine.
 
     Raises:
-      ConfigError: there are no runs, or of several experiments or environments.
+      ConfigError: there are no runs, or of several experiments or settings.
       ArtifactError, StorageError: a file can't be read or written.
     """
-    runs = sorted((read_run(path) for path in paths), key=lambda run: run.summary["seed"])
+    found = sorted(((path, read_run(path)) for path in paths), key=lambda one: one[1].summary["seed"])
+    runs = [run for _, run in found]
     experiments = sorted({run.summary["experiment"] for run in runs})
     if len(experiments) != 1:
         raise errors.ConfigError(f"a report needs runs of one experiment, got {experiments or 'no runs'}")
-    _check_environments(paths)
+    _check_settings([path for path, _ in found])
     axes: tuple[tuple[Literal["env_steps", "time_sec"], str], ...] = (
         ("env_steps", "_env_steps.png"),
         ("time_sec", "_wall_time.png"),
@@ -119,52 +113,74 @@ def write_report(
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
-    """'int8, seed 1' of each run; 'int8, seed 1, row 2' of the table where several runs have that seed."""
+    """'static_wi8_ai8, seed 1' of each run; 'static_wi8_ai8, seed 1, row 2' of the table where several runs have that seed."""
     seeds = [run.summary["seed"] for run in runs]
     rows = [f", row {row}" if seeds.count(seed) > 1 else "" for row, seed in enumerate(seeds, 1)]
-    return [f"int8, seed {seed}{row}" for seed, row in zip(seeds, rows)]
+    return [f"{run.recipe}, seed {seed}{row}" for run, seed, row in zip(runs, seeds, rows)]
 
 
-def _check_environments(paths: Sequence[pathlib.Path]) -> None:
-    """A name of an experiment can be kept while its environment is bound anew."""
-    found = {path: name for path in paths if (name := _environment(path)) is not None}
-    if len(set(found.values())) > 1:
-        told = ", ".join(f"{name} ({path})" for path, name in found.items())
-        raise errors.ConfigError(f"a report needs runs of one environment, got {told}; make one of each")
+def _check_settings(paths: Sequence[pathlib.Path]) -> None:
+    """Runs of one name can be of another recipe, environment or learning rate: they are no seeds of one experiment."""
+    settings = {path: _settings(path) for path in paths}
+    different = []
+    for name in dict.fromkeys(name for found in settings.values() for name in found):
+        first_of: dict[str, pathlib.Path] = {}
+        for path, found in settings.items():
+            first_of.setdefault(found.get(name, "none"), path)
+        if len(first_of) > 1:
+            different.append(f"{name}: {', '.join(f'{value} ({path})' for value, path in first_of.items())}")
+    if different:
+        raise errors.ConfigError(
+            f"a report needs runs that differ in their seed alone, got {'; '.join(different)}; make one report of each"
+        )
 
 
-def _environment(path: pathlib.Path) -> str | None:
-    """That of the last policy; None where a run has kept none."""
-    manifest = path / archive.POLICIES / "latest" / "manifest.json"
-    return artifact_file.read_json(manifest)["environment"]["name"] if manifest.is_file() else None
+def _settings(path: pathlib.Path) -> dict[str, str]:
+    operative = run_directory.RunDirectory(path).operative_config_file
+    settings = kept_plan.settings_of(gin_loading.load([str(operative.absolute())]).experiment)
+    del settings["Experiment.seed"]
+    return settings
 
 
 def _markdown(experiment: str, runs: Sequence[Run], name: str, note: str) -> str:
-    machine = runs[0].versions["machine"]
-    packages = ", ".join(f"{package} {version}" for package, version in runs[0].versions["packages"].items())
+    versions = [run.versions for run in runs]
+    recipe = " or ".join(dict.fromkeys(run.recipe for run in runs))
     lines = [
         f"# {experiment}",
         "",
-        f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} on {machine['cores']} cores ({machine['cpu']}, {', '.join(machine['flags'])}). Returns are of the",
-        "best confirmed policy of each run, over fresh episodes that both policies met. Wall time includes start-up.",
+        f"{len(runs)} {'run' if len(runs) == 1 else 'runs'} by recipe {recipe} on {provenance.machines(versions)}. Returns are of the",
+        "best confirmed policy of each run, over fresh episodes that it and the float32 policy of the same weights met. Wall time includes start-up.",
         *([note] if note else []),
         *_repeats(runs),
         "",
-        table.format_markdown(_HEADER, [_row(run) for run in runs]).rstrip(),
+        table.format_markdown(_header(recipe), [_row(run) for run in runs]).rstrip(),
         "",
         f"![Return against environment steps]({name}_env_steps.png)",
         f"![Return against wall time]({name}_wall_time.png)",
         "",
-        "The curves are of the int8 policy, each point at the time when it was published: first looks of few episodes, and confirmations of those",
+        f"The curves are of the {recipe} policy, each point at the time when it was published: first looks of few episodes, and confirmations of those",
         "that looked best.",
         "",
-        "Commands, by seed, at commits "
-        + ", ".join(sorted({run.versions["commit"] or "unknown" for run in runs}))
-        + ":",
+        f"Commands, by seed, at commits {provenance.commits(versions)}:",
         "",
     ]
     lines += [f"    {command(run.versions)}" for run in runs]
-    return "\n".join([*lines, "", f"Packages: {packages}.", f"Data: {name}.json.", ""])
+    return "\n".join([*lines, "", f"Packages: {provenance.packages(versions)}.", f"Data: {name}.json.", ""])
+
+
+def _header(recipe: str) -> list[str]:
+    return [
+        "seed",
+        "status",
+        "env steps",
+        "train steps",
+        "wall time (s)",
+        f"{recipe} return",
+        "95% interval",
+        "return of its float32 policy",
+        "episodes",
+        "bytes of both",
+    ]
 
 
 def command(versions: Mapping[str, Any]) -> str:
