@@ -37,6 +37,42 @@ def test_learning_curves_draw_a_line_for_each_arm(tmp_path, x_axis):
     assert "#009E73" not in colours
 
 
+@pytest.fixture
+def axes(monkeypatch):
+    """The axes of the plots that a test draws, by the order in which they are written."""
+    drawn = []
+    finish = plots._finish
+    monkeypatch.setattr(plots, "_finish", lambda figure, axes, *rest: (drawn.append(axes), finish(figure, axes, *rest)))
+    return drawn
+
+
+def test_curves_tell_what_their_band_and_their_dashed_line_are(tmp_path, axes):
+    one, two = _curve([0, 10], [0, 5]), _curve([0, 10], [0, 9])
+    plots.learning_curves({"S": [one, two], "I8": [one]}, tmp_path / "a.png", "env_steps", "CartPole", 475.123)
+    plots.learning_curves({"I8": [one]}, tmp_path / "b.png", "env_steps", "CartPole")
+    assert [[text.get_text() for text in one.get_legend().get_texts()] for one in axes] == [
+        ["S (2 runs)", "I8", "target 475.1"],
+        ["I8"],
+    ]
+    assert [one.get_ylabel() for one in axes] == ["mean return, band: least to highest run", "mean return"]
+
+
+def test_no_two_of_many_lines_look_alike(tmp_path, axes):
+    series = {f"process {index}": ([1, 2], [index, index]) for index in range(17)}
+    plots.lines(series, tmp_path / "a.png", "minutes", "MiB", "memory")
+    plots.lines(series, tmp_path / "b.png", "minutes", "MiB", "memory", is_joined=False)
+    plots.learning_curves({name: [_curve([0, 10], [0, 5])] for name in series}, tmp_path / "c.png", "env_steps", "a")
+    for one in axes:
+        looks = {(line.get_color(), line.get_linestyle(), line.get_marker()) for line in one.get_lines()}
+        assert len(looks) == 17
+
+
+def test_a_logarithmic_axis_has_ticks_where_points_are(tmp_path, axes):
+    plots.lines({"I8": ([1, 2, 64], [1.0, 2.0, 3.0]), "D8": ([4], [1.0])}, tmp_path / "a.png", "n", "x", "t", "x")
+    assert [text.get_text() for text in axes[0].get_xticklabels()] == ["1", "2", "4", "64"]
+    assert not axes[0].xaxis.get_minorticklocs().size
+
+
 def test_curves_are_compared_where_all_have_points():
     grid, heights = plots._on_one_grid(
         [(np.array([0, 10]), np.array([0.0, 10.0])), (np.array([4, 8]), np.array([1.0, 1.0]))]

@@ -31,6 +31,7 @@ def lines(results: Sequence[study_results.TaskResult], left_out: Sequence[str]) 
         "in the last tenth of the train steps, which depends less on which policy comes last. Best S return: mean over seeds of each run's highest",
         "return. Bytes per policy: of the last one in that format; for S of the float32 model.",
         f"Steady: the same of means over {study_results.STEADY_COUNT} policies that were judged one after the other, since a single one can be good by luck.",
+        f"Plots of returns: the target is {study_results.SHARES[-1]:.0%} of the way to the best S return; bands go from an arm's least run to its highest.",
         "Intervals of few seeds are Student's t, for ratios of five seeds and more a bootstrap's: wide, and some reach beyond what a return can be.",
         *map(_judged_every, results),
         *_held_actions(results),

@@ -13,6 +13,9 @@ from tfquarl.metrics import learning_curve as learning_curve_lib
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8C6D31", "#000000")
+# What tells a ninth line from the first one, whose colour it has.
+_DASHES = ("-", "--", ":", "-.")
+_MARKERS = ("o", "s", "^", "D")
 _GRID_POINTS = 200
 _AXES = {
     "env_steps": ("environment steps", lambda curve: curve.env_steps),
@@ -43,15 +46,17 @@ def learning_curves(
     """
     figure, axes = _figure(title)
     label, values_of = _AXES[x_axis]
-    for (name, curves), colour in zip(runs.items(), _colours(len(runs))):
+    height = "mean return"
+    for (name, curves), colour, dash in zip(runs.items(), _colours(len(runs)), _by_colours(_DASHES, len(runs))):
         positions, returns = _on_one_grid([(values_of(curve), curve.returns) for curve in curves])
         suffix = f" ({len(curves)} runs)" if len(curves) > 1 else ""
-        axes.plot(positions, returns.mean(axis=0), color=colour, label=name + suffix)
+        axes.plot(positions, returns.mean(axis=0), color=colour, linestyle=dash, label=name + suffix)
         if len(curves) > 1:
+            height = "mean return, band: least to highest run"
             axes.fill_between(positions, returns.min(axis=0), returns.max(axis=0), color=colour, alpha=0.2, linewidth=0)
     if target is not None:
-        axes.axhline(target, color="0.4", linestyle="--", linewidth=1)
-    _finish(figure, axes, label, "mean return", output)
+        axes.axhline(target, color="0.4", linestyle="--", linewidth=1, label=f"target {target:.4g}")
+    _finish(figure, axes, label, height, output)
 
 
 def stacked_bars(
@@ -101,7 +106,7 @@ def lines(
     log_axes: Literal["", "x", "y", "xy"] = "",
     is_joined: bool = True,
 ) -> None:
-    """Points, joined by lines or alone.
+    """Points, joined by lines or alone; a logarithmic axis of positions has its ticks at these.
 
     Args:
       series: positions and heights by name.
@@ -116,11 +121,14 @@ def lines(
       StorageError: `output` can't be written.
     """
     figure, axes = _figure(title)
-    style = "-" if is_joined else ""
-    for (name, (positions, heights)), colour in zip(series.items(), _colours(len(series))):
-        axes.plot(positions, heights, color=colour, linestyle=style, marker="o", markersize=3.5, label=name)
+    dashes, markers = _by_colours(_DASHES, len(series)), _by_colours(_MARKERS, len(series))
+    for (name, (positions, heights)), colour, dash, marker in zip(
+        series.items(), _colours(len(series)), dashes, markers
+    ):
+        style = dash if is_joined else ""
+        axes.plot(positions, heights, color=colour, linestyle=style, marker=marker, markersize=3.5, label=name)
     if "x" in log_axes:
-        axes.set_xscale("log")
+        _set_powers_of_two(axes, [position for positions, _ in series.values() for position in positions])
     if "y" in log_axes:
         axes.set_yscale("log")
     _finish(figure, axes, x_label, y_label, output)
@@ -152,12 +160,9 @@ def bands(
         positions, heights, lows, highs = (list(column) for column in zip(*points))
         axes.plot(positions, heights, color=colour, marker="o", markersize=3.5, label=name)
         axes.fill_between(positions, lows, highs, color=colour, alpha=0.15, linewidth=0)
-    axes.set_xscale("log", base=2)
+    _set_powers_of_two(axes, [point[0] for points in series.values() for point in points])
     if has_log_heights:
         axes.set_yscale("log")
-    ticks = sorted({point[0] for points in series.values() for point in points})
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-    axes.xaxis.minorticks_off()
     _finish(figure, axes, x_label, y_label, output)
 
 
@@ -197,6 +202,18 @@ def _on_one_grid(curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.nd
 
 def _colours(count: int) -> list[str]:
     return [_COLOURS[index % len(_COLOURS)] for index in range(count)]
+
+
+def _by_colours(looks: Sequence[str], count: int) -> list[str]:
+    """One of `looks` for each line: the next one where colours begin anew."""
+    return [looks[index // len(_COLOURS) % len(looks)] for index in range(count)]
+
+
+def _set_powers_of_two(axes: Any, positions: Sequence[float]) -> None:
+    axes.set_xscale("log", base=2)
+    ticks = sorted(set(positions))
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.minorticks_off()
 
 
 def _figure(title: str, height: float = 4.0) -> tuple[Any, Any]:
