@@ -45,6 +45,18 @@ def test_a_policy_counts_from_its_last_publication(published, time_sec, env_step
     np.testing.assert_array_equal(curve.returns, [20.0, 90.0])
 
 
+def test_points_are_in_the_order_of_publication():
+    """A resumed run may judge an old policy once more; two verdicts on one policy stay in their order."""
+    rows = [jsonl.MetricRow(float(step), "convert", step, {}) for step in (10, 20, 30)]
+    verdicts = [(31.0, 20, 2.0), (32.0, 30, 3.0), (33.0, 10, 1.0), (34.0, 20, 4.0)]
+    rows += [jsonl.MetricRow(at, "eval", step, {names.AVERAGE_RETURN: value}) for at, step, value in verdicts]
+    curve = learning_curve.learning_curve(rows)
+
+    assert curve.time_sec.tolist() == [10.0, 20.0, 20.0, 30.0] and curve.train_steps.tolist() == [10, 20, 20, 30]
+    assert curve.returns.tolist() == [1.0, 2.0, 4.0, 3.0]
+    assert curve.time_to(2.0) == 20.0
+
+
 def test_the_float_policy_has_a_curve_too():
     assert learning_curve.learning_curve(_ROWS, names.FLOAT32_AVERAGE_RETURN).returns.tolist() == [25.0]
 

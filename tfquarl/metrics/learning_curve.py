@@ -16,7 +16,7 @@ from tfquarl.metrics import names
 
 @dataclasses.dataclass(frozen=True)
 class LearningCurve:
-    """One run's evaluations, in order; all arrays are [N].
+    """One run's evaluations, in the order of publication; all arrays are [N].
 
     Attributes:
       time_sec: wall time of the run at which the policy was published, start-up included.
@@ -84,5 +84,6 @@ def learning_curve(rows: Iterable[jsonl.MetricRow], name: str = names.AVERAGE_RE
             published[row.step] = now  # a resumed run may come to a train step once more
         elif row.group == names.EVAL and name in row.values:
             points.append((*published.get(row.step, now), row.step, row.values[name]))
+    points.sort(key=lambda point: point[0])  # a resumed run may judge an old policy once more
     columns = np.array(points, np.float64).reshape(-1, 4).T
     return LearningCurve(columns[0], columns[1].astype(np.int64), columns[2].astype(np.int64), columns[3])
