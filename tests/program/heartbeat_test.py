@@ -56,9 +56,22 @@ def test_who_is_not_heard_of_is_overdue():
     deadlines.heard("a")
     deadlines.heard("b")
     now[0] = 10.0
+    deadlines.listen()
     assert deadlines.overdue() == []
     deadlines.heard("a")
     now[0] = 11.0
+    deadlines.listen()
     assert deadlines.overdue() == ["b"]
     deadlines.forget("b")
     assert deadlines.overdue() == []
+
+
+def test_a_launcher_that_was_held_up_since_it_listened_makes_nobody_overdue():
+    now = [0.0]
+    deadlines = heartbeat.Deadlines(10.0, lambda: now[0])
+    deadlines.heard("a")
+    deadlines.listen()
+    now[0] = 100.0
+    assert deadlines.overdue() == []
+    deadlines.listen()
+    assert deadlines.overdue() == ["a"]

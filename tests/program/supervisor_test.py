@@ -1,13 +1,17 @@
 """Runs of real processes whose nodes do next to nothing: how a run starts, ends and fails."""
 
 import functools
+import itertools
 import os
+import types
 
 import psutil
 import pytest
 
 from tfquarl.core import errors
 from tfquarl.program import budget as budget_lib
+from tfquarl.program import channel
+from tfquarl.program import heartbeat
 from tfquarl.program import launcher as launcher_lib
 from tfquarl.program import node_process
 from tfquarl.program import restarts
@@ -296,6 +300,56 @@ def test_a_collector_that_dies_is_started_again_and_counts_on(tmp_path, node, co
     assert [values for group, _, values in run.metrics.rows if group == "run"] == [{"Restarts/collector_0": 1}]
     assert run.states_of("collector_0")[:3] == ["starting", "waiting", "starting"]
     assert run.processes_left() == []
+
+
+class _TalkingNodes:
+    """A launcher of nodes that say something whenever they are asked."""
+
+    def __init__(self):
+        self.nodes, self.killed = [], []
+        self.open = lambda wanted: True
+        self.has_fork_server = lambda: True
+        self.wait = self.stop = self.kill_all = lambda *arguments: None
+        self.close = lambda: None
+        self.kill_named = self.killed.append
+
+    def start(self, spec, server_address, start):
+        self.nodes.append(types.SimpleNamespace(spec=spec, is_alive=True))
+
+    def receive(self):
+        for node in self.nodes:
+            yield node, channel.Message("ready", {"address": "localhost:1"})
+            yield node, channel.Message("metrics", {"group": "run", "step": 0, "values": {}})
+
+
+@pytest.mark.parametrize("where", ["terminal", "metrics"])
+def test_what_holds_the_launcher_up_makes_no_node_look_hung(monkeypatch, where):
+    now, ticks = [0.0], itertools.count()
+    monkeypatch.setattr(
+        "tfquarl.program.crew.heartbeat.Deadlines",
+        functools.partial(heartbeat.Deadlines, clock=lambda: now[0]),
+    )
+
+    def stall(*arguments):
+        now[0] += 1000.0
+
+    metrics, launcher = _Metrics(), _TalkingNodes()
+    if where == "metrics":
+        metrics.write = stall
+    supervisor = supervisor_lib.Supervisor(
+        launcher,
+        [_SERVER, _LEARNER, _COLLECTOR],
+        budget_lib.Budget(_UNREACHABLE, None, 20.0),
+        budget_lib.Progress(),
+        metrics,
+        lambda: next(ticks) >= 10,
+        _Display(),
+        on_tick=stall if where == "terminal" else lambda: None,
+    )
+    monkeypatch.setattr(supervisor_lib, "_INTERRUPTED_SEC", 0.0)
+    assert supervisor.run() is budget_lib.Status.INTERRUPTED
+    assert now[0] >= 5000.0
+    assert launcher.killed == []
 
 
 def _patient_collector(num_server_starts: int) -> node_process.NodeSpec:

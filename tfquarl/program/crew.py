@@ -73,9 +73,9 @@ class Crew:
         self._on_state(name, "starting")
         self._waiting.discard(name)
         self._errors.pop(name, None)
-        self._deadlines.heard(name)
         spec = self._specs[name]
         self._launcher.start(spec, self.address, self._progress.start_point(spec.index, self._port))
+        self._deadlines.heard(name)
         if name in self._trained:
             self._launcher.tell_trained(name)
 
@@ -83,6 +83,10 @@ class Crew:
         """Tells a node that training has ended, and whatever is started in its place."""
         self._trained.add(name)
         self._launcher.tell_trained(name)
+
+    def listen(self) -> None:
+        """Called before messages are received, all of which `take` then gets."""
+        self._deadlines.listen()
 
     def take(self, name: str, message: channel.Message) -> None:
         """Takes what a node says of itself."""

@@ -61,6 +61,8 @@ def send_from(stop: WatchedStop, sender: channel.Sender, period_sec: float = _PE
 class Deadlines:
     """The launcher's side: which processes have not been heard of for too long.
 
+    Silence counts up to when the launcher listened last: a terminal or a disk that holds it up afterwards makes nobody silent.
+
     Args:
       timeout_sec: how long that is.
       clock: seconds.
@@ -70,10 +72,15 @@ class Deadlines:
         self.timeout_sec = timeout_sec
         self._clock = clock
         self._heard: dict[str, float] = {}
+        self._listened_sec = clock()
 
     def heard(self, name: str) -> None:
         """A process has begun, or said something."""
         self._heard[name] = self._clock()
+
+    def listen(self) -> None:
+        """What the processes have said until now is about to be taken."""
+        self._listened_sec = self._clock()
 
     def forget(self, name: str) -> None:
         """A process has ended."""
@@ -81,5 +88,4 @@ class Deadlines:
 
     def overdue(self) -> list[str]:
         """The processes that hang."""
-        now = self._clock()
-        return [name for name, heard in self._heard.items() if now - heard > self.timeout_sec]
+        return [name for name, heard in self._heard.items() if self._listened_sec - heard > self.timeout_sec]

@@ -233,6 +233,7 @@ class Supervisor:
         self._launcher.open(self._is_wanted)
 
     def _handle_messages(self) -> None:
+        self._crew.listen()
         for node, message in self._launcher.receive():
             body = message.body
             self._crew.take(node.spec.name, message)
