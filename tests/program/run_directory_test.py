@@ -1,6 +1,7 @@
 """Tests of `tfquarl.program.run_directory`."""
 
 import datetime
+import errno
 import json
 import math
 import os
@@ -139,6 +140,16 @@ def test_a_lock_is_free_again_after_an_error(run):
     with pytest.raises(KeyError), run.lock():
         raise KeyError
     with run.lock():
+        pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK], ids=["lustre", "nfs"])
+def test_a_file_system_without_locks_is_a_storage_error(run, monkeypatch, number):
+    def flock(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(run_directory.fcntl, "flock", flock)
+    with pytest.raises(errors.StorageError, match=f"locking .*lock failed: {os.strerror(number)}"), run.lock():
         pass
 
 

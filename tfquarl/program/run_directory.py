@@ -260,15 +260,15 @@ def default_path(experiment: str, now: datetime.datetime | None = None) -> pathl
 
 
 def _take_lock(file: TextIO, path: pathlib.Path, user: str) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        raise errors.ConfigError(
-            f"{path.parent} is in use by the {user} of process {holder}; wait for its end or give another directory"
-        ) from error
     with files.storage_errors(f"locking {path}"):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise errors.ConfigError(
+                f"{path.parent} is in use by the {user} of process {holder}; wait for its end or give another directory"
+            ) from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
