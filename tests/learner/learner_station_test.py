@@ -238,7 +238,7 @@ def test_nothing_to_restore(tmp_path: pathlib.Path) -> None:
 def test_no_checkpoint_can_be_read(tmp_path: pathlib.Path) -> None:
     for path in _saved(tmp_path):
         path.write_bytes(b"")
-    with pytest.raises(errors.ArtifactError, match="none of its 2 checkpoints can be read"):
+    with pytest.raises(errors.ConfigError, match="none of its 2 checkpoints can be read"):
         Station(tmp_path).checkpoints.restore()
 
 

@@ -53,8 +53,7 @@ class Checkpointing:
         """Restores the newest checkpoint that can be read; its path, or None where there is no checkpoint.
 
         Raises:
-          ConfigError: the newest readable one is of another network.
-          ArtifactError: there are checkpoints, and none can be read.
+          ConfigError: the newest readable one is of another network, or there are some and none can be read.
         """
         paths = list(reversed(self._manager.checkpoints))
         for path in paths:
@@ -70,7 +69,7 @@ class Checkpointing:
                 logging.warning("Train steps lost: %s, as the newest checkpoint that can be read is %s", lost, path)
             return path
         if paths:
-            raise errors.ArtifactError(
+            raise errors.ConfigError(
                 f"{self._directory}: none of its {len(paths)} checkpoints can be read; remove the directory to start anew"
             )
         return None

@@ -53,8 +53,7 @@ class LearnerStation:
         """Restores the newest checkpoint, if there is one, and pushes a snapshot before the first train step.
 
         Raises:
-          ConfigError: the checkpoint is of another network.
-          ArtifactError: there are checkpoints, and none can be read.
+          ConfigError: the checkpoint is of another network, or there are some and none can be read.
         """
         path = self._checkpoints.restore()
         self._learner.notice_restored()
@@ -67,7 +66,7 @@ class LearnerStation:
 
         Raises:
           NumericalError: as `step`.
-          ConfigError, ArtifactError: as `start`.
+          ConfigError: as `start`.
         """
         self.start()
         has_ended = threading.Event()
