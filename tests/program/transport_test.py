@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -56,3 +57,28 @@ def test_both_transports_have_every_end(cls):
     for name in ends:
         expected = list(inspect.signature(getattr(transport_lib.Transport, name)).parameters)
         assert list(inspect.signature(getattr(cls, name)).parameters) == expected, name
+
+
+@pytest.mark.parametrize(
+    ("end", "place"),
+    [
+        ("snapshot_sink", "snapshot_channel.SnapshotPublisher"),
+        ("policy_sink", "policy_publisher.PolicyPublisher"),
+        ("evaluation_sink", "policy_publisher.EvaluationPublisher"),
+        ("transition_writer", "transition_writer.TransitionWriter"),
+    ],
+)
+def test_who_writes_waits_until_a_hung_server_has_been_replaced(monkeypatch, end, place):
+    experiment = gin_loading.load([_EXPERIMENT], ["SupervisionConfig.heartbeat_timeout_sec = 300.0"]).experiment
+    spec = registry.spec(experiment.environment.name)
+    transport = transport_lib.ReverbTransport(experiment, spec, "localhost:1", b"key", threading.Event())
+    module, name = place.split(".")
+    cls = getattr(getattr(transport_lib, module), name)
+    given = {}
+
+    def record(*arguments, **more):
+        given.update(inspect.signature(cls).bind(*arguments, **more).arguments)
+
+    monkeypatch.setattr(f"tfquarl.program.transport.{place}", record)
+    getattr(transport, end)()
+    assert given["deadline_sec"] == 300.0 + 90.0

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # A collector reports at least this often however its environments behave, so many steps at a time.
 _COLLECT_STEPS = 1_000_000_000
-# Largest share of the time in which the replay may write checkpoints, when it answers nobody: a million transitions take half a minute.
+# Largest share of the time in which the replay may write checkpoints, when it answers nobody: a million transitions take half a minute. Its
+# clients wait `SupervisionConfig.server_silence_sec`.
 _MAX_CHECKPOINT_SHARE = 0.05
 
 

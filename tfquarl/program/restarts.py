@@ -7,6 +7,9 @@ import time
 
 from tfquarl.core import errors
 
+SERVER_START_SEC = 90.0
+"""In which a server says its address; it reads the replay's last checkpoint first."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SupervisionConfig:
@@ -27,6 +30,11 @@ class SupervisionConfig:
     first_backoff_sec: float = 0.5
     max_backoff_sec: float = 30.0
     heartbeat_timeout_sec: float = 120.0
+
+    @property
+    def server_silence_sec(self) -> float:
+        """How long the server's clients wait for its answer: it may be writing a checkpoint, or hang, be killed and come back."""
+        return self.heartbeat_timeout_sec + SERVER_START_SEC
 
     def __post_init__(self) -> None:
         if self.max_deaths < 0:

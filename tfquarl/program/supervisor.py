@@ -23,7 +23,7 @@ from tfquarl.program import node_process
 from tfquarl.program import restarts
 
 _TICK_SEC = 0.25
-_SERVER_START_SEC = 90.0
+_SERVER_START_SEC = restarts.SERVER_START_SEC
 # A user's Ctrl-C is answered within 10 s, whatever a node does: so long may nodes take to end in order, and then at once.
 _INTERRUPTED_SEC = 6.0
 _KILL_SEC = 1.0

@@ -107,6 +107,7 @@ class ReverbTransport:
         self._experiment = experiment
         self._layout = transition.TransitionLayout.from_spec(spec)
         self._address, self._key, self._stop = server_address, key, stop
+        self._silence_sec = experiment.supervision.server_silence_sec
         self._client = reverb.Client(server_address)
         self._closers: list[Any] = []
 
@@ -126,7 +127,7 @@ class ReverbTransport:
 
     def snapshot_sink(self) -> interfaces.SnapshotSink:
         """As `Transport`."""
-        return snapshot_channel.SnapshotPublisher(self._client, self._key, self._stop)
+        return snapshot_channel.SnapshotPublisher(self._client, self._key, self._stop, self._silence_sec)
 
     def snapshot_source(self) -> interfaces.SnapshotSource:
         """As `Transport`."""
@@ -139,11 +140,11 @@ class ReverbTransport:
 
     def policy_sink(self) -> interfaces.ArtifactSink:
         """As `Transport`."""
-        return policy_publisher.PolicyPublisher(self._client, self._key, self._stop)
+        return policy_publisher.PolicyPublisher(self._client, self._key, self._stop, self._silence_sec)
 
     def evaluation_sink(self) -> policy_publisher.EvaluationPublisher:
         """As `Transport`."""
-        return policy_publisher.EvaluationPublisher(self._client, self._key, self._stop)
+        return policy_publisher.EvaluationPublisher(self._client, self._key, self._stop, self._silence_sec)
 
     def policy_source(self) -> interfaces.ArtifactSource:
         """As `Transport`."""
@@ -153,7 +154,13 @@ class ReverbTransport:
         """As `Transport`."""
         agent = self._experiment.agent
         writer = transition_writer.TransitionWriter(
-            self._client, self._layout, self._experiment.replay, agent.discount, self._stop, n_step=agent.n_step
+            self._client,
+            self._layout,
+            self._experiment.replay,
+            agent.discount,
+            self._stop,
+            self._silence_sec,
+            n_step=agent.n_step,
         )
         self._closers.append(writer)
         return writer
