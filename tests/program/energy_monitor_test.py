@@ -3,6 +3,7 @@
 import os
 import pathlib
 
+from tfquarl.core import errors
 from tfquarl.metrics import energy
 from tfquarl.metrics import names
 from tfquarl.metrics import process_usage
@@ -138,3 +139,12 @@ def test_codecarbon_measures_from_the_begin_to_the_summary(tmp_path, monkeypatch
 
 def test_codecarbon_has_no_part_unless_it_is_asked_for():
     assert "codecarbon" not in _Run().monitor.summary(1)
+
+
+def test_a_last_row_that_cannot_be_written_costs_no_summary(monkeypatch):
+    def write(*row):
+        raise errors.StorageError("metrics.jsonl: it was deleted while the run goes on")
+
+    run = _Run()
+    monkeypatch.setattr(run.metrics, "write", write)
+    assert run.monitor.summary(200)["joules_per_env_step"] == 0.25

@@ -121,6 +121,17 @@ def test_when_nothing_is_left_to_do(directory, loaded, status, changes, is_compl
 
 
 @pytest.mark.parametrize(
+    ("num_env_steps", "is_complete"), [pytest.param(1000, False, id="more"), pytest.param(500, True, id="no_more")]
+)
+def test_a_completed_run_goes_on_though_an_attempt_to_has_failed(directory, loaded, num_env_steps, is_complete):
+    """That attempt has written its configuration, of 1000 steps, and kept the summary of the 500 before."""
+    directory.write_summary({"status": "completed", "limits": {"num_env_steps": 500, "stop_at_return": 400.0}})
+    experiment = dataclasses.replace(loaded.experiment, num_env_steps=num_env_steps)
+    earlier = resumption.find(directory, experiment)
+    assert earlier is not None and earlier.is_complete(experiment) == is_complete
+
+
+@pytest.mark.parametrize(
     ("status", "is_reached"),
     [
         pytest.param("target_reached", False, id="raised_by_the_user"),

@@ -38,12 +38,13 @@ def test_every_file_that_is_written_is_explained(run):
     run.write_configs("given", "operative")
     run.write_versions(seed=1, command=["train"])
     run.write_summary({})
+    run.set_summary_aside()
     run.key()
     with run.lock():
         pass
     explained = (run.path / "README.txt").read_text()
 
-    for name in set(os.listdir(run.path)) - {"README.txt"} | {run.metrics_file.name}:
+    for name in set(os.listdir(run.path)) - {"README.txt"} | {run.metrics_file.name, run.summary_file.name}:
         assert f"\n{name}" in explained
 
 
@@ -189,3 +190,25 @@ def test_white_space_at_the_ends_of_a_runs_key_counts(run):
     (run.path / ".key").write_bytes(key)
     (run.path / ".key").chmod(0o600)
     assert run.key() == key
+
+
+def test_a_summary_is_away_while_the_run_goes_on_until_another_takes_its_place(run):
+    run.set_summary_aside()  # of a new run, which has none
+    run.write_summary({"status": "completed"})
+    run.set_summary_aside()
+    assert not run.summary_file.exists()
+    run.write_summary({"status": "failed"})
+    assert run.read_summary() == {"status": "failed"}
+    assert [path.name for path in run.path.glob("*summary*")] == ["summary.json"]
+
+
+def test_a_summary_is_back_where_none_can_take_its_place(run, monkeypatch):
+    def write_json(path, value):
+        raise errors.StorageError(f"writing {path} failed")
+
+    run.write_summary({"status": "completed"})
+    run.set_summary_aside()
+    monkeypatch.setattr(run_directory.files, "write_json", write_json)
+    with pytest.raises(errors.StorageError):
+        run.write_summary({"status": "failed"})
+    assert run.read_summary() == {"status": "completed"}

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import contextlib
 import os
 import pathlib
 from typing import Any
 
+from tfquarl.core import errors
 from tfquarl.core import interfaces
 from tfquarl.metrics import codecarbon_tracker
 from tfquarl.metrics import energy
@@ -79,22 +81,23 @@ class EnergyMonitor:
     def summary(self, env_steps: int) -> dict[str, Any]:
         """The energy of the whole run as plain JSON values, also per environment step; the last look and row are these.
 
-        Where codecarbon runs too, 'codecarbon' has what it measured; it ends here.
+        A row that can't be written is left out, as the summary tells the same. Where codecarbon runs too, 'codecarbon' has what it measured; it ends here.
 
         Args:
           env_steps: of the run; 0 gives None per step.
         """
         self._next_sample_sec = 0.0
-        self.sample_if_due()
-        report = self._write()
+        with contextlib.suppress(errors.StorageError):
+            self.sample_if_due()
+            self._write()
+        report = self._meter.report()
         per_step = report.joules / env_steps if env_steps else None
         codecarbon = {} if self._tracker is None else {"codecarbon": self._tracker.stop()}
         return {**report.to_json(), "joules_per_env_step": per_step, **codecarbon}
 
-    def _write(self) -> energy.EnergyReport:
+    def _write(self) -> None:
         report = self._meter.report()
         values = {names.ENERGY_JOULES: report.joules, names.CARBON_KG: report.kg_co2e}
         values.update({f"{names.ENERGY_JOULES}_{role}": joules for role, joules in report.joules_by_role.items()})
         values.update({f"{names.ROLE_CPU_SEC}_{role}": seconds for role, seconds in report.cpu_sec_by_role.items()})
         self._metrics.write(names.ENERGY, int(self._elapsed_sec()), values)
-        return report

@@ -137,3 +137,13 @@ def quantization_of(experiment: Experiment) -> quantization_aware_lib.Quantizati
         return None
     centers = experiment.converter.center_q_values
     return quantization_aware_lib.QuantizationAware(recipe.widths, experiment.quantization_aware, centers)
+
+
+def limits_of(experiment: Experiment) -> dict[str, float | None]:
+    """What a run of the experiment ends at, by name; None where it does not end at that."""
+    return {
+        "num_env_steps": experiment.num_env_steps,
+        "stop_at_return": experiment.stop_at_return,
+        "max_wall_time_sec": experiment.max_wall_time_sec,
+        "max_train_steps": experiment.learner.max_train_steps,
+    }

@@ -4,6 +4,7 @@ metrics.jsonl has the counters, policies/ the verdicts, operative_config.gin wha
 processes that own them.
 """
 
+from collections.abc import Mapping
 import dataclasses
 
 from tfquarl.core import errors
@@ -15,6 +16,9 @@ from tfquarl.program import experiment as experiment_lib
 from tfquarl.program import gin_loading
 from tfquarl.program import run_directory
 
+Limits = Mapping[str, float | None]
+"""As `experiment.limits_of` gives them."""
+
 _ENDED = (budget_lib.Status.COMPLETED, budget_lib.Status.TARGET_REACHED)
 
 
@@ -23,18 +27,18 @@ class EarlierRun:
     """A run that is to go on.
 
     Attributes:
-      experiment: as it was run last.
       progress: what it came to.
       status: how it ended; None where it was killed.
+      limits: that it was to end at.
     """
 
-    experiment: experiment_lib.Experiment
     progress: budget_lib.Progress
     status: budget_lib.Status | None
+    limits: Limits
 
     def is_complete(self, experiment: experiment_lib.Experiment) -> bool:
         """Whether nothing is left to do for `experiment`: it ended, and neither its budget nor its target was raised since."""
-        return self.status in _ENDED and not _asks_for_more(self.experiment, experiment)
+        return self.status in _ENDED and not _asks_for_more(self.limits, experiment_lib.limits_of(experiment))
 
     def begin(self) -> budget_lib.Progress:
         """What the run goes on from."""
@@ -61,7 +65,7 @@ def find(directory: run_directory.RunDirectory, experiment: experiment_lib.Exper
             f"{directory.path} holds a run that can't go on with another configuration: {'; '.join(changes)};"
             f" give what it was begun with, or another --root_dir"
         )
-    return EarlierRun(old, read_progress(directory), _read_status(directory))
+    return EarlierRun(read_progress(directory), *_read_end(directory, old))
 
 
 def check_place(directory: run_directory.RunDirectory) -> None:
@@ -98,18 +102,16 @@ def read_progress(directory: run_directory.RunDirectory) -> budget_lib.Progress:
     return progress
 
 
-def _read_status(directory: run_directory.RunDirectory) -> budget_lib.Status | None:
-    if not directory.summary_file.exists():
-        return None
-    status = directory.read_summary().get("status")
-    return budget_lib.Status(status) if status in list(budget_lib.Status) else None
+def _read_end(
+    directory: run_directory.RunDirectory, old: experiment_lib.Experiment
+) -> tuple[budget_lib.Status | None, Limits]:
+    """How the run has ended, None where it was killed; and at what limits: a later part may have failed as it began."""
+    summary = directory.read_summary() if directory.summary_file.exists() else {}
+    status = summary.get("status")
+    limits = summary.get("limits", experiment_lib.limits_of(old))
+    return budget_lib.Status(status) if status in list(budget_lib.Status) else None, limits
 
 
-def _asks_for_more(old: experiment_lib.Experiment, new: experiment_lib.Experiment) -> bool:
-    limits = [
-        (old.num_env_steps, new.num_env_steps),
-        (old.stop_at_return, new.stop_at_return),
-        (old.max_wall_time_sec, new.max_wall_time_sec),
-        (old.learner.max_train_steps, new.learner.max_train_steps),
-    ]
+def _asks_for_more(old: Limits, new: Limits) -> bool:
+    limits = [(old.get(name), limit) for name, limit in new.items()]
     return any(before is not None and (after is None or after > before) for before, after in limits)

@@ -49,6 +49,7 @@ policies/<version>/    policies that were judged:
   evaluation.json        the verdict on both
 policies/latest        the newest of them
 policies/best          the one whose quantized policy had the highest confirmed mean return
+.summary.json          the summary of an earlier part of a run that goes on or was killed
 .lock                  held while a run writes here; holds its process id
 .key                   signs what the processes of the run publish; for its owner alone
 """
@@ -97,6 +98,10 @@ class RunDirectory:
     def summary_file(self) -> pathlib.Path:
         """The summary.json that `write_summary` writes."""
         return self.path / "summary.json"
+
+    @property
+    def _past_summary_file(self) -> pathlib.Path:
+        return self.path / ".summary.json"
 
     def create(self) -> None:
         """Makes the directory and the README.txt that explains it; one that is there already is kept.
@@ -190,18 +195,25 @@ class RunDirectory:
           summary: plain JSON values; NaN and infinity, which JSON lacks, become null.
 
         Raises:
-          StorageError: the file can't be written.
+          StorageError: the file can't be written; what `set_summary_aside` has taken away is back.
         """
-        files.write_json(self.summary_file, summary)
+        try:
+            files.write_json(self.summary_file, summary)
+        except errors.StorageError:
+            with contextlib.suppress(OSError):
+                self._past_summary_file.rename(self.summary_file)
+            raise
+        with contextlib.suppress(OSError):
+            self._past_summary_file.unlink()
 
-    def remove_summary(self) -> None:
-        """Takes the summary away when a run goes on: it tells of an end.
+    def set_summary_aside(self) -> None:
+        """Takes the summary away while a run goes on, as it tells of an end.
 
         Raises:
-          StorageError: it can't be removed.
+          StorageError: it can't be renamed.
         """
-        with files.storage_errors(f"removing {self.summary_file}"):
-            self.summary_file.unlink(missing_ok=True)
+        with files.storage_errors(f"renaming {self.summary_file}"), contextlib.suppress(FileNotFoundError):
+            self.summary_file.rename(self._past_summary_file)
 
     def read_summary(self) -> dict[str, Any]:
         """What `write_summary` wrote.

@@ -27,7 +27,8 @@ def make_summary(
       wall_time_sec: from start to end, start-up included; what a resumed run took before counts too.
 
     Returns:
-      Plain JSON values: status, reason, env_steps (one for each action), action_repeat, train_steps, wall_time_sec;
+      Plain JSON values: status, reason, the limits that it was to end at, env_steps (one for each action), action_repeat, train_steps,
+      wall_time_sec;
       snapshot_to_ready_p95_sec and snapshot_to_use_p95_sec of the collector that is slowest, where one has told them; num_resumes,
       num_restarts by process, and num_parity_failures, the policies that the parity check refused; then of the best policy (the last
       one where none was confirmed) policy_version, its recipe, which is another than the experiment's where a float policy took its
@@ -40,6 +41,7 @@ def make_summary(
         "seed": experiment.seed,
         "status": str(status),
         "reason": reason,
+        "limits": experiment_lib.limits_of(experiment),
         "action_repeat": experiment.environment.action_repeat,
         "env_steps": progress.total_env_steps,
         "train_steps": progress.train_steps,

@@ -95,13 +95,13 @@ def run(
         if earlier is not None and earlier.status is not None and earlier.is_complete(experiment):
             return TrainingResult(earlier.status, directory, directory.read_summary(), was_complete=True)
         progress = budget_lib.Progress() if earlier is None else earlier.begin()
-        directory.remove_summary()
         directory.write_configs(loaded.given, loaded.operative)
         directory.write_versions(experiment.seed, sys.argv)
         with _Sinks(experiment, directory) as sinks:
             for doubt in preflight.doubts(loaded, spec):
                 sinks.display.message(f"warning: {doubt}")
             sinks.begin(progress)
+            directory.set_summary_aside()  # nothing but the run itself can fail now, and that writes another
             status = _run(experiment, spec, directory, sinks, interrupted, progress, make_nodes, private, port)
     return TrainingResult(status, directory, directory.read_summary())
 
