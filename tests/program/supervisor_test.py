@@ -62,6 +62,7 @@ class _Run:
         interrupt_at=None,
         max_wall_time_sec=None,
         port=0,
+        final_evaluation_sec=20.0,
         **config,
     ):
         os.makedirs(tmp_path / "logs")
@@ -69,7 +70,7 @@ class _Run:
         self.display = _Display()
         self.states = self.display.states
         self.launcher = launcher_lib.LocalLauncher(None, None, str(tmp_path), ["tfquarl.testing.nodes"])
-        budget = budget_lib.Budget(num_env_steps, stop_at_return, 20.0, max_wall_time_sec)
+        budget = budget_lib.Budget(num_env_steps, stop_at_return, final_evaluation_sec, max_wall_time_sec)
         self.supervisor = supervisor_lib.Supervisor(
             self.launcher,
             specs,
@@ -361,6 +362,37 @@ def test_the_server_comes_back_at_its_address(tmp_path):
     run = _Run(tmp_path, [server, _LEARNER, _patient_collector(2), _EVALUATOR], 200)
     assert run.supervisor.run() is budget_lib.Status.COMPLETED
     assert run.supervisor.progress.num_restarts == {"server": 1}
+
+
+def _nodes_of_a_forgetful_server(evaluator):
+    server, learner = (
+        node_process.NodeSpec("server", nodes.forgetful_server),
+        node_process.NodeSpec("learner", nodes.publishing_learner),
+    )
+    return [server, learner, _COLLECTOR, node_process.NodeSpec("evaluator", evaluator)]
+
+
+def test_a_last_snapshot_that_dies_with_the_server_is_published_again(tmp_path, caplog):
+    run = _Run(tmp_path, _nodes_of_a_forgetful_server(nodes.reading_evaluator), num_env_steps=200)
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    progress = run.supervisor.progress
+    assert (progress.final_version, progress.num_restarts) == (8, {"server": 1})
+    assert progress.is_judged(8)
+    assert run.display.awaited[1:] == [
+        "judging the last policy",
+        "publishing the last policy again",
+        "judging the last policy",
+        "keeping the replay",
+    ]
+    assert "was not judged" not in caplog.text
+    assert run.processes_left() == []
+
+
+def test_that_the_server_died_is_told_where_the_last_policy_was_not_judged(tmp_path, caplog):
+    run = _Run(tmp_path, _nodes_of_a_forgetful_server(nodes.idle), num_env_steps=200, final_evaluation_sec=2.0)
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    message = "The server died while the run was being ended. The last policy was not judged within Experiment.final_"
+    assert message in caplog.text
 
 
 def test_a_port_that_is_taken_ends_the_run_at_once(tmp_path):

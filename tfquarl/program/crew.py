@@ -65,13 +65,15 @@ class Crew:
         self._waiting: set[str] = set()
         self._ended: set[str] = set()
         self._trained: set[str] = set()
+        self._running: set[str] = set()
         self._port, self._has_served = port, False
         self.address = ""
 
     def launch(self, name: str) -> None:
-        """Starts a node, from where the run is."""
+        """Starts a node, from where the run is; also one that has ended in order."""
         self._on_state(name, "starting")
-        self._waiting.discard(name)
+        for states in (self._waiting, self._ending, self._ended, self._running):
+            states.discard(name)
         self._errors.pop(name, None)
         spec = self._specs[name]
         self._launcher.start(spec, self.address, self._progress.start_point(spec.index, self._port))
@@ -93,6 +95,7 @@ class Crew:
         if name not in self._waiting:
             self._deadlines.heard(name)
         if message.kind == "running":
+            self._running.add(name)
             self._on_state(name, "running")
         elif message.kind == "ready":
             self.address = message.body["address"]
@@ -103,6 +106,10 @@ class Crew:
     def is_waiting(self, name: str) -> bool:
         """Whether a node has died and is not started again yet."""
         return name in self._waiting
+
+    def is_running(self, name: str) -> bool:
+        """Whether a node has said, since it was started last, that it is at its work."""
+        return name in self._running
 
     def are_ended(self, names: Iterable[str]) -> bool:
         """Whether all these nodes have ended."""

@@ -166,6 +166,7 @@ class Supervisor:
 
     def _end(self, status: budget_lib.Status) -> budget_lib.Status:
         """Ends all nodes in order; the status, which an interrupt of the final evaluation changes."""
+        num_deaths = self._num_server_deaths
         if self._is_interrupted:
             self._crew.stop(_LAST)
         self._display.set_awaited("ending collectors and learner")
@@ -173,7 +174,7 @@ class Supervisor:
         if slow and not self._is_interrupted:
             raise errors.NodeFailedError(f"{slow[0]}: did not end within {_STOP_SEC:.0f} s of being asked to")
         if status is budget_lib.Status.COMPLETED:
-            status = self._await_last_verdict()
+            status = self._await_last_verdict(num_deaths)
         self._display.set_awaited("keeping the replay")
         if not self._is_interrupted:
             self._stop_and_wait(_LAST, _LAST_STOP_SEC)
@@ -182,25 +183,59 @@ class Supervisor:
             logging.warning("The replay's last checkpoint took too long; the one before stays")
         return status
 
-    def _await_last_verdict(self) -> budget_lib.Status:
-        """Waits until the last policy is judged, where one can come: conversion needs observations. How the run has ended then."""
-        version = self.progress.final_version
+    @property
+    def _num_server_deaths(self) -> int:
+        return self.progress.num_restarts.get(self._nodes[0].name, 0)
+
+    def _await_last_verdict(self, num_deaths: int) -> budget_lib.Status:
+        """Waits until the last policy is judged, where one can come: conversion needs observations. How the run has ended then.
+
+        Args:
+          num_deaths: of the server before the learner was asked to end; one that has died since has lost the last snapshot.
+        """
         self._crew.tell_trained("evaluator")
         if not self.progress.total_env_steps:
             return budget_lib.Status.COMPLETED
+        known_deaths = num_deaths
+        while not self._wait_for_last_verdict(known_deaths):
+            known_deaths = self._num_server_deaths
+            self._publish_again()
+        if self.progress.is_judged(self.progress.final_version):
+            return budget_lib.Status.COMPLETED
+        if self._is_interrupted:
+            return budget_lib.Status.INTERRUPTED
+        logging.warning(
+            "%sThe last policy was not judged within Experiment.final_evaluation_sec = %g s and may be better than any that"
+            " is kept; allow more, or fewer EvaluatorConfig.num_confirm_episodes",
+            "The server died while the run was being ended. " if known_deaths > num_deaths else "",
+            self._budget.final_evaluation_sec,
+        )
+        return budget_lib.Status.COMPLETED
+
+    def _wait_for_last_verdict(self, num_deaths: int) -> bool:
+        """Whether it came, or can be waited for no longer; False if the server has died more than `num_deaths` times by then."""
+
+        def is_settled() -> bool:
+            return self._is_interrupted or self.progress.is_judged(self.progress.final_version)
+
         self._display.set_awaited("judging the last policy")
         self._tick_until(
-            lambda: self.progress.is_judged(version) or self._is_interrupted, self._budget.final_evaluation_sec
+            lambda: is_settled() or self._num_server_deaths > num_deaths, self._budget.final_evaluation_sec
         )
-        if not self.progress.is_judged(version):
-            if self._is_interrupted:
-                return budget_lib.Status.INTERRUPTED
-            logging.warning(
-                "The last policy was not judged within Experiment.final_evaluation_sec = %g s and may be better than any that"
-                " is kept; allow more, or fewer EvaluatorConfig.num_confirm_episodes",
-                self._budget.final_evaluation_sec,
-            )
-        return budget_lib.Status.COMPLETED
+        return is_settled() or self._num_server_deaths == num_deaths
+
+    def _publish_again(self) -> None:
+        """Has the learner come from its last checkpoint and give a snapshot to the server that is back without it, or without its policy."""
+        logging.warning("The server died while the run was being ended; the learner gives it the last snapshot again")
+        self._display.set_awaited("publishing the last policy again")
+        self._tick_until(lambda: bool(self._crew.address) or self._is_interrupted, _SERVER_START_SEC)
+        if self._is_interrupted or not self._crew.address:
+            return
+        if self._crew.are_ended(["learner"]):
+            self.progress.final_version = None
+            self._crew.launch("learner")
+            self._tick_until(lambda: self._crew.is_running("learner") or self._is_interrupted, _STOP_SEC)
+        self._stop_and_wait(("learner",), _STOP_SEC)
 
     def _stop_and_wait(self, kinds: Sequence[str], timeout_sec: float) -> list[str]:
         """Ends the nodes of some kinds; the names of those that did not end in time."""

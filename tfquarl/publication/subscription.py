@@ -69,8 +69,8 @@ class Subscription(Generic[_T]):
     def _verify(self, found: latest_table.Publication) -> _T:
         if found.payload is None or found.version <= self._seen:
             raise errors.ArtifactError(
-                f"version {found.version} was published after version {self._seen}, which is newer and stays; does another program"
-                " write to this server?"
+                f"version {found.version} was published after version {self._seen}, which is newer and stays; did the server die"
+                " and lose it, or does another program write to it?"
             )
         version, value = self._unpack(self._signer.verify(found.payload))
         if version != found.version:

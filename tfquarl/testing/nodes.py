@@ -15,6 +15,9 @@ from absl import logging
 
 from tfquarl.core import errors
 
+_PUBLISHED = "published"
+"""File that stands for a server's table of snapshots."""
+
 
 def server(context: Any) -> None:
     """Says an address and waits for the stop signal."""
@@ -132,6 +135,37 @@ def dying_server(context: Any) -> None:
         context.stop.wait()
     else:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def forgetful_server(context: Any) -> None:
+    """Dies when the learner has published its last snapshot; started again, it has lost that, and serves."""
+    published = pathlib.Path(context.run_dir) / _PUBLISHED
+    published.unlink(missing_ok=True)
+    number = _note_start(context)
+    context.sender.send("ready", address="localhost:7")
+    while number > 1 or not published.exists():
+        if context.stop.wait(0.005):
+            return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def publishing_learner(context: Any) -> None:
+    """Publishes at its end a snapshot of a version that no learner before it has given, from 7 on."""
+    context.sender.send("running")
+    context.stop.wait()
+    version = max(7, context.start.version + 1)
+    context.sender.write("train", 30, {"Policy/snapshot_version": version})
+    (pathlib.Path(context.run_dir) / _PUBLISHED).touch()
+    context.sender.send("finished", version=version, train_step=30, is_done=False)
+
+
+def reading_evaluator(context: Any) -> None:
+    """Judges version 8 when the second server has a snapshot."""
+    while not ((pathlib.Path(context.run_dir) / _PUBLISHED).exists() and _num_starts(context) == 2):
+        if context.stop.wait(0.005):
+            return
+    context.sender.send("evaluation", version=8, confirmed=True, quantized={"mean_return": 480.0})
+    context.stop.wait()
 
 
 def displaced_server(context: Any) -> None:
