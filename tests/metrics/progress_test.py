@@ -9,6 +9,7 @@ import os
 import pytest
 from rich import console as rich_console
 
+from tfquarl.core import errors
 from tfquarl.metrics import names
 from tfquarl.metrics import progress
 from tfquarl.metrics import progress_state
@@ -76,8 +77,14 @@ def test_a_closed_terminal_is_no_failure(monkeypatch, is_terminal):
 def test_a_full_disk_under_the_display_is_told():
     stream = _Closed(is_terminal=False)
     stream.error = errno.ENOSPC
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(errors.StorageError, match="writing to the console failed: No space left"):
         progress.ProgressDisplay("dqn", 100, stream, _Clock()).message("a line")
+
+
+def test_where_stdout_is_closed_nothing_is_shown(monkeypatch):
+    monkeypatch.setattr(progress.sys, "stdout", None)
+    with progress.ProgressDisplay("dqn", 100) as display:
+        display.message("a line")
 
 
 def _text(renderable, width):

@@ -61,6 +61,31 @@ def test_how_a_program_ends(body, arguments, exit_code, error):
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("body", "redirection", "exit_code", "error"),
+    [
+        pytest.param("print(7)", ">&-", 0, "", id="closed"),
+        pytest.param("print(7)", ">/dev/full", 1, "error: writing to stdout failed: No space left", id="full"),
+        pytest.param("print(7); return 3", ">/dev/full", 3, "", id="full_after_another_failure"),
+        pytest.param("os.system('echo 7')", ">&-", 0, "", id="closed_for_what_it_starts"),
+        pytest.param("raise errors.TaskError('a')", "2>&-", 1, "", id="closed_stderr"),
+        pytest.param(
+            "return os.open('/dev/null', os.O_RDONLY) < 3", "<&- >&- 2>&-", 0, "", id="no_file_takes_their_place"
+        ),
+    ],
+)
+def test_a_stdout_that_takes_nothing(body, redirection, exit_code, error):
+    result = subprocess.run(
+        ["sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, _PROGRAM.format(body=body)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path]), "PYTHONUNBUFFERED": ""},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == exit_code
+    assert result.stderr.startswith(error) and result.stderr.count("\n") == bool(error)
+
+
 @pytest.mark.parametrize("flag", ["--help", "--helpshort", "--helpfull"])
 def test_help_is_no_mistake(flag):
     result = _run("return 7", flag)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import contextlib
 import errno
 import math
+import os
 import sys
 import time
 import types
@@ -17,6 +18,7 @@ from rich import progress_bar
 from rich import table
 from rich import text
 
+from tfquarl.core import files
 from tfquarl.metrics import progress_state
 
 _REDRAW_SEC = 0.25
@@ -44,14 +46,14 @@ class ProgressDisplay:
         Args:
           title: name of the experiment.
           num_env_steps: the budget, >= 1.
-          stream: where to draw; stdout if None.
+          stream: where to draw; stdout if None, and nowhere if that is closed.
           clock: seconds, never going back.
           max_wall_time_sec: from now on, after which the run ends in any case; None never.
         """
         self._title = title
         self._clock = clock
         self._state = progress_state.ProgressState(num_env_steps, clock, max_wall_time_sec)
-        self._stream = sys.stdout if stream is None else stream
+        self._stream = stream or sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
         console = rich_console.Console(file=self._stream, highlight=False)
         is_live = self._stream.isatty() and not console.is_dumb_terminal  # not rich's FORCE_COLOR: a file stays plain
         self._live = live.Live(console=console, auto_refresh=False) if is_live else None
@@ -117,12 +119,17 @@ class ProgressDisplay:
 
 @contextlib.contextmanager
 def _terminal_may_be_closed() -> Iterator[None]:
-    """Nobody looks then, which is no reason for a run to fail: it ends in order by SIGHUP, or goes on under nohup."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.EIO:  # a full disk under a file, or a reader of a pipe that has gone
-            raise
+    """Nobody looks then, which is no reason for a run to fail: it ends in order by SIGHUP, or goes on under nohup.
+
+    Raises:
+      StorageError: it is a file on a full disk, or a pipe whose reader has gone.
+    """
+    with files.storage_errors("writing to the console"):
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
 
 
 def plain_line(view: progress_state.ProgressView) -> str:

@@ -19,7 +19,7 @@ def run(main: Callable[[], int | None]) -> None:
     """Parses the flags and runs `main` in the directory where the command was typed; exits with its code.
 
     A `TfquarlError` is printed as one line and gives exit code 1. So do an unknown flag and a flag with nothing behind it. Ctrl-C gives
-    `INTERRUPTED`, --help 0.
+    `INTERRUPTED`, --help 0. What can't be written to stdout (a full disk, a pipe whose reader has gone) is an error too.
     """
 
     def checked(arguments: list[str]) -> int:
@@ -27,13 +27,16 @@ def run(main: Callable[[], int | None]) -> None:
             return fail(f"unexpected argument '{arguments[1]}'; flags start with --, and --help lists them")
         logging.set_verbosity(logging.WARNING)
         try:
-            return main() or 0
+            code = main() or 0
         except errors.TfquarlError as error:
-            return fail(str(error))
+            code = fail(str(error))
         except KeyboardInterrupt:
             fail("interrupted")
-            return INTERRUPTED
+            code = INTERRUPTED
+        lost = _flush_stdout()
+        return fail(lost) if lost and not code else code
 
+    _open_closed_streams()
     directory = os.environ.get("BUILD_WORKING_DIRECTORY")  # `bazel run` starts programs elsewhere
     if directory:
         os.chdir(directory)
@@ -45,6 +48,25 @@ def fail(message: str) -> int:
     one_line = " ".join(message.split())
     sys.stderr.write(f"error: {one_line}\n")
     return 1
+
+
+def _open_closed_streams() -> None:
+    """Lets streams that the shell has closed (`>&-`) lead nowhere: no file of ours may get their numbers, to which C++ writes."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is the stream's
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode))
+
+
+def _flush_stdout() -> str:
+    """Writes what is left for stdout; what went wrong, if anything did, so that Python does not meet it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return f"writing to stdout failed: {error.strerror}; is there space, and does its reader live?"
+    return ""
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:

@@ -162,8 +162,8 @@ class _Sinks:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.display.__exit__(*error)  # type: ignore[arg-type]
-        self.metrics.close()
+        with contextlib.closing(self.metrics):
+            self.display.__exit__(*error)  # type: ignore[arg-type]
 
 
 def _returns(verdict: Mapping[str, Any]) -> dict[str, float]:
