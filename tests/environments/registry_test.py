@@ -97,6 +97,28 @@ def test_an_unknown_task_tells_how_own_ones_are_named(suite: str) -> None:
         registry.make(f"{suite}:Arm-v0", seed=7)
 
 
+@pytest.mark.parametrize("task", ["my_module:Arm-v0", "cartpole-balance:x"])
+def test_no_module_stands_before_a_task_of_dm_control(task: str) -> None:
+    with pytest.raises(
+        errors.ConfigError, match=f"'dm_control:{task}' is unknown; .*; a task of your own needs a suite"
+    ):
+        registry.make(f"dm_control:{task}", seed=7)
+
+
+def test_a_registered_suite_may_have_colons_in_its_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+
+    def make_task(task: str, seed: int, can_render: bool) -> scripted_environment.ScriptedEnvironment:
+        return scripted_environment.ScriptedEnvironment([[(1.0, "terminated")]])
+
+    registry.register_suite("mine", make_task, task_names=lambda: ["maze:small"])
+    registry.make("mine:maze:small", seed=7)
+    with pytest.raises(
+        errors.ConfigError, match=r"'mine:maze:smal' is unknown; the closest known ones are 'mine:maze:small'$"
+    ):
+        registry.make("mine:maze:smal", seed=7)
+
+
 @pytest.mark.parametrize(
     "backend, reason",
     [

@@ -60,6 +60,11 @@ _BUILT_IN = {
     "gymnasium": "tfquarl.environments.gymnasium_suite",
 }
 _GYM_LIKE = ("gym", "gymnasium")
+# How a suite that can't have a task is told to get it.
+_OWN_TASKS = {
+    "dm_control": "a task of your own needs a suite of your own (docs/own_environments.md)",
+    **{prefix: f"one that your own module registers is '{prefix}:<module>:{{task}}'" for prefix in _GYM_LIKE},
+}
 _registered: dict[str, _Suite] = {}
 
 
@@ -152,8 +157,9 @@ def _find_task(name: str) -> tuple[_Suite, str]:
     prefix, suite, task = _find(name)
     known = list(suite.task_names())
     # A gym id with a module in front ('package:Task-v0') registers itself when it is made.
-    if known and task not in known and ":" not in task:
-        hint = f"; one that your own module registers is '{prefix}:<module>:{task}'" if prefix in _GYM_LIKE else ""
+    is_own = prefix in _GYM_LIKE and ":" in task
+    if known and task not in known and not is_own:
+        hint = f"; {_OWN_TASKS[prefix].format(task=task)}" if prefix in _OWN_TASKS else ""
         raise errors.ConfigError(
             f"environment '{name}' is unknown; " + _closest(name, (f"{prefix}:{other}" for other in known)) + hint
         )
