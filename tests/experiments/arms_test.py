@@ -1,5 +1,6 @@
 """Tests of the arms that need no other process: environments, inference, reading memory."""
 
+import gym
 import numpy as np
 
 from tfquarl.experiments import environment_arm
@@ -24,6 +25,19 @@ def test_own_and_native_environments_step():
     for make in (environment_arm.make_own, environment_arm.make_native):
         piece = make("gym:CartPole-v1", [0, 1, 1]).run(0.01)
         assert piece.count > 0 and piece.elapsed_sec >= 0.01
+
+
+def test_a_native_environment_is_imported_from_its_own_module(tmp_path, monkeypatch):
+    (tmp_path / "a_gym_for_arms.py").write_text(
+        "import gym\n"
+        "from gym.envs.classic_control import cartpole\n"
+        "gym.register('ArmPole-v0', entry_point=cartpole.CartPoleEnv, max_episode_steps=7)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        assert environment_arm.make_native("gym:a_gym_for_arms:ArmPole-v0", [0, 1, 1]).run(0.01).count > 0
+    finally:
+        gym.envs.registration.registry.env_specs.pop("ArmPole-v0", None)
 
 
 def test_inference_takes_observations_in_turn():

@@ -28,6 +28,17 @@ def task_names() -> Iterable[str]:
     return list(registration.registry.env_specs)
 
 
+def registered_id(task: str) -> str:
+    """The id that `task` is registered by in gym, once the module in front of it, if there is one, is imported.
+
+    gym 0.23 looks for the whole name, whatever its documentation says.
+    """
+    module, _, gym_id = task.rpartition(":")
+    if module:
+        importlib.import_module(module)
+    return gym_id
+
+
 def make_task(task: str, seed: int, can_render: bool = False) -> "GymEnvironment":
     """The environment with gym id `task`.
 
@@ -40,10 +51,7 @@ def make_task(task: str, seed: int, can_render: bool = False) -> "GymEnvironment
         with warnings.catch_warnings():
             # pygame 2.1 uses pkg_resources, which warns of its own end.
             warnings.simplefilter("ignore", UserWarning)
-            module, _, gym_id = task.rpartition(":")
-            if module:  # gym 0.23 looks for the whole name, whatever its documentation says
-                importlib.import_module(module)
-            environment = gym.make(gym_id)
+            environment = gym.make(registered_id(task))
     except Exception as error:  # Whatever a third party's constructor raises is the task's fault here.
         raise errors.TaskError(f"environment '{name}' can't be made: {type(error).__name__}: {error}") from error
     return GymEnvironment(name, environment, seed)

@@ -69,7 +69,9 @@ def make_native(name: str, actions: Sequence[Any]) -> EnvironmentArm:
     if suite == "gym":
         import gym
 
-        made = gym.make(task)
+        from tfquarl.environments import gym_suite
+
+        made = gym.make(gym_suite.registered_id(task))
         step_gym = made.step
         return EnvironmentArm(lambda action: step_gym(action)[2], made.reset, actions)
     import gymnasium
