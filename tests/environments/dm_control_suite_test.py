@@ -15,8 +15,10 @@ from tfquarl.environments import graphics
 graphics.prepare(can_render=False)
 
 # ruff: noqa: E402
+from dm_control import mujoco
 from dm_control import suite
 from dm_control.rl import control
+from dm_control.suite import base
 from dm_control.suite.wrappers import action_scale
 from dm_env import specs
 
@@ -158,6 +160,42 @@ def test_drawing_without_graphics_says_what_to_set() -> None:
     if os.environ["MUJOCO_GL"] == "disable":
         with pytest.raises(errors.TaskError, match=r"can't be drawn with MUJOCO_GL=disable.*egl"):
             environment.render()
+
+
+_SLIDER = """
+<mujoco>
+  <worldbody>%s<body><joint name="x" type="slide"/><geom size="0.1"/></body></worldbody>
+  <actuator><motor joint="x" ctrlrange="-1 1" ctrllimited="true"/></actuator>
+</mujoco>
+"""
+
+
+class _Slide(base.Task):
+    def get_observation(self, physics):
+        return {"position": physics.position()}
+
+    def get_reward(self, physics) -> float:
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    ("cameras", "drawn_by"),
+    [pytest.param("", -1, id="the free one"), pytest.param("<camera/><camera/>", 0, id="its first one")],
+)
+def test_a_picture_is_of_a_camera_that_the_model_has(
+    monkeypatch: pytest.MonkeyPatch, cameras: str, drawn_by: int
+) -> None:
+    physics = mujoco.Physics.from_xml_string(_SLIDER % cameras)
+    environment = dm_control_suite.DmControlEnvironment("mine:slide", control.Environment(physics, _Slide(random=1)))
+    environment.reset()
+    asked = []
+
+    def render(height: int, width: int, camera_id: int) -> np.ndarray:
+        asked.append(camera_id)
+        return np.zeros((height, width, 3), np.uint8)
+
+    monkeypatch.setattr(physics, "render", render)
+    assert environment.render().shape == (240, 320, 3) and asked == [drawn_by]
 
 
 def test_collectors_load_no_graphics_library() -> None:

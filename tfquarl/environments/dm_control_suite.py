@@ -22,6 +22,7 @@ from tfquarl.environments import named_indexing
 from tfquarl.environments import physics_stepping
 
 _HEIGHT, _WIDTH = 240, 320
+_FREE_CAMERA = -1  # which MuJoCo places itself, for models without one
 _NO_OPENGL = "No OpenGL rendering backend"  # of dm_control's error, which is a plain RuntimeError
 
 
@@ -134,7 +135,9 @@ class DmControlEnvironment:
           TaskError: no way to draw on this machine, or dm_control was imported before anyone asked for pictures.
         """
         try:
-            frame = self._environment.physics.render(height=_HEIGHT, width=_WIDTH, camera_id=0)
+            physics = self._environment.physics
+            camera = 0 if physics.model.ncam else _FREE_CAMERA
+            frame = physics.render(height=_HEIGHT, width=_WIDTH, camera_id=camera)
         except Exception as error:  # OpenGL's bindings raise errors of many modules.
             raise errors.TaskError(
                 f"{self._spec.name}: can't be drawn with MUJOCO_GL={os.environ.get('MUJOCO_GL')}: {type(error).__name__}: "
