@@ -152,6 +152,55 @@ def test_both_suites_give_what_this_project_s_environments_give(name, last_disco
     assert (length == ours.spec.max_episode_steps) == (last_discount == 1.0)
 
 
+_OWN_TASKS = """
+import gym
+from gym import spaces
+import numpy as np
+
+BOX = spaces.Box(-10, 10, (2, 2), np.float64)
+
+
+class Task(gym.Env):
+    action_space = spaces.Discrete(2)
+
+    def __init__(self, space, observation):
+        self.observation_space, self.observation = space, observation
+
+    def reset(self, seed=None):
+        return self.observation
+
+    def step(self, action):
+        return self.observation, 1.0, False, {}
+
+
+VALUES = np.array([[1.0, 2.0], [3.0, 4.0]])
+SPACES = {"Square-v0": (BOX, VALUES), "Vector-v0": (spaces.Box(-9, 9, (2,), np.float64), VALUES[1])}
+SPACES["Parts-v0"] = (
+    spaces.Dict({"b": BOX, "a": spaces.Box(0, 9, (1,), np.int64), "c": spaces.Box(0, 9, (), np.float32)}),
+    {"b": VALUES, "a": np.array([7]), "c": np.float32(5)},
+)
+for name, (space, value) in SPACES.items():
+    gym.register(name, entry_point=Task, max_episode_steps=3, kwargs={"space": space, "observation": value})
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [("Vector-v0", [3, 4]), ("Square-v0", [1, 2, 3, 4]), ("Parts-v0", [7, 1, 2, 3, 4, 5])],  # gym sorts parts by name
+)
+def test_own_gym_tasks_have_one_flat_observation_as_ours_do(tmp_path, monkeypatch, task, expected):
+    (tmp_path / "gym_tasks_for_stock.py").write_text(_OWN_TASKS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = f"gym:gym_tasks_for_stock:{task}"
+    stock, ours = stock_agent.load_environment(name, 3), registry.make(name, 3)
+    first = stock.reset()
+    assert stock.observation_spec().shape == (len(expected),) == (ours.spec.observation_size,)
+    for observation in (first.observation, stock.step(0).observation, ours.reset()):
+        assert observation.dtype == np.float32 and observation.tolist() == expected
+    stock.step(0)
+    assert float(stock.step(0).discount) == 1.0  # by the time limit
+
+
 def test_the_topology_differs_in_server_learner_and_collectors():
     scale = experiment_lib.ScaleConfig(num_collectors=2)
     ours, stock = layout.make_nodes(scale), stock_nodes.make_nodes(scale)

@@ -54,6 +54,16 @@ def test_tasks_of_one_name_are_refused(tmp_path):
         study_plan.make_plan([_FILE, str(other)])
 
 
+@pytest.mark.parametrize("task", ["gymnasium:CartPole-v1", "mine:maze"])
+def test_the_baseline_is_refused_before_anything_runs_where_tf_agents_lacks_the_suite(task):
+    bindings = [f"EnvironmentConfig.name = '{task}'"]
+    without = study_plan.make_plan([_FILE], [*bindings, "StudyConfig.arms = ('F32', 'I8')"])
+    assert {one.arm for one in without} == {"F32", "I8"}
+    match = rf"tasks of gym and dm_control, not in '{task}'; leave arm S out, .*\('F32', 'I8'\)"
+    with pytest.raises(errors.ConfigError, match=match):
+        study_plan.make_plan([_FILE], bindings)
+
+
 @pytest.mark.parametrize(
     ("bindings", "differing"),
     [

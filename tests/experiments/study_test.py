@@ -37,6 +37,13 @@ def test_runs_are_made_in_order(tmp_path):
     assert said[1] == "run 2 of 3: task I8 seed 1"
 
 
+def test_one_run_that_its_arm_cannot_make_is_refused_before_it_starts(tmp_path):
+    one = study_plan.StudyRun("configs/gin/experiments/actorq_cartpole.gin", "task", "S", 1)
+    with pytest.raises(errors.ConfigError, match="not in 'gymnasium:CartPole-v1'"):
+        study.make_run(one, tmp_path / "run", ["EnvironmentConfig.name = 'gymnasium:CartPole-v1'"])
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("status", [None, "failed", "interrupted"])
 def test_a_study_goes_on_where_it_was_broken_off_and_makes_that_run_anew(tmp_path, status):
     with pytest.raises((errors.NodeFailedError, KeyboardInterrupt)):

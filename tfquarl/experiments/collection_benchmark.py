@@ -12,6 +12,7 @@ from tfquarl.experiments import alternation
 from tfquarl.experiments import benchmark_task
 from tfquarl.experiments import collector_arm
 from tfquarl.experiments import environment_arm
+from tfquarl.experiments import stock_agent
 from tfquarl.experiments import stock_collector
 from tfquarl.experiments import swap_benchmark
 from tfquarl.experiments import worker as worker_lib
@@ -24,7 +25,6 @@ STOCK = "TF-Agents"
 NATIVE = "environment alone"
 OWN_ENVIRONMENT = "environment as wrapped here"
 STOCK_ENVIRONMENT = "environment as TF-Agents wraps it"
-_STOCK_SUITES = ("gym", "dm_control")  # what TF-Agents has code for
 _WARM_UP_SEC = 0.5
 _LEAD_IN_SEC = 0.2
 _BREAKDOWN_SEC = 1.0
@@ -98,7 +98,7 @@ def arm_name(recipe: str, num_environments: int) -> str:
 def _measure_task(
     config: CollectionConfig, task: benchmark_task.BenchmarkTask, context: multiprocessing.context.ForkServerContext
 ) -> tuple[list[table.BenchmarkRow], dict[str, Mapping[str, float]]]:
-    if task.name.partition(":")[0] not in _STOCK_SUITES:
+    if task.name.partition(":")[0] not in stock_agent.SUITES:
         config = dataclasses.replace(config, with_stock=False)
     cores = worker_lib.Cores.one_and_the_rest()
     observations = benchmark_task.collect_observations(task.name)

@@ -5,7 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from tfquarl.core import errors
 from tfquarl.experiments import benchmark_task
+
+SUITES = ("gym", "dm_control")
+"""Suites that TF-Agents has code for."""
 
 _EPSILON = 0.1
 _LEARNING_RATE = 3e-4
@@ -15,43 +19,74 @@ _TAU, _PERIOD = benchmark_task.TARGET_UPDATE_TAU, benchmark_task.TARGET_UPDATE_P
 
 
 def load_environment(name: str, seed: int | None = None) -> Any:
-    """A `PyEnvironment` of TF-Agents' own suites with one flat observation; 'gymnasium:' tasks have none there.
+    """A `PyEnvironment` of TF-Agents' own suites with one flat observation, float32 [D], its fields in the order that ours have.
 
     Args:
       name: of the environment.
       seed: of its random numbers; None leaves them to chance.
 
     Raises:
-      ValueError: a task of another suite.
+      ConfigError: a task of another suite.
     """
+    check_task(name)
+    suite, _, task = name.partition(":")
+    return _load_gym(task, seed) if suite == "gym" else _load_dm_control(task, seed)
+
+
+def check_task(name: str) -> None:
+    """Raises ConfigError where TF-Agents has no suite for the environment called `name`."""
+    if name.partition(":")[0] not in SUITES:
+        raise errors.ConfigError(
+            f"TF-Agents' own collectors act in tasks of {' and '.join(SUITES)}, not in '{name}'; leave arm S out, for example by "
+            "StudyConfig.arms = ('F32', 'I8')"
+        )
+
+
+def _load_gym(task: str, seed: int | None) -> Any:
+    from tfquarl.environments import gym_suite  # first: TF-Agents imports gym, which by itself tells of its age
+
+    # ruff: isort: split
+    import gym
+    from tf_agents.environments import suite_gym
+
+    environment = suite_gym.load(
+        gym_suite.registered_id(task),
+        gym_env_wrappers=[_without_time_limit, _with_one_flat_observation],
+        spec_dtype_map={gym.spaces.Box: np.float32},
+    )
+    if seed is not None:
+        environment.seed(seed)
+    return environment
+
+
+def _load_dm_control(task: str, seed: int | None) -> Any:
+    from tf_agents.environments import suite_dm_control
     from tf_agents.environments import wrappers
 
-    suite, _, task = name.partition(":")
-    if suite == "gym":
-        from tf_agents.environments import suite_gym
-
-        # gym's wrapper would tell TF-Agents that an episode which the time limit ends has terminated; its own wrapper keeps the discount.
-        environment = suite_gym.load(task, gym_env_wrappers=[_without_time_limit])
-        if seed is not None:
-            environment.seed(seed)
-        return environment
-    if suite == "dm_control":
-        from tf_agents.environments import suite_dm_control
-
-        domain, _, task_in_domain = task.partition("-")
-        # dm_control joins the observation itself, which is cheaper than TF-Agents' wrapper over a dictionary of parts.
-        parts = suite_dm_control.load(
-            domain, task_in_domain, task_kwargs={"random": seed}, environment_kwargs={"flat_observation": True}
-        )
-        return wrappers.FlattenObservationsWrapper(parts)
-    raise ValueError(f"{name}: TF-Agents is compared on gym: and dm_control: tasks")
+    domain, _, task_in_domain = task.partition("-")
+    # dm_control joins the observation itself, which is cheaper than TF-Agents' wrapper over a dictionary of parts.
+    parts = suite_dm_control.load(
+        domain, task_in_domain, task_kwargs={"random": seed}, environment_kwargs={"flat_observation": True}
+    )
+    return wrappers.FlattenObservationsWrapper(parts)
 
 
 def _without_time_limit(environment: Any) -> Any:
-    """A gym environment without gym's own limit of steps."""
+    """A gym environment without gym's own limit of steps.
+
+    It would tell TF-Agents that an episode which the limit ends has terminated; TF-Agents' own wrapper keeps the discount.
+    """
     from gym.wrappers import time_limit
 
     return environment.env if isinstance(environment, time_limit.TimeLimit) else environment
+
+
+def _with_one_flat_observation(environment: Any) -> Any:
+    """A gym environment whose observation is a vector; TF-Agents' own wrapper takes dictionaries of one dtype alone."""
+    from gym import wrappers
+
+    is_vector = len(environment.observation_space.shape or ()) == 1
+    return environment if is_vector else wrappers.FlattenObservation(environment)
 
 
 def make_agent(time_step_spec: Any, action_spec: Any, hidden_sizes: tuple[int, ...]) -> Any:

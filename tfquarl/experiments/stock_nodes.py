@@ -85,8 +85,7 @@ def make_loop(
     """The loop of collector `context.index`, with the random numbers, the exploration and the writer that ours would have.
 
     Raises:
-      ConfigError: TF-Agents has nothing that explores like this agent.
-      ValueError: TF-Agents has no such suite.
+      ConfigError: TF-Agents has no such suite, or nothing that explores like this agent.
     """
     from tf_agents.environments import wrappers
     from tf_agents.policies import random_py_policy

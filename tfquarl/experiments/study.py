@@ -72,6 +72,7 @@ def make_run(one: study_plan.StudyRun, directory: pathlib.Path, gin_bindings: Se
       TfquarlError: it can't be made, or it failed.
     """
     loaded = gin_loading.load([one.gin_file], [*gin_bindings, *study_plan.bindings(one.arm, one.seed)])
+    study_plan.check_arm(one.arm, loaded.experiment.environment.name)
     return training.run(loaded, str(directory), study_plan.nodes_of(one.arm))
 
 

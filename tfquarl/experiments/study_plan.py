@@ -7,6 +7,7 @@ import pathlib
 
 from tfquarl.core import errors
 from tfquarl.experiments import kept_plan
+from tfquarl.experiments import stock_agent
 from tfquarl.experiments import stock_nodes
 from tfquarl.program import gin_loading
 from tfquarl.program import layout
@@ -58,6 +59,12 @@ def nodes_of(arm: str) -> training.MakeNodes:
     return stock_nodes.make_nodes if arm == STOCK else layout.make_nodes
 
 
+def check_arm(arm: str, environment: str) -> None:
+    """Raises ConfigError where the collectors of `arm` can't act in the environment of this name."""
+    if arm == STOCK:
+        stock_agent.check_task(environment)
+
+
 def make_plan(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> list[StudyRun]:
     """All runs in the order in which they are made.
 
@@ -69,7 +76,7 @@ def make_plan(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> lis
       gin_bindings: for all of them.
 
     Raises:
-      ConfigError: a file can't be loaded, or two are of one name.
+      ConfigError: a file can't be loaded, two are of one name, or an arm can't act in its task.
     """
     tasks = [(path, gin_loading.load([path], gin_bindings)) for path in gin_files]
     names = [loaded.experiment.name for _, loaded in tasks]
@@ -77,6 +84,9 @@ def make_plan(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> lis
         raise errors.ConfigError(
             f"the tasks are {', '.join(names)}, needs each once: runs are kept by it; bind Experiment.name in each --gin_file"
         )
+    for _, loaded in tasks:
+        for arm in loaded.study.arms:
+            check_arm(arm, loaded.experiment.environment.name)
     most_seeds = max((len(loaded.study.seeds) for _, loaded in tasks), default=0)
     runs: list[StudyRun] = []
     for round_number in range(most_seeds):
