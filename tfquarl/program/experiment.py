@@ -1,6 +1,7 @@
 """One experiment as a value: everything that a run is made of, and nothing that happens at run time."""
 
 import dataclasses
+import math
 
 from tfquarl.agents import agent_builder
 from tfquarl.collector import config as collector_config
@@ -118,15 +119,21 @@ class Experiment:
             )
         if self.num_env_steps < 1:
             raise ValueError(f"num_env_steps is {self.num_env_steps}, needs 1 or more")
+        if self.stop_at_return is not None and not math.isfinite(self.stop_at_return):
+            raise ValueError(
+                f"stop_at_return is {self.stop_at_return}, needs a number that a return can reach, or None"
+            )
         if self.max_wall_time_sec is not None and not self.max_wall_time_sec > 0:
             raise ValueError(f"max_wall_time_sec is {self.max_wall_time_sec}, needs more than 0, or None")
         if not 0 <= self.seed <= _MAX_SEED:
             raise ValueError(f"seed is {self.seed}, needs 0 to {_MAX_SEED}")
         if self.final_evaluation_sec < 0:
             raise ValueError(f"final_evaluation_sec is {self.final_evaluation_sec}, needs 0 or more")
-        if not self.name or any(character in self.name for character in "/\\ \0"):
+        # Of all spaces, the plain one alone counts as printable.
+        is_word = self.name and not any(character in self.name for character in "/\\ ") and self.name.isprintable()
+        if not is_word or self.name in (".", ".."):
             raise ValueError(
-                f"name is '{self.name}', needs a word without spaces and slashes: it names the run directory"
+                f"name is {self.name!r}, needs a word without spaces and slashes: it names the run directory"
             )
 
 
