@@ -16,27 +16,26 @@ from tfquarl.export import native_output
 from tfquarl.program import command_line
 from tfquarl.program import evaluation
 from tfquarl.program import key_flag
+from tfquarl.program import policy_flags
 
-_POLICY = flags.DEFINE_string("policy", None, "A run's directory, one of its policies/<version>, or a .tflite file.")
-_VERSION = flags.DEFINE_string("version", "best", "Which policy of a run: 'best', 'latest' or a number.")
 _EPISODES = flags.DEFINE_integer("episodes", 100, "Episodes of each policy.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Decides the episodes.", lower_bound=0, upper_bound=2**31 - 1)
 _VIDEO = flags.DEFINE_string("video", None, "Films one episode of the policy to this .mp4 or .gif file.")
 _OUTPUT = flags.DEFINE_string("output", None, "Writes the figures to this file, as JSON.")
+policy_flags.define()
 key_flag.define()
-flags.adopt_module_key_flags(key_flag)  # so that --help lists it
+for module in (policy_flags, key_flag):
+    flags.adopt_module_key_flags(module)  # so that --help lists them
 
 
 def main() -> int:
     """Evaluates, prints a table and gives the exit code."""
-    if not _POLICY.value:
-        return command_line.fail("--policy is needed: a run's directory or a .tflite file")
     for flag in (_OUTPUT, _VIDEO):
         if flag.value:
             output_paths.check_file(flag.name, flag.value)
     if _OUTPUT.value and _VIDEO.value and pathlib.Path(_OUTPUT.value).resolve() == pathlib.Path(_VIDEO.value).resolve():
         return command_line.fail(f"--output and --video are both {_VIDEO.value}; give each a file of its own")
-    policy = evaluation.open_policy(_POLICY.value, _VERSION.value, key_flag.key(), can_render=bool(_VIDEO.value))
+    policy = evaluation.open_policy(policy_flags.model_file(), key=key_flag.key(), can_render=bool(_VIDEO.value))
     if _VIDEO.value:
         with native_output.captured():
             episode = evaluation.film(policy, pathlib.Path(_VIDEO.value), _SEED.value)

@@ -29,9 +29,8 @@ from tfquarl.export import run_source
 from tfquarl.program import archive
 from tfquarl.program import command_line
 from tfquarl.program import key_flag
+from tfquarl.program import policy_flags
 
-_POLICY = flags.DEFINE_string("policy", None, "A run's directory, one of its policies/<version>, or a .tflite file.")
-_VERSION = flags.DEFINE_string("version", "best", "Which policy of a run: 'best', 'latest' or a number.")
 _OBSERVATIONS = flags.DEFINE_string(
     "observations", None, "An .npz of observations [N, D] to find the layers' errors on."
 )
@@ -39,14 +38,14 @@ _COLLECT = flags.DEFINE_integer("collect", None, "Observations to collect by act
 _SEED = flags.DEFINE_integer("seed", 0, "Decides the episodes of --collect.", lower_bound=0)
 _PLOTS = flags.DEFINE_string("plots", None, "Directory for weights.png and, with observations, activations.png.")
 _OUTPUT = flags.DEFINE_string("output", None, "Writes all figures to this file, as JSON.")
+policy_flags.define()
 key_flag.define()
-flags.adopt_module_key_flags(key_flag)  # so that --help lists it
+for module in (policy_flags, key_flag):
+    flags.adopt_module_key_flags(module)  # so that --help lists them
 
 
 def main() -> int:
     """Inspects, prints tables and gives the exit code."""
-    if not _POLICY.value:
-        return command_line.fail("--policy is needed: a run's directory or a .tflite file")
     if _OBSERVATIONS.value and _COLLECT.value:
         return command_line.fail("--observations and --collect exclude each other")
     if _OUTPUT.value:
@@ -54,10 +53,9 @@ def main() -> int:
     if _PLOTS.value:
         output_paths.check_directory(_PLOTS.name, _PLOTS.value)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes as an exception
-    if not pathlib.Path(_POLICY.value).exists():
-        return command_line.fail(f"there is no '{_POLICY.value}'; give a run directory or a .tflite file")
+    model_file = policy_flags.model_file()
     with native_output.captured():
-        found = _inspect(archive.find_model(_POLICY.value, _VERSION.value))
+        found = _inspect(model_file)
     print(inspection_text.describe(found), end="")
     if _OUTPUT.value:
         files.write_json(pathlib.Path(_OUTPUT.value), found.to_json())

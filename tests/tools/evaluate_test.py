@@ -102,6 +102,12 @@ def test_a_policy_of_dm_control_is_filmed(tmp_path, monkeypatch):
     [
         pytest.param([], "--policy is needed", id="no_policy"),
         pytest.param(["--policy={run}", "--version=99"], "has no policy '99': it has ", id="version"),
+        pytest.param(
+            ["--policy={run}/policies/latest", "--version=best"], "/policies/latest is one policy, so", id="one_policy"
+        ),
+        pytest.param(
+            ["--policy={run}/policies/best/policy.tflite", "--version=7"], "--version chooses among a run's", id="file"
+        ),
         pytest.param(["--policy={run}", "--episodes=0"], "--episodes=0: 0 is not a positive integer", id="episodes"),
         pytest.param(["--policy={run}", "--seed=4294967296"], "--seed=4294967296: 4294967296 is not an int", id="seed"),
         pytest.param(["--policy={run}", "--video={run}/a.avi"], "needs a name that ends in .mp4 or .gif", id="video"),

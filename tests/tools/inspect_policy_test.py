@@ -62,6 +62,7 @@ def test_a_lone_file_tells_its_tensors_and_what_more_would_need(run_dir: pathlib
     assert done.returncode == 0, done.stderr
     assert "dense_0/kernel" in done.stdout
     assert "Weights" not in done.stdout
+    assert "policy.tflite is one policy, so leave it out" in _run(policy, "--version=best").stderr
     refused = _run(policy, "--collect=64")
     assert refused.returncode == 1
     assert "need policy_float32.tflite with its manifest there" in refused.stderr
