@@ -26,13 +26,14 @@ def test_estimate_has_mean_interval_and_all_returns() -> None:
 
 def test_json_is_plain_and_names_what_was_judged() -> None:
     value = evaluation.Evaluation(
-        4, 800, "static_wi8_ai8", _estimate(2.0, 2.0), _estimate(3.0), True, quantized_bytes=100, float32_bytes=400
+        4, 800, "static_wi8_ai8", _estimate(2.0, 2.0), _estimate(3.0), True, 100, 400, first_look=2.5
     )
     assert json.loads(json.dumps(value.to_json(), allow_nan=False)) == {
         "version": 4,
         "train_step": 800,
         "recipe": "static_wi8_ai8",
         "confirmed": True,
+        "first_look": 2.5,
         "quantized": {
             "mean_return": 2.0,
             "low": 2.0,

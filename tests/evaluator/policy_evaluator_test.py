@@ -118,6 +118,31 @@ def test_what_is_best_goes_by_confirmed_returns_alone() -> None:
     assert fresh == [1, 1, 2, 2, 3, 3]  # never the same episodes twice
 
 
+@pytest.mark.parametrize(
+    ("policies", "earlier", "confirmed"),
+    [
+        pytest.param([(3, 7), (5, 8)], {}, [True, True], id="shared episodes are hard: looks are compared with the best's look"),
+        pytest.param([(3, 7), (3, 8)], {}, [True, False], id="one that looks the same is not better"),
+        pytest.param([(9, 7), (8, 8)], {}, [True, True], id="a lucky look of the best raises no bar"),
+        pytest.param([(9, 7), (7, 8)], {}, [True, False], id="shared episodes are easy: the best's mean is beaten too"),
+        pytest.param([(3, 7), (5, 6), (4, 8)], {}, [True] * 3, id="one that is not the best leaves the bar"),
+        pytest.param([(3, 7), (5, 8), (4, 9)], {}, [True, True, False], id="the new best brings its own look"),
+        pytest.param([(3, 7), (5, 7), (4, 9)], {}, [True, True, False], id="of equal ones the newer is the best, as it is kept"),
+        pytest.param([(5, 8)], {"best_return": 7.0, "best_look": 3.0}, [True], id="going on"),
+        pytest.param([(5, 8)], {"best_return": 7.0}, [False], id="going on from one whose look is not known"),
+    ],
+)  # fmt: skip
+def test_which_first_looks_are_confirmed(
+    policies: list[tuple[float, float]], earlier: dict[str, float], confirmed: list[bool]
+) -> None:
+    """Each policy is (mean return of its first look, that of fresh episodes)."""
+    rig = _Rig(*(_pair(version, b"%d" % version) for version in range(11, 11 + len(policies))), **earlier)
+    rig.judge.earns.update((b"%d" % version, earned) for version, earned in enumerate(policies, 11))
+    verdicts = [rig.evaluator.step() for _ in policies]
+    assert [verdict.confirmed for verdict in verdicts if verdict is not None] == confirmed
+    assert [verdict.first_look for verdict in verdicts if verdict is not None] == [look for look, _ in policies]
+
+
 def test_verdicts_are_reported_and_kept() -> None:
     rig = _Rig(_pair(1, b"8"), _pair(2, b"7.5"))
     rig.evaluator.step()

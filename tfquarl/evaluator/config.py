@@ -9,7 +9,8 @@ class EvaluatorConfig:
 
     Attributes:
       num_episodes: episodes of each policy in a first look.
-      num_confirm_episodes: fresh episodes of each policy when its first look is better than the best policy so far.
+      num_confirm_episodes: fresh episodes of each policy when its first look is better than the best policy's (`PolicyEvaluator`). Of policies that
+        are equally good, half look better.
       num_environments: environments that are stepped together, with one batched inference.
       poll_interval_sec: seconds between looks for a newer policy.
       time_share: of the run's time that may be spent on playing, in (0, 1]: a verdict is followed by a pause of at most a minute, which leaves

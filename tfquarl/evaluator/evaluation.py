@@ -66,6 +66,7 @@ class Evaluation:
         first look that was picked for being high is too high.
       quantized_bytes: size of the quantized model.
       float32_bytes: size of the float model.
+      first_look: mean return of the quantized policy's first look, whose episodes are the same for all policies of a run; None if there was none.
     """
 
     version: int
@@ -76,6 +77,7 @@ class Evaluation:
     confirmed: bool
     quantized_bytes: int
     float32_bytes: int
+    first_look: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The evaluation as plain JSON values."""
@@ -84,6 +86,7 @@ class Evaluation:
             "train_step": self.train_step,
             "recipe": self.recipe,
             "confirmed": self.confirmed,
+            "first_look": self.first_look,
             "quantized": self.quantized.to_json(),
             "float32": self.float32.to_json(),
             "size_bytes": {"quantized": self.quantized_bytes, "float32": self.float32_bytes},

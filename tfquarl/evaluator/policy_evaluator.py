@@ -1,6 +1,7 @@
 """The evaluator: plays the newest policy, quantized and float, and keeps it with its verdict."""
 
 from collections.abc import Callable
+import dataclasses
 import itertools
 import math
 import time
@@ -51,7 +52,11 @@ class Archive(Protocol):
 
 
 class PolicyEvaluator:
-    """Judges policies one after another: a first look, and fresh episodes for one that looks better than the best so far."""
+    """Judges policies one after another: a first look, and fresh episodes for one that looks better than the best so far.
+
+    A look is better if it beats the best policy's own first look, which was at the same episodes: where these are hard, all looks are below
+    the mean return of fresh ones. It is better too if it beats that mean, so that a lucky look of the best policy raises no bar.
+    """
 
     def __init__(
         self,
@@ -61,6 +66,7 @@ class PolicyEvaluator:
         metrics: interfaces.MetricsSink,
         config: config_lib.EvaluatorConfig,
         best_return: float = -math.inf,
+        best_look: float = math.inf,
         newest_version: int = 0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -73,6 +79,7 @@ class PolicyEvaluator:
           metrics: where returns are reported, at the train step of the policy.
           config: settings.
           best_return: highest confirmed mean return of the policies that earlier evaluators of the run judged.
+          best_look: mean return of that policy's first look; infinite if it is not known.
           newest_version: of those policies. None is judged again: it would be by a first look, whose return would take the place of a
             confirmed one. And each has had at most one series of fresh episodes, of which none is used again.
           clock: seconds, for tests.
@@ -84,7 +91,7 @@ class PolicyEvaluator:
         self._config = config
         self._newest_version = newest_version
         self._fresh_series = itertools.count(_FIRST_LOOKS + 1 + newest_version)
-        self._best_return = best_return
+        self._best_return, self._best_look = best_return, best_look
         self._clock = clock
 
     def run(
@@ -147,13 +154,17 @@ class PolicyEvaluator:
         return self._play(pair, num_episodes, next(self._fresh_series), stop)
 
     def _look(self, pair: Pair, stop: interfaces.StopSignal | None) -> evaluation_lib.Evaluation | None:
-        verdict = self._play(pair, self._config.num_episodes, _FIRST_LOOKS, stop)
-        if verdict is None or verdict.quantized.mean_return <= self._best_return:
-            return verdict
-        verdict = self.evaluate(pair, self._config.num_confirm_episodes, stop)
-        if verdict is not None:
-            self._best_return = max(self._best_return, verdict.quantized.mean_return)
-        return verdict
+        first = self._play(pair, self._config.num_episodes, _FIRST_LOOKS, stop)
+        if first is None:
+            return None
+        look = first.quantized.mean_return
+        is_better = look > min(self._best_return, self._best_look)
+        verdict = self.evaluate(pair, self._config.num_confirm_episodes, stop) if is_better else first
+        if verdict is None:
+            return None
+        if verdict.confirmed and verdict.quantized.mean_return >= self._best_return:
+            self._best_return, self._best_look = verdict.quantized.mean_return, look
+        return dataclasses.replace(verdict, first_look=look)
 
     def _play(
         self, pair: Pair, num_episodes: int, series: int, stop: interfaces.StopSignal | None

@@ -240,8 +240,15 @@ def make_evaluator(
     judge = judge_lib.Judge(make_environment, make_policy, config.num_environments, experiment.seed + _EVALUATOR_SEED)
     kept = archive.PolicyArchive(run_dir, key=key)
     verdicts = kept.evaluations()
-    confirmed = [verdict["quantized"]["mean_return"] for verdict in verdicts if verdict["confirmed"]]
-    best_return, newest_version = max(confirmed, default=-math.inf), max(kept.versions(), default=0)
+    best_return, _, best_look = max(
+        (
+            (verdict["quantized"]["mean_return"], verdict["version"], verdict.get("first_look", math.inf))
+            for verdict in verdicts
+            if verdict["confirmed"]
+        ),
+        default=(-math.inf, 0, math.inf),
+    )
+    newest_version = max(kept.versions(), default=0)
     source: policy_evaluator.PairSource = transport.evaluation_source()
     opened: contextlib.AbstractContextManager[policy_evaluator.PairSource] = contextlib.nullcontext(source)
     if config.interval_steps:
@@ -249,7 +256,10 @@ def make_evaluator(
         source = opened = spaced_pairs.SpacedPairs(
             source, config.interval_steps, config.poll_interval_sec, is_trained, past_step
         )
-    return policy_evaluator.PolicyEvaluator(source, judge, kept, metrics, config, best_return, newest_version), opened
+    evaluator = policy_evaluator.PolicyEvaluator(
+        source, judge, kept, metrics, config, best_return, best_look, newest_version
+    )
+    return evaluator, opened
 
 
 def make_policy(artifact: records.PolicyArtifact, batch_size: int) -> interfaces.Policy:
