@@ -43,11 +43,8 @@ def main() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes as an exception
     given = command.parsed_flags()
     given.checked_output_dir()
-    if not pathlib.Path(_RUN_DIR.value).exists():
-        return command_line.fail(f"--run_dir={_RUN_DIR.value}: there is no such directory; give the directory of a run")
-    model_file = archive.find_model(_RUN_DIR.value, _POLICY.value)
-    key = key_flag.key()
-    policy = run_source.open_policy(archive.load(model_file, key=key), archive.load_reference(model_file, key=key))
+    pair = archive.load_pair(_RUN_DIR.value, _POLICY.value, key_flag.key())
+    policy = run_source.open_policy(pair.artifact, pair.reference_for("exports"))
     given.check_units(policy.spec)
     recipe = given.recipe(_RECIPE.value or policy.artifact.recipe)
     task = acting.Task(policy.spec.name, policy.spec.action_repeat, given.seed)
@@ -57,7 +54,7 @@ def main() -> int:
     else:
         command.tell_of_collecting(_NUM_OBSERVATIONS.value, task)
         observations = acting.collect(task, policy.reference.model, _NUM_OBSERVATIONS.value)
-    facts = run_source.training_facts(policy, model_file)
+    facts = run_source.training_facts(policy, pair.model_file)
     command.tell(f"converting policy {policy.artifact.version} by every recipe")
     chosen = run_source.make_candidate(policy, recipe, observations, facts)
     return command.run(chosen, given, observations.source, task)

@@ -15,10 +15,8 @@ import pathlib
 from absl import flags
 import numpy as np
 
-from tfquarl.core import errors
 from tfquarl.core import files
 from tfquarl.core import output_paths
-from tfquarl.core import records
 from tfquarl.export import acting
 from tfquarl.export import histograms
 from tfquarl.export import inspection
@@ -55,7 +53,7 @@ def main() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what goes wrong comes as an exception
     model_file = policy_flags.model_file()
     with native_output.captured():
-        found = _inspect(model_file)
+        found = _inspect(archive.load_pair(model_file, key=key_flag.key()))
     print(inspection_text.describe(found), end="")
     if _OUTPUT.value:
         files.write_json(pathlib.Path(_OUTPUT.value), found.to_json())
@@ -64,17 +62,11 @@ def main() -> int:
     return 0
 
 
-def _inspect(model_file: pathlib.Path) -> inspection.Inspection:
-    artifact = archive.load(model_file, key=key_flag.key())
-    reference = _reference(model_file, artifact)
-    if reference is None:
-        if _OBSERVATIONS.value or _COLLECT.value or _PLOTS.value:
-            raise errors.ConfigError(
-                f"{model_file} has no float policy of the same version beside it; --observations, --collect and --plots need "
-                f"{archive.REFERENCE_MODEL} with its manifest there"
-            )
-        return inspection.inspect_file(artifact)
-    policy = run_source.open_policy(artifact, reference)
+def _inspect(pair: archive.Pair) -> inspection.Inspection:
+    if pair.reference is None and not (_OBSERVATIONS.value or _COLLECT.value or _PLOTS.value):
+        return inspection.inspect_file(pair.artifact)
+    reference = pair.reference_for("--observations, --collect and --plots")
+    policy = run_source.open_policy(pair.artifact, reference)
     if _OBSERVATIONS.value:
         path = pathlib.Path(_OBSERVATIONS.value)
         observations = observations_file.read_observations(path, policy.architecture.observation_size)
@@ -85,15 +77,6 @@ def _inspect(model_file: pathlib.Path) -> inspection.Inspection:
         observations = np.concatenate([gathered.calibration, gathered.held_out])
         return inspection.inspect_policy(policy, observations, gathered.source)
     return inspection.inspect_policy(policy)
-
-
-def _reference(model_file: pathlib.Path, artifact: records.PolicyArtifact) -> records.PolicyArtifact | None:
-    """The float policy of the same weights; None where it isn't there."""
-    if artifact.recipe == "float32":
-        return artifact
-    path = model_file.with_name(archive.REFERENCE_MODEL)
-    reference = archive.load(path, key=key_flag.key()) if path.is_file() else None
-    return reference if reference is not None and reference.version == artifact.version else None
 
 
 def _draw(found: inspection.Inspection, directory: pathlib.Path) -> None:

@@ -82,7 +82,7 @@ def test_the_policy_that_was_judged_is_kept_and_verifies(finished):
     policy = archive.load(finished.run.run_dir, "best")
     assert policy.version == summary["policy_version"]
     assert len(policy.model) == summary["int8"]["size_bytes"]
-    assert len(archive.load_reference(finished.run.run_dir, "best").model) == summary["float32"]["size_bytes"]
+    assert len(archive.load_pair(finished.run.run_dir, "best").reference.model) == summary["float32"]["size_bytes"]
 
 
 def test_figures_have_the_names_of_tf_agents_metrics(finished):

@@ -277,14 +277,38 @@ def test_load_finds_what_the_user_means(tmp_path, path, version, expected):
     _save(kept, 1, mean_return=9.0)
     _save(kept, 2, mean_return=8.0)
 
-    assert archive.load(tmp_path / path, version) == _artifact(expected)
-    assert archive.load_reference(tmp_path / path, version) == _artifact(expected, "float32")
+    pair = archive.load_pair(tmp_path / path, version)
+    assert archive.load(tmp_path / path, version) == pair.artifact == _artifact(expected)
+    assert pair.reference_for("exports") == pair.reference == _artifact(expected, "float32")
 
 
 def test_the_float_policys_file_loads_by_itself(tmp_path):
     directory = _save(archive.PolicyArchive(tmp_path), 1)
 
     assert archive.load(directory / "policy_float32.tflite") == _artifact(1, "float32")
+    pair = archive.load_pair(directory / "policy_float32.tflite")
+    assert pair.reference is pair.artifact
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["of another version", "missing"])
+def test_a_policy_without_its_float_one_says_what_needs_it(tmp_path, is_there):
+    old = _save(archive.PolicyArchive(tmp_path), 1)
+    directory = shutil.copytree(_save(archive.PolicyArchive(tmp_path), 2), tmp_path / "copy")
+    if is_there:
+        _swap(directory, old / "policy_float32.tflite", "policy_float32.tflite")
+    else:
+        (directory / "policy_float32.tflite").unlink()
+
+    pair = archive.load_pair(directory)
+    assert (pair.artifact, pair.reference) == (_artifact(2), None)
+    message = "copy/policy.tflite has no float policy of the same version beside it; exports need policy_float32.tflite"
+    with pytest.raises(errors.ConfigError, match=message):
+        pair.reference_for("exports")
+
+
+def test_a_pair_that_is_nowhere_is_a_config_error(tmp_path):
+    with pytest.raises(errors.ConfigError, match=r"there is no '.*nowhere'; give a run directory or a .tflite file"):
+        archive.load_pair(tmp_path / "nowhere")
 
 
 def test_a_renamed_model_loads_with_its_manifest_beside_it(tmp_path):
@@ -301,16 +325,16 @@ def _swap(directory, source, target):
         shutil.copyfile(source.with_name(old), directory / new)
 
 
+@pytest.mark.parametrize("name", ["policy.tflite", "policy_float32.tflite"])
 @pytest.mark.parametrize("path", ["", "policies/2", "policies/best", "policies/2/policy.tflite"])
-def test_a_signed_policy_in_the_place_of_another_version_is_refused(tmp_path, path):
+def test_a_signed_policy_in_the_place_of_another_version_is_refused(tmp_path, path, name):
     key = b"0123456789abcdef"
     kept = archive.PolicyArchive(tmp_path, key=key)
     old = _save(kept, 1, mean_return=1.0)
     best = _save(kept, 2, mean_return=2.0)
-    for name in ("policy.tflite", "policy_float32.tflite"):
-        _swap(best, old / name, name)
+    _swap(best, old / name, name)
 
-    for load in (archive.load, archive.load_reference):
+    for load in (archive.load, archive.load_pair) if name == "policy.tflite" else (archive.load_pair,):
         with pytest.raises(errors.ArtifactError, match="is policy 1 by its manifest, and lies where policy 2 was kept"):
             load(tmp_path / path, key=key)
 
@@ -320,7 +344,7 @@ def test_a_signed_policy_in_the_place_of_the_float_one_is_refused(tmp_path):
     _swap(directory, directory / "policy.tflite", "policy_float32.tflite")
 
     with pytest.raises(errors.ArtifactError, match=r"is of recipe static_wi8_ai8 .* where the float policy was kept"):
-        archive.load_reference(tmp_path)
+        archive.load_pair(tmp_path)
 
 
 def test_a_version_that_was_copied_elsewhere_loads(tmp_path):

@@ -185,5 +185,6 @@ def test_an_archive_signs_both_policies(tmp_path: pathlib.Path):
 
     reference = dataclasses.replace(_ARTIFACT, recipe="float32")
     archive.PolicyArchive(tmp_path, key=_KEY).save(_ARTIFACT, reference, Verdict())
-    assert archive.load(tmp_path, key=_KEY) == _ARTIFACT
-    assert archive.load_reference(tmp_path, key=_KEY) == reference
+    pair = archive.load_pair(tmp_path, key=_KEY)
+    assert archive.load(tmp_path, key=_KEY) == pair.artifact == _ARTIFACT
+    assert pair.reference == reference

@@ -66,7 +66,7 @@ def test_a_directory_of_a_version_or_its_file_does_as_well(run_dir: pathlib.Path
     ("arguments", "complaint"),
     [
         ([], "--run_dir is needed"),
-        (["--run_dir=/nonexistent", "--output_dir={new}"], "--run_dir=/nonexistent: there is no such directory"),
+        (["--run_dir=/nonexistent", "--output_dir={new}"], "there is no '/nonexistent'; give a run directory"),
         (["--run_dir={run}", "--output_dir=/proc/new"], "--output_dir=/proc/new can't be written"),
         (["--run_dir={run}", "--output_dir={new}", "--units={run}/no.json"], "reading {run}/no.json failed"),
         (

@@ -8,6 +8,7 @@ policies/12/evaluation.json
 """
 
 from collections.abc import Mapping
+import dataclasses
 import math
 import os
 import pathlib
@@ -36,6 +37,31 @@ class Evaluation(Protocol):
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; 'confirmed' and then ['quantized']['mean_return'] are what 'best' goes by."""
         ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A policy from the disk with the float one of the same weights.
+
+    Attributes:
+      model_file: of the policy.
+      artifact: it; quantized, unless the user asked for the float one.
+      reference: the float policy of the same version, which is the artifact itself where that is a float one with none beside it; None where
+        there is none.
+    """
+
+    model_file: pathlib.Path
+    artifact: records.PolicyArtifact
+    reference: records.PolicyArtifact | None
+
+    def reference_for(self, purpose: str) -> records.PolicyArtifact:
+        """The float policy; raises `ConfigError` where there is none, with the `purpose` that needs it."""
+        if self.reference is None:
+            raise errors.ConfigError(
+                f"{self.model_file} has no float policy of the same version beside it; {purpose} need {REFERENCE_MODEL} with its manifest "
+                "there"
+            )
+        return self.reference
 
 
 class PolicyArchive:
@@ -196,17 +222,42 @@ def _put_back(replaced: pathlib.Path, directory: pathlib.Path) -> None:
         replaced.rename(directory)
 
 
-def find_model(path: str | os.PathLike[str], version: str = "best") -> pathlib.Path:
-    """The .tflite file that a user means.
+def load(path: str | os.PathLike[str], version: str = "best", key: bytes | None = None) -> records.PolicyArtifact:
+    """The quantized policy that a user means, verified.
 
     Args:
-      path: a .tflite file, a directory of one version, or the directory of a run.
+      path: a .tflite file with its manifest beside it, a directory of one version, or the directory of a run.
       version: which of a run's policies: 'best', 'latest' or a number.
+      key: that it must be signed with; None takes any that is whole.
 
     Raises:
       ConfigError: there is no such policy.
+      ArtifactError: it is damaged, or another version, or no float policy, lies in the place of the one that a run kept there.
+    """
+    return _read(find_model(path, version), key)
+
+
+def load_pair(path: str | os.PathLike[str], version: str = "best", key: bytes | None = None) -> Pair:
+    """The policy that `load` gives and the float one beside it, which a policy of another version is not; arguments and errors as there."""
+    model_file = find_model(path, version)
+    artifact = _read(model_file, key)
+    reference = artifact if artifact.recipe == _REFERENCE_RECIPE else None
+    beside = model_file.with_name(REFERENCE_MODEL)
+    if beside != model_file and beside.is_file():
+        other = _read(beside, key)
+        reference = other if other.version == artifact.version else reference
+    return Pair(model_file, artifact, reference)
+
+
+def find_model(path: str | os.PathLike[str], version: str = "best") -> pathlib.Path:
+    """The .tflite file that a user means; arguments as of `load`.
+
+    Raises:
+      ConfigError: there is none.
     """
     path = pathlib.Path(path)
+    if not path.exists():
+        raise errors.ConfigError(f"there is no '{path}'; give a run directory or a .tflite file")
     if path.is_file():
         return path
     if (path / artifact_file.MODEL).is_file():
@@ -220,27 +271,6 @@ def find_model(path: str | os.PathLike[str], version: str = "best") -> pathlib.P
         there = f"it has {', '.join(kept)}" if kept else "it has none"
         raise errors.ConfigError(f"{path} has no policy '{version}': {there}; give a run directory or a .tflite file")
     return model
-
-
-def load(path: str | os.PathLike[str], version: str = "best", key: bytes | None = None) -> records.PolicyArtifact:
-    """The quantized policy that a user means, verified; arguments and errors as of `find_model` and `artifact_file.read_artifact`.
-
-    Raises:
-      ArtifactError: also where another version, or no float policy, lies in the place of the one that a run kept there.
-    """
-    return _read(find_model(path, version), key)
-
-
-def load_reference(
-    path: str | os.PathLike[str], version: str = "best", key: bytes | None = None
-) -> records.PolicyArtifact:
-    """The float policy beside the one that `load` gives, verified; `path` is a directory or the quantized .tflite.
-
-    Raises:
-      ConfigError: there is none.
-      ArtifactError: it is damaged, or not the float policy that a run kept there.
-    """
-    return _read(find_model(path, version).with_name(REFERENCE_MODEL), key)
 
 
 def _read(model_file: pathlib.Path, key: bytes | None) -> records.PolicyArtifact:

@@ -125,24 +125,17 @@ def open_policy(
       ConfigError: there is no such policy, or its environment is another one here.
       ArtifactError: it is damaged.
     """
-    if not pathlib.Path(path).exists():
-        raise errors.ConfigError(f"there is no '{path}'; give a run directory or a .tflite file")
-    model_file = archive.find_model(path, version)
-    artifact = archive.load(model_file, key=key)
-    reference_file = model_file.with_name(archive.REFERENCE_MODEL)
-    has_reference = reference_file.is_file() and reference_file != model_file
-    reference = archive.load(reference_file, key=key) if has_reference else None
-    if reference is not None and reference.version != artifact.version:
-        reference = None  # another policy's
+    pair = archive.load_pair(path, version, key)
+    reference = None if pair.reference is pair.artifact else pair.reference
     try:
-        spec = environment_spec.EnvironmentSpec.from_json(artifact.manifest["environment"])
+        spec = environment_spec.EnvironmentSpec.from_json(pair.artifact.manifest["environment"])
     except (KeyError, TypeError, ValueError) as error:
         raise errors.ArtifactError(
-            f"the manifest of {model_file} tells no environment ({error}); was it edited?"
+            f"the manifest of {pair.model_file} tells no environment ({error}); was it edited?"
         ) from error
     graphics.prepare(can_render)
     _check_environment(spec)
-    return KeptPolicy(model_file, artifact, reference, spec)
+    return KeptPolicy(pair.model_file, pair.artifact, reference, spec)
 
 
 def judge(policy: KeptPolicy, num_episodes: int, seed: int) -> Verdict:

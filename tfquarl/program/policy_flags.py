@@ -24,8 +24,6 @@ def model_file() -> pathlib.Path:
     if not given:
         raise errors.ConfigError("--policy is needed: a run's directory or a .tflite file")
     path = pathlib.Path(given)
-    if not path.exists():
-        raise errors.ConfigError(f"there is no '{given}'; give a run directory or a .tflite file")
     found = archive.find_model(path, version.value)
     if version.present and found.parent in (path, path.parent):
         raise errors.ConfigError(
