@@ -14,7 +14,7 @@ from tfquarl.experiments import startup_benchmark
 def test_learner_rows_by_hand():
     measurement = alternation.Measurement(
         {
-            "TF-Agents": [alternation.Slice(10, 1.0, 1.0)] * 2,
+            "TF-Agents": [alternation.Slice(10, 1.0, 1.0, wait_sec=0.5)] * 2,
             "float32": [alternation.Slice(30, 1.0, 1.0, wait_sec=0.25)] * 2,
             "matrix products float32": [alternation.Slice(6 * 10**9, 1.0, 1.0)] * 2,
         }
@@ -22,6 +22,7 @@ def test_learner_rows_by_hand():
     rows = learner_benchmark.make_rows("task", measurement, {"float32": 10**8}, [""])
     values = {(row.case, row.metric): (row.value, row.unit) for row in rows}
     assert values["task TF-Agents", "train steps per second"] == (10, "1/s")
+    assert values["task TF-Agents", "time waiting for data"] == (50, "%")
     assert values["task float32", "train steps per second"] == (30, "1/s")
     assert values["task float32", "floating-point rate"] == (pytest.approx(3.0), "GFLOP/s")
     assert values["task float32", "share of the matrix products' rate"] == (pytest.approx(50.0), "%")

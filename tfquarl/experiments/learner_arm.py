@@ -1,5 +1,6 @@
 """Train steps on batches from a real replay: this project's learner, TF-Agents' own, and bare matrix products. All import TensorFlow."""
 
+from collections.abc import Iterator
 import dataclasses
 import tempfile
 import threading
@@ -44,6 +45,40 @@ class LearnerArm:
             elapsed = time.perf_counter() - start
             if elapsed >= duration_sec:
                 return alternation.Slice(count, elapsed, time.process_time() - cpu, wait_sec)
+
+
+class TimedIterator:
+    """An iterator of a `tf.data.Dataset` for TensorFlow functions, which sums the time that they wait for its batches.
+
+    The clock is read as `learner.policy_learner` reads its own: before a batch is asked for, and before anything is done with it.
+    """
+
+    def __init__(self, iterator: Iterator[Any]) -> None:
+        """Stores the iterator."""
+        import tensorflow as tf
+
+        self._iterator = iterator
+        self._wait_sec = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+
+    @property
+    def wait_sec(self) -> float:
+        """Seconds waited so far."""
+        return float(self._wait_sec.numpy())
+
+    def __iter__(self) -> "TimedIterator":
+        return self
+
+    def __next__(self) -> Any:
+        import tensorflow as tf
+
+        before = tf.timestamp()
+        with tf.control_dependencies([before]):
+            batch = next(self._iterator)
+        with tf.control_dependencies(tf.nest.flatten(batch)):
+            after = tf.timestamp()
+        with tf.control_dependencies([after]):
+            self._wait_sec.assign_add(tf.maximum(after - before, 0.0))  # the machine's clock may jump back
+            return tf.nest.map_structure(tf.identity, batch)
 
 
 def make_own(
@@ -96,18 +131,24 @@ def make_stock(
     )
     observer = reverb_utils.ReverbAddTrajectoryObserver(replay.py_client, table, sequence_length=2, stride_length=1)
     stock_agent.write_random_steps(environment, observer, _NUM_FILL)
+
+    def dataset() -> Any:
+        return replay.as_dataset(sample_batch_size=config.batch_size, num_steps=2).prefetch(4)
+
     learner = learner_lib.Learner(
         tempfile.mkdtemp(),
         agent.train_step_counter,
         agent,
-        experience_dataset_fn=lambda: replay.as_dataset(sample_batch_size=config.batch_size, num_steps=2).prefetch(4),
+        experience_dataset_fn=dataset,
         checkpoint_interval=1 << 40,
         max_checkpoints_to_keep=1,
     )
+    batches = TimedIterator(iter(dataset()))  # in place of the learner's own iterator, which tells nothing
 
     def train() -> tuple[int, float]:
-        learner.run(iterations=config.steps_per_call)
-        return config.steps_per_call, 0.0
+        past_sec = batches.wait_sec
+        learner.run(iterations=config.steps_per_call, iterator=batches)
+        return config.steps_per_call, batches.wait_sec - past_sec
 
     return LearnerArm(train)
 

@@ -151,7 +151,10 @@ def make_rows(
       flops: operations of a train step by the type of its matrix products.
       additions: what the names of this project's learners have behind the type.
     """
-    rows = [alternation.median_row(f"{label} {_STOCK}", "train steps per second", measurement.rates(_STOCK), "1/s")]
+    rows = [
+        alternation.median_row(f"{label} {_STOCK}", "train steps per second", measurement.rates(_STOCK), "1/s"),
+        _waiting_row(f"{label} {_STOCK}", measurement, _STOCK),
+    ]
     for dtype, step in flops.items():
         products = measurement.rates(f"{_PRODUCTS} {dtype}")
         giga = [1e-9 * rate for rate in products]
@@ -159,7 +162,6 @@ def make_rows(
         for addition in additions:
             name = f"{dtype}{addition}"
             case, rates = f"{label} {name}", measurement.rates(name)
-            waiting = [100 * piece.wait_sec / piece.elapsed_sec for piece in measurement.slices(name)]
             share = statistics.ratio_and_interval([rate * step for rate in rates], products)
             rows += [
                 alternation.median_row(case, "train steps per second", rates, "1/s"),
@@ -172,7 +174,12 @@ def make_rows(
                     100 * share.low,
                     100 * share.high,
                 ),
-                alternation.median_row(case, "time waiting for data", waiting, "%"),
+                _waiting_row(case, measurement, name),
                 measurement.ratio(case, f"speed over {_STOCK}", name, _STOCK),
             ]
     return rows
+
+
+def _waiting_row(case: str, measurement: alternation.Measurement, name: str) -> table.BenchmarkRow:
+    shares = [100 * piece.wait_sec / piece.elapsed_sec for piece in measurement.slices(name)]
+    return alternation.median_row(case, "time waiting for data", shares, "%")
