@@ -1,8 +1,11 @@
 """Tests of `tfquarl.program.launcher` and of what `node_process` puts around a node, with real processes."""
 
+import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
 import threading
 
 import psutil
@@ -215,8 +218,86 @@ def test_a_fork_server_that_is_killed_can_be_replaced(launcher):
     assert launcher.next("context")
 
 
+def test_after_temporary_files_were_removed_another_fork_server_starts_nodes_and_nothing_is_left(tmp_path, monkeypatch):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "t").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
+    value = _Launcher(None, None, str(tmp_path), ["tfquarl.testing.nodes"])
+    value.open()
+    assert value.can_start()
+    shutil.rmtree(next((tmp_path / "t").iterdir()))
+    assert value.has_fork_server() and not value.can_start()
+    with pytest.raises(errors.NodeFailedError, match=r"a: the fork server can't start it: .*No such file"):
+        value.start(node_process.NodeSpec("a", nodes.idle))
+    value.open()
+    assert value.can_start()
+    value.start(node_process.NodeSpec("b", nodes.describing))
+    assert value.next("context")
+    shutil.rmtree(next((tmp_path / "t").iterdir()))
+    value.kill_all(0.0)
+    value.close()
+    assert list((tmp_path / "t").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        pytest.param(OSError(24, "Too many open files"), "can't start it: .*Too many open files$", id="descriptors"),
+        pytest.param(EOFError(), "died when it was to start it; is there enough memory", id="died"),
+        pytest.param(BrokenPipeError(32, "Broken pipe"), "died when .*Broken pipe; is there enough memory", id="gone"),
+    ],
+)
+def test_memory_is_asked_about_only_where_the_fork_server_died(launcher, monkeypatch, error, message):
+    def start(process):
+        raise error
+
+    monkeypatch.setattr(launcher._fork_server, "_start_with_signals_held", start)
+    with pytest.raises(errors.NodeFailedError, match=f"^a: the fork server {message}"):
+        launcher.start(node_process.NodeSpec("a", nodes.idle))
+    message = "died while it imported .*memory" if "died" in message else "can't be started: .*Too many open files$"
+    with pytest.raises(errors.NodeFailedError, match=f"^the fork server {message}"):
+        launcher.open()
+
+
+def test_without_descriptors_for_a_pipe_that_is_told(launcher, monkeypatch):
+    def pipe(duplex):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(launcher_lib.multiprocessing, "Pipe", pipe)
+    with pytest.raises(errors.NodeFailedError, match=r"^a: no pipe to it can be made: .*Too many open files$"):
+        launcher.start(node_process.NodeSpec("a", nodes.idle))
+
+
+def test_sockets_are_among_the_temporary_files_of_the_run(launcher):
+    launcher.open()
+    files = os.listdir(launcher._fork_server.temporary_dir)
+    assert len(files) == 1 and files[0].startswith("listener-")
+
+
+@pytest.mark.parametrize(
+    ("length", "message"), [(72, None), (73, "has a path of 73 bytes, and one for sockets at most 72; set TMPDIR")]
+)
+def test_a_temporary_directory_whose_path_is_too_long_for_sockets(tmp_path, monkeypatch, length, message):
+    place = os.path.join("/tmp", "x" * (length - 5))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: place)
+    made = []
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", lambda **more: made.append(more))
+    with pytest.raises(errors.ConfigError, match=message) if message else contextlib.nullcontext():
+        launcher_lib.LocalLauncher(None, None, str(tmp_path))
+    assert bool(made) == (message is None)
+
+
+def test_no_usable_temporary_directory_is_a_storage_error(tmp_path, monkeypatch):
+    def gettempdir():
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", gettempdir)
+    with pytest.raises(errors.StorageError, match="finding a temporary directory failed: No usable temporary"):
+        launcher_lib.LocalLauncher(None, None, str(tmp_path))
+
+
 def test_a_fork_server_that_does_not_answer_is_told_in_one_line(launcher, monkeypatch):
-    monkeypatch.setattr(launcher._caller, "_timeout_sec", 0.5)
+    monkeypatch.setattr(launcher._fork_server._caller, "_timeout_sec", 0.5)
     launcher.open()
     node = launcher.start(node_process.NodeSpec("a", nodes.idle))
     psutil.Process(node.process.pid).parent().suspend()

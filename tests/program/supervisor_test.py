@@ -364,6 +364,15 @@ def test_the_server_comes_back_at_its_address(tmp_path):
     assert run.supervisor.progress.num_restarts == {"server": 1}
 
 
+def test_a_run_whose_temporary_files_are_removed_goes_on_when_a_node_dies(tmp_path, caplog):
+    specs = [_SERVER, _LEARNER, node_process.NodeSpec("collector_0", nodes.cleaning_collector), _EVALUATOR]
+    run = _Run(tmp_path, specs, num_env_steps=60)
+    assert run.supervisor.run() is budget_lib.Status.COMPLETED
+    assert {"collector_0", "fork_server"} <= set(run.supervisor.progress.num_restarts)
+    assert "The fork server is ended, as somebody has removed its socket, and with it every process" in caplog.text
+    assert run.processes_left() == []
+
+
 def _nodes_of_a_forgetful_server(evaluator):
     server, learner = (
         node_process.NodeSpec("server", nodes.forgetful_server),

@@ -107,6 +107,10 @@ class Crew:
         """Whether a node has died and is not started again yet."""
         return name in self._waiting
 
+    def has_due(self) -> bool:
+        """Whether the time has come for a node to be started again."""
+        return bool(self._restarts.due())
+
     def is_running(self, name: str) -> bool:
         """Whether a node has said, since it was started last, that it is at its work."""
         return name in self._running

@@ -11,21 +11,16 @@ import contextlib
 import dataclasses
 import multiprocessing
 from multiprocessing import connection as connection_lib
-from multiprocessing import forkserver
 from multiprocessing import process as process_lib
-from multiprocessing import resource_tracker
 import os
 import secrets
 import signal
-import tempfile
-import threading
 import time
 from typing import Any
 
-from tfquarl.core import deadline
 from tfquarl.core import errors
-from tfquarl.core import files
 from tfquarl.program import channel
+from tfquarl.program import fork_server
 from tfquarl.program import node_process
 
 # Of every node, before the fork server imports anything: numpy's threads would compete with the other nodes, and a fork
@@ -40,9 +35,6 @@ _ENVIRONMENT = {
 FORK_SERVER = "fork_server"
 """Its name beside those of the nodes."""
 
-_OPENING_TICK_SEC = 0.1
-_OPENING_SEC = 300.0  # of a machine that is busy with other things
-_START_SEC = 60.0  # for a fork
 _KILLED_SEC = 2.0
 _MESSAGES_AT_ONCE = 100  # of a node; the others, the display and the budget have their turn then
 
@@ -88,14 +80,7 @@ class LocalLauncher:
         self._run_dir = run_dir
         self._key = secrets.token_bytes(32) if key is None else key
         os.environ.update(_ENVIRONMENT)
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preload))
-        self._preload = preload
-        with files.storage_errors(f"making a temporary directory in {tempfile.gettempdir()}"):
-            self._temporary = tempfile.TemporaryDirectory(prefix="tfquarl-", ignore_cleanup_errors=True)
-        self._opening: threading.Thread | None = None
-        self._failure: Exception | None = None
-        self._caller = deadline.Caller(_START_SEC)
+        self._fork_server = fork_server.ForkServer(preload)
         self.nodes: list[RunningNode] = []
 
     def open(self, wanted: Callable[[], bool] = lambda: True) -> bool:
@@ -108,39 +93,17 @@ class LocalLauncher:
           Whether nodes can be started; if not, `close` ends what was begun.
 
         Raises:
-          NodeFailedError: the fork server died, or took too long.
+          NodeFailedError: the fork server died, took too long or can't be started.
         """
-        self._failure = None
-        end = time.perf_counter() + _OPENING_SEC
-        self._opening = threading.Thread(target=self._start_fork_server, name="fork-server", daemon=True)
-        self._opening.start()
-        while self._opening.is_alive():
-            if not wanted():
-                return False
-            if time.perf_counter() >= end:
-                raise errors.NodeFailedError(
-                    f"the fork server did not import {', '.join(self._preload)} within {_OPENING_SEC:.0f} s; is there enough memory?"
-                )
-            self._opening.join(_OPENING_TICK_SEC)
-        if self._failure is not None:
-            raise errors.NodeFailedError(
-                f"the fork server died while it imported {', '.join(self._preload)}: {self._failure}; is there enough memory?"
-            )
-        return True
+        return self._fork_server.open(wanted)
 
     def has_fork_server(self) -> bool:
         """Whether the fork server lives; where it has died, so have the nodes, for all that can be told of them."""
-        pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-        return pid is not None and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        return self._fork_server.is_alive()
 
-    def _start_fork_server(self) -> None:
-        """Has the fork server make one empty process: it answers when it has imported everything."""
-        try:
-            process = self._context.Process(target=_do_nothing)
-            _start_with_signals_held(process)
-            process.join()
-        except (OSError, EOFError) as error:
-            self._failure = error
+    def can_start(self) -> bool:
+        """Whether the fork server can be reached; one that lives can't where somebody has removed its socket."""
+        return self._fork_server.is_reachable()
 
     def start(
         self,
@@ -156,26 +119,21 @@ class LocalLauncher:
           start: what the node goes on from.
 
         Raises:
-          NodeFailedError: the fork server died meanwhile, or does not answer.
+          NodeFailedError: the fork server died meanwhile, does not answer or can't fork.
         """
         self.nodes = [node for node in self.nodes if node.spec.name != spec.name]
-        ours, theirs = self._context.Pipe(duplex=False)
-        directories = self._run_dir, self._temporary.name
-        process = self._context.Process(
+        try:
+            ours, theirs = multiprocessing.Pipe(duplex=False)
+        except OSError as error:
+            raise errors.NodeFailedError(f"{spec.name}: no pipe to it can be made: {error}") from error
+        directories = self._run_dir, self._fork_server.temporary_dir
+        process = self._fork_server.context.Process(
             target=node_process.main,
             args=(spec, self._experiment, self._spec, server_address, self._key, *directories, start, theirs),
             name=spec.name,
             daemon=False,
         )
-        try:
-            self._caller.call("", _start_with_signals_held, process)
-        except (OSError, EOFError, errors.RemoteTimeoutError) as error:
-            why = (
-                f"did not answer within {_START_SEC:.0f} s" if isinstance(error, errors.RemoteTimeoutError) else "died"
-            )
-            raise errors.NodeFailedError(
-                f"{spec.name}: the fork server {why} when it was to start it; is there enough memory?"
-            ) from error
+        self._fork_server.start(process)
         theirs.close()
         node = RunningNode(spec, process, ours)
         self.nodes.append(node)
@@ -187,7 +145,7 @@ class LocalLauncher:
 
     def helpers(self) -> dict[str, int]:
         """Process id of the fork server by its name, from when it was started: while it imports, no node lives yet."""
-        pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+        pid = self._fork_server.pid
         return {} if pid is None else {FORK_SERVER: pid}
 
     def wait(self, timeout_sec: float) -> None:
@@ -259,37 +217,4 @@ class LocalLauncher:
 
     def close(self) -> None:
         """Ends the fork server and its tracker, after `kill_all`: when this returns nothing of the run is left, nor its temporary files."""
-        # They would end by themselves, but only after this program, and multiprocessing has no public way to ask them. The
-        # fork server may still be importing, and does not listen then. Neither has anything left to do.
-        while self._opening is not None and self._opening.is_alive():
-            _end_helper(forkserver._forkserver, "_forkserver_pid")  # type: ignore[attr-defined]
-            self._opening.join(_OPENING_TICK_SEC)  # it may only now have started one
-        _end_helper(forkserver._forkserver, "_forkserver_pid")  # type: ignore[attr-defined]
-        _end_helper(resource_tracker._resource_tracker, "_pid")  # type: ignore[attr-defined]
-        self._temporary.cleanup()
-
-
-def _start_with_signals_held(process: process_lib.BaseProcess) -> None:
-    """Starts a process, and the fork server with the first one, that gets no signal of `SIGNALS` before it asks for them.
-
-    They wait until `node_process.main` has its handlers: a node that is told to end while it starts ends in order.
-    """
-    resource_tracker.ensure_running()  # before, because starting it would take the mask away
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, node_process.SIGNALS)
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
-
-
-def _end_helper(helper: Any, pid_name: str) -> None:
-    pid = getattr(helper, pid_name)
-    if pid is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            helper._stop()
-
-
-def _do_nothing() -> None:
-    pass
+        self._fork_server.close()

@@ -255,14 +255,17 @@ class Supervisor:
         self._handle_messages()  # after that look: the last words of the dead came before their end
         self._notice_interrupt()
         self._on_tick()
-        if not (self._is_interrupted or self._launcher.has_fork_server()):
-            self._replace_fork_server()
+        if not self._is_interrupted:
+            if not self._launcher.has_fork_server():
+                self._replace_fork_server("died")
+            elif self._crew.has_due() and not self._launcher.can_start():
+                self._replace_fork_server("is ended, as somebody has removed its socket")
         self._crew.look_after(dead, self._is_interrupted)
 
-    def _replace_fork_server(self) -> None:
-        """Starts another one, from which those nodes come again that died with it."""
+    def _replace_fork_server(self, what: str) -> None:
+        """Starts another one, from which those nodes come again that end with it."""
         logging.warning(
-            "The fork server died, and with it every process of the run; they are started again from a new one"
+            "The fork server %s, and with it every process of the run; they are started again from a new one", what
         )
         self._count_restart(launcher_lib.FORK_SERVER)
         self._launcher.open(self._is_wanted)

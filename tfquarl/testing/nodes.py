@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,13 @@ def dying_collector(context: Any) -> None:
         return
     context.sender.write(f"collect/{context.index}", 30, {"Policy/version": 4})
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def cleaning_collector(context: Any) -> None:
+    """Dies after 30 environment steps and takes the temporary files of the run with it; started again, it collects."""
+    if not context.start.env_steps:
+        shutil.rmtree(tempfile.gettempdir())
+    dying_collector(context)
 
 
 def hanging_collector(context: Any) -> None:
