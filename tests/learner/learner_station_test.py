@@ -253,6 +253,14 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: pathlib.Path) -> N
         other.restore()
 
 
+def test_a_checkpoint_whose_variables_had_another_type_is_refused(tmp_path: pathlib.Path) -> None:
+    checkpointing.Checkpointing(tmp_path, {"x": tf.Variable(1.0)}, {}).save(9)
+    checkpoints = checkpointing.Checkpointing(tmp_path, {"x": tf.Variable(1.0, dtype=tf.float64)}, {})
+    message = "ckpt-9 is of another version of tfquarl: 'x' is float there and double here; go on with the commit"
+    with pytest.raises(errors.ConfigError, match=message):
+        checkpoints.restore()
+
+
 @pytest.mark.parametrize("damage", ["lost", "empty", "cut off"])
 def test_checkpoints_are_found_without_their_list(tmp_path: pathlib.Path, damage: str) -> None:
     for step in (9, 10):

@@ -111,6 +111,28 @@ def test_statistics_are_those_of_all_observations() -> None:
 
 
 @pytest.mark.parametrize(
+    ("offset", "half"), [(0.0, 1.0), (1e4, 1.0), (1e4, 0.125), (1e6, 0.5)], ids=["0 +- 1", "1e4 +- 1", "1e4 +- 1/8", "1e6 +- 1/2"]
+)  # fmt: skip
+def test_statistics_follow_features_far_from_zero(offset: float, half: float) -> None:
+    """Batches of offset +- half, and then as many of the same, further up by two halves: in float32 the mean would stay behind."""
+    statistics = observation_statistics.ObservationStatistics(1)
+
+    @tf.function
+    def update(batch: tf.Tensor) -> None:
+        for _ in tf.range(2000):
+            statistics.update(batch)
+
+    policy = {name: tf.Variable(tf.zeros([1])) for name in ("observation_scaling/offset", "observation_scaling/scale")}
+    for middle in (offset, offset + 2 * half):
+        update(tf.constant([[middle - half], [middle + half]]))
+    assert statistics.mean.numpy() == pytest.approx(offset + half, abs=1e-6)
+    assert statistics.variance.numpy() == pytest.approx(2 * half**2, rel=1e-6)
+    statistics.write_to(policy)
+    assert policy["observation_scaling/offset"].numpy() == np.float32(offset + half)
+    assert policy["observation_scaling/scale"].numpy() == pytest.approx(2**-0.5 / half, rel=1e-6)
+
+
+@pytest.mark.parametrize(
     "field", ["steps_per_call", "snapshot_interval_steps", "max_train_steps", "checkpoint_period_sec"]
 )
 def test_config_refuses_what_can_not_be(field: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 import json
 import pathlib
+import re
 from typing import Any
 
 from absl import logging
@@ -12,6 +13,8 @@ from tfquarl.core import errors
 
 # What TensorFlow raises on files that were cut, altered or lost.
 _DAMAGED = (tf.errors.OpError, AssertionError, ValueError, LookupError)
+# What it says where a variable had another type: its name, the present type and the one of the checkpoint.
+_OTHER_TYPE = re.compile(r"tensor_name = (.+)/\.ATTRIBUTES/.*expected dtype (\w+) does not equal original dtype (\w+)")
 _SHAPES_KEY = "shapes/.ATTRIBUTES/py_state"
 
 
@@ -53,7 +56,8 @@ class Checkpointing:
         """Restores the newest checkpoint that can be read; its path, or None where there is no checkpoint.
 
         Raises:
-          ConfigError: the newest readable one is of another network, or there are some and none can be read.
+          ConfigError: the newest readable one is of another network, or of a version of tfquarl whose variables had other types; or
+            there are some and none can be read.
         """
         paths = list(reversed(self._manager.checkpoints))
         for path in paths:
@@ -62,6 +66,11 @@ class Checkpointing:
                 status = self._checkpoint.restore(path).assert_existing_objects_matched()
                 status.expect_partial()  # a reader of the agent alone has no use for the rest, and no warning
             except _DAMAGED as error:
+                if other := _OTHER_TYPE.search(str(error)):
+                    raise errors.ConfigError(
+                        f"checkpoint {path} is of another version of tfquarl: '{other[1]}' is {other[3]} there and {other[2]} here; go on"
+                        " with the commit in the run's versions.json, or use another run directory"
+                    ) from error
                 logging.warning("Checkpoint %s can't be read and is passed over: %s", path, str(error).split("\n")[0])
                 continue
             if path != paths[0]:

@@ -203,7 +203,8 @@ class PolicyLearner:
 
     def _counters(self) -> tf.Tensor:
         """Train step, sum of losses, time waited, time of the last batch, and sum of the observations' variances, float64 [5]."""
-        spread = tf.reduce_sum(self._statistics.variance)
+        # In the policy's type, where an observation that float32 can't square makes it infinite.
+        spread = tf.reduce_sum(tf.cast(self._statistics.variance, tf.float32))
         values = (self._trainer.train_step, self._loss_sum, self._wait_sec, self._batch_time, spread)
         return tf.stack([tf.cast(value, tf.float64) for value in values])
 
