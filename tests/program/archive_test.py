@@ -360,7 +360,7 @@ def test_a_version_that_was_copied_elsewhere_loads(tmp_path):
         ("", "3", "no policy '3': it has 1, best, latest"),
         ("", "../1", "version is '../1', needs 'best', 'latest' or a number"),
         ("empty", "best", "no policy 'best': it has none"),
-        ("missing", "best", "no policy 'best': it has none"),
+        ("missing", "best", "there is no '.*missing'; give a run directory or a .tflite file"),
     ],
     ids=["unknown_version", "no_version", "empty", "missing"],
 )
