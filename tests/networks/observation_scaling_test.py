@@ -54,6 +54,16 @@ def test_feature_that_does_not_vary_gets_the_largest_unit(observations: list, sc
     np.testing.assert_array_equal(scaled["observation_scaling/scale"], np.float32(scale))
 
 
+@pytest.mark.parametrize("old_scale", [100, 1e4, 1e8])
+def test_weights_of_a_feature_that_does_not_vary_are_no_larger_than_the_largest_others(old_scale: float):
+    # The other feature's unit is 1 and its row 2 * 3; the constant one's would be 5 * old_scale by that unit.
+    variables = dict(_by_hand(), **{"observation_scaling/scale": np.float32([2, old_scale])})
+    scaled = observation_scaling.scale_features(variables, np.float32([[2, 5], [4, 5]]))
+    np.testing.assert_allclose(scaled["dense_0/kernel"], [[6], [6]], rtol=1e-6)
+    np.testing.assert_allclose(scaled["observation_scaling/scale"], [1, 5 * old_scale / 6], rtol=1e-6)
+    np.testing.assert_allclose(scaled["dense_0/bias"], [7 + (3 - 1) * 2 * 3 + 5 * old_scale * 5], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("observations", "kernel", "scale"),
     [

@@ -18,8 +18,9 @@ OFFSET, SCALE = "observation_scaling/offset", "observation_scaling/scale"
 RANGE_SHARE = 0.75
 
 # A feature counts as constant where what varies of it is rounding, or moves the first layer this much less than the feature that moves
-# it most: a comparison that no unit of measurement changes. It gets the widest scale of the others: what varies later would otherwise be
-# far beyond its range.
+# it most: a comparison that no unit of measurement changes. It gets the widest unit of the others, as what varies later would otherwise be
+# far beyond its range, but none with which its row of the kernel were larger than the others', which share their steps with it: a policy
+# that divides by spreads multiplies what has none by anything up to 1e8.
 _CONSTANT_SHARE = 1e-6
 _ROUNDING_SHARE = 4 * float(np.finfo(np.float32).eps)
 
@@ -42,18 +43,20 @@ def scale_features(
     Returns:
       All variables; they stay as they are where float32 can't hold the new ones, or a value isn't finite.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         lowest, highest = observations.min(axis=0).astype(np.float64), observations.max(axis=0).astype(np.float64)
         offset = ((lowest + highest) / 2).astype(np.float32)
         spread = observations.std(axis=0, dtype=np.float64)
         old_offset, old_scale = (variables[name].astype(np.float64) for name in (OFFSET, SCALE))
         kernel = variables["dense_0/kernel"].astype(np.float64)
-        effect = spread * np.abs(old_scale) * np.linalg.norm(kernel, axis=1)
+        weight = np.abs(old_scale) * np.linalg.norm(kernel, axis=1)
+        effect = spread * weight
         is_rounding = spread <= _ROUNDING_SHARE * np.maximum(np.abs(lowest), np.abs(highest))
         varies = ~is_rounding & (effect > _CONSTANT_SHARE * effect.max())
         unit = spread ** (1 - range_share) * ((highest - lowest) / 2) ** range_share
-        widest = unit[varies].max() if varies.any() else 0.0
-        unit = np.where(varies, unit, np.maximum(unit, widest))
+        if varies.any():
+            widest, largest = unit[varies].max(), (unit * weight)[varies].max()
+            unit = np.where(varies, unit, np.minimum(np.maximum(unit, widest), largest / weight))
         scale = (1 / np.where(unit > 0, unit, 1.0)).astype(np.float32)
         bias = variables["dense_0/bias"] + ((offset - old_offset) * old_scale) @ kernel
         changed = {
