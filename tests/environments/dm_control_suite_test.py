@@ -31,7 +31,8 @@ _LONGER = ("cartpole-balance", "finger-spin", "walker-stand", "reacher-hard", "h
 @pytest.mark.parametrize("task", [name for name in dm_control_suite.task_names() if name != "quadruped-escape"])
 def test_steps_as_dm_control_does(task: str) -> None:
     environment = dm_control_suite.make_task(task, seed=5)
-    bare = suite.load(*task.split("-"), task_kwargs={"random": 5})
+    bare = suite.load(*task.split("-"), task_kwargs={"random": 0})  # of which lqr makes its model
+    bare.task.random.seed(5)
     low, high = environment.spec.action_bounds
     num_steps = 60 if task in _LONGER else 5
     actions = np.random.default_rng(0).uniform(low, high, (num_steps, len(low))).astype(np.float32)
@@ -105,6 +106,19 @@ def test_seed_decides_the_episodes_whatever_was_before() -> None:
     environment.seed(1)
     np.testing.assert_array_equal(environment.reset(), first)
     assert (first != second).any()
+
+
+@pytest.mark.parametrize("task", ["lqr-lqr_2_1", "lqr-lqr_6_2", "reacher-hard"])
+def test_an_episode_does_not_depend_on_the_seed_that_the_environment_was_made_with(task: str) -> None:
+    """Of a run's collectors, and of the evaluator, each has another one."""
+    episodes = []
+    for seed in (1, 2):
+        environment = dm_control_suite.make_task(task, seed)
+        environment.seed(11)
+        first = environment.reset()
+        action = np.full(len(environment.spec.action_low), 0.5, np.float32)
+        episodes.append([first, *(environment.step(action)[0] for _ in range(5))])
+    np.testing.assert_array_equal(*episodes)
 
 
 def test_divergence_and_nan_are_stopped_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

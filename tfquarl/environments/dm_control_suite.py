@@ -21,6 +21,7 @@ from tfquarl.environments import graphics
 from tfquarl.environments import named_indexing
 from tfquarl.environments import physics_stepping
 
+_MODEL_SEED = 0
 _HEIGHT, _WIDTH = 240, 320
 _FREE_CAMERA = -1  # which MuJoCo places itself, for models without one
 _NO_OPENGL = "No OpenGL rendering backend"  # of dm_control's error, which is a plain RuntimeError
@@ -39,8 +40,12 @@ def make_task(task: str, seed: int, can_render: bool = False) -> "DmControlEnvir
     """
     del can_render
     domain, _, task_in_domain = task.partition("-")
-    environment = suite.load(domain, task_in_domain, task_kwargs={"random": seed})
-    return DmControlEnvironment(f"dm_control:{task}", environment)
+    # lqr draws springs and dampers of its model here, and is to be the same system for every seed.
+    environment = DmControlEnvironment(
+        f"dm_control:{task}", suite.load(domain, task_in_domain, task_kwargs={"random": _MODEL_SEED})
+    )
+    environment.seed(seed)
+    return environment
 
 
 class DmControlEnvironment:
