@@ -63,6 +63,14 @@ def test_held_actions_last_as_the_zeta_distribution_says() -> None:
     assert lengths.max() <= 100
 
 
+@pytest.mark.parametrize(("epsilon", "share"), [(0.1, 0.80), (0.01, 0.27)])
+def test_share_of_random_actions_where_they_are_held(epsilon: float, share: float) -> None:
+    """Held for 36.5 steps on average; 0.1 * 36.5 / (0.9 + 0.1 * 36.5) = 0.80, and 0.01 likewise."""
+    explore = exploration.HeldEpsilonGreedy(_always(epsilon), 10**9, seed=1, hold_exponent=1.25)
+    actions = np.array([explore(np.zeros((1, 2), np.float32))[0] for _ in range(100_000)])
+    assert (actions != 0).mean() == pytest.approx(share, abs=0.03)
+
+
 def test_held_actions_are_of_each_environment_and_begin_with_epsilon() -> None:
     explore = exploration.HeldEpsilonGreedy(lambda step: 1.0 if step < 2 else 0.0, 10**9, seed=1, hold_exponent=1.1)
     first = explore(_Q_VALUES)

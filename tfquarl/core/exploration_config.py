@@ -22,7 +22,8 @@ class ExplorationConfig:
       seed: of this collector's random numbers.
       hold_exponent: mu > 1 where a random action is held for n steps with probability in proportion to n^-mu (epsilon-z-greedy,
         arXiv 2006.01782, section 3), which reaches what single random actions never do; None holds it for one step.
-        'epsilon_greedy' only.
+        'epsilon_greedy' only. Epsilon is then the probability that a random action begins where none is held: with a mean hold of h steps
+        (at most 100 each; 37 for mu = 1.25) the share of random actions is epsilon h / (1 - epsilon + epsilon h).
     """
 
     kind: str

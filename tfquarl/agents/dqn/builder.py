@@ -46,11 +46,13 @@ class DqnBuilder:
       num_atoms: of each action's value distribution (C51, arXiv 1707.06887), usually 51; 1 learns plain values.
       v_min: least return that a distribution can tell; with `num_atoms` > 1 only.
       v_max: largest return that it can tell: about reward per step / (1 - discount). Both are of rewards after `reward_scale`.
-      epsilon_start: share of random actions at each collector's first step.
-      epsilon_end: share of random actions of collector 0 after the decay.
+      epsilon_start: share of random actions at each collector's first step; where they are held, the probability that one begins where
+        none is held.
+      epsilon_end: the same of collector 0 after the decay.
       epsilon_decay_steps: environment steps of all collectors together over which it decays.
       epsilon_ladder: collector i of N ends at epsilon_end^(1 + epsilon_ladder * i / (N - 1)) (arXiv 1803.00933, section 4.1).
-      epsilon_hold_exponent: mu > 1 where random actions are held for a zeta-distributed time (arXiv 2006.01782); None: one step.
+      epsilon_hold_exponent: mu > 1 where random actions are held for a zeta-distributed time (arXiv 2006.01782); None: one step. Their
+        share is far larger than epsilon (`ExplorationConfig.hold_exponent`).
     """
 
     hidden_sizes: tuple[int, ...] = (64, 64)
