@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 _LEARNER_SEED = 0
 _COLLECTOR_SEED = 1_000
 _EVALUATOR_SEED = 500_000
-# What a collector's own parts draw must have nothing to do with its environments' numbers, which begin from its seed itself.
-_EXPLORATION, _INITIAL_EXPLORATION = 1, 2
+# A collector's seed is that of its first environment. What its other parts draw must have nothing to do with that, nor with what parts of
+# a run with a neighbouring seed draw: intervals over runs take them as independent.
+_EXPLORATION, _INITIAL_EXPLORATION, _FURTHER_ENVIRONMENT = 1, 2, 3
 
 
 def make_learner(
@@ -191,7 +192,8 @@ def _loop_around(experiment: experiment_lib.Experiment, seed: int) -> "Callable[
     task, count = experiment.environment, experiment.scale.environments_per_collector
     if experiment.scale.is_vectorized:
         return functools.partial(vector_loop.VectorLoop, registry.make_vector(task.name, count, seed))
-    environments = [registry.make(task.name, seed + k, task.action_repeat) for k in range(count)]
+    seeds = [seed, *(_seed_for(seed, _FURTHER_ENVIRONMENT, k) for k in range(1, count))]
+    environments = [registry.make(task.name, own_seed, task.action_repeat) for own_seed in seeds]
     if (max_steps := experiment.collector.max_episode_steps) is not None:
         environments = [time_limit.TimeLimit(environment, max_steps) for environment in environments]
     return functools.partial(collection_loop.CollectionLoop, environments)
@@ -202,9 +204,9 @@ def _go_on(seed: int, env_steps: int) -> int:
     return seed if not env_steps else _seed_for(seed, env_steps)
 
 
-def _seed_for(seed: int, purpose: int) -> int:
-    """A seed that depends on both, and shares no numbers with `seed` itself."""
-    return int(np.random.SeedSequence((seed, purpose)).generate_state(1)[0])
+def _seed_for(seed: int, *purpose: int) -> int:
+    """A seed that depends on all of them, and shares no numbers with `seed` itself."""
+    return int(np.random.SeedSequence((seed, *purpose)).generate_state(1)[0])
 
 
 def make_evaluator(
