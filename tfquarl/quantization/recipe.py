@@ -108,7 +108,8 @@ def static_wi8_ai8(io: str = "float32") -> Recipe:
 
     Args:
       io: 'float32', or 'int8' for devices without floats: then observation scaling is folded into the first layer, so that one
-        scale serves all observation features, which costs accuracy where their ranges differ.
+        scale serves all observation features, which costs accuracy where their ranges differ. `//tools:export --io=int8` is free of that:
+        it cuts the float ends off a model of 'float32', and the caller encodes each feature by its own scale in policy.json.
     """
     return Recipe("static_wi8_ai8", "int8", "int8", "int32", True, io)
 
