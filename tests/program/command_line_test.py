@@ -66,7 +66,7 @@ def test_how_a_program_ends(body, arguments, exit_code, error):
     [
         pytest.param("print(7)", ">&-", 0, "", id="closed"),
         pytest.param("print(7)", ">/dev/full", 1, "error: writing to stdout failed: No space left", id="full"),
-        pytest.param("print(7); return 3", ">/dev/full", 3, "", id="full_after_another_failure"),
+        pytest.param("print(7); raise errors.TaskError('a')", ">/dev/full", 1, "error: ", id="full_beside_an_error"),
         pytest.param("os.system('echo 7')", ">&-", 0, "", id="closed_for_what_it_starts"),
         pytest.param("raise errors.TaskError('a')", "2>&-", 1, "", id="closed_stderr"),
         pytest.param(
@@ -74,10 +74,11 @@ def test_how_a_program_ends(body, arguments, exit_code, error):
         ),
     ],
 )
-def test_a_stdout_that_takes_nothing(body, redirection, exit_code, error):
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_stdout_that_takes_nothing(unbuffered, body, redirection, exit_code, error):
     result = subprocess.run(
         ["sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, _PROGRAM.format(body=body)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path]), "PYTHONUNBUFFERED": ""},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path]), "PYTHONUNBUFFERED": unbuffered},
         capture_output=True,
         text=True,
         timeout=120,

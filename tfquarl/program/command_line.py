@@ -1,6 +1,7 @@
 """What every tool's command line shares: the user's directory, and one line for the user's mistakes."""
 
 from collections.abc import Callable
+import errno
 import os
 import sys
 from typing import Any
@@ -33,8 +34,18 @@ def run(main: Callable[[], int | None]) -> None:
         except KeyboardInterrupt:
             fail("interrupted")
             code = INTERRUPTED
-        lost = _flush_stdout()
-        return fail(lost) if lost and not code else code
+        except (
+            OSError
+        ) as error:  # of what is printed at once, as PYTHONUNBUFFERED has it; errors of files are told as such
+            if error.errno not in (errno.ENOSPC, errno.EPIPE):
+                raise
+            code = fail(_lost(error))
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python shall not meet it at its end
+            code = code or fail(_lost(error))
+        return code
 
     _open_closed_streams()
     directory = os.environ.get("BUILD_WORKING_DIRECTORY")  # `bazel run` starts programs elsewhere
@@ -59,14 +70,8 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(descriptor, mode))
 
 
-def _flush_stdout() -> str:
-    """Writes what is left for stdout; what went wrong, if anything did, so that Python does not meet it at its end."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return f"writing to stdout failed: {error.strerror}; is there space, and does its reader live?"
-    return ""
+def _lost(error: OSError) -> str:
+    return f"writing to stdout failed: {error.strerror}; is there space, and does its reader live?"
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:
