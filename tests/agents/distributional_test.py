@@ -53,6 +53,21 @@ def test_projection_by_hand(probabilities: list[float], reward: float, discount:
     np.testing.assert_allclose(got.numpy(), [want], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "rewards, discounts, want",
+    [
+        pytest.param([0.0, 2.0], [1.0, 1.0], (0.0 + 0.5) / 2, id="two of four atoms above"),
+        pytest.param([-2.0, 0.0], [1.0, 1.0], (0.25 + 0.0) / 2, id="one of four atoms below"),
+        pytest.param([0.4, 0.4], [0.9, 0.9], 0.0, id="the last atom onto itself"),
+        pytest.param([-1.0, 5.0], [0.0, 0.0], 1.0, id="terminal rewards beyond both ends"),
+    ],
+)
+def test_the_clipped_share_by_hand(rewards: list[float], discounts: list[float], want: float) -> None:
+    probabilities = tf.constant([[0.0, 0.25, 0.25, 0.25, 0.25]] * 2)
+    got = distributional.clipped_share(probabilities, tf.constant(rewards), tf.constant(discounts), Z)
+    assert float(got) == pytest.approx(want)
+
+
 @strategies.composite
 def _cases(draw: strategies.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities, rewards, discounts and atoms of a batch."""

@@ -4,6 +4,7 @@ import pathlib
 import threading
 from typing import Any
 
+from absl import logging
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -27,13 +28,14 @@ class Station:
         observation_size: int = 2,
         rewards=((8.0,),),
         priorities: learner_fakes.TapeSink | None = None,
+        clipped_share: float | None = None,
         **config: Any,
     ):
         # No period ends within a test, however slow the machine is.
         periods = dict.fromkeys(("max_snapshot_period_sec", "checkpoint_period_sec", "metrics_period_sec"), 1e6)
         settings = {"snapshot_interval_steps": 2, "steps_per_call": 1, **periods, **config}
         self.config = learner_config.LearnerConfig(**settings)
-        self.trainer = learner_fakes.FakeTrainer(observation_size)
+        self.trainer = learner_fakes.FakeTrainer(observation_size, clipped_share)
         self.sink = learner_fakes.TapeSink()
         self.learner = policy_learner.PolicyLearner(
             self.trainer, learner_fakes.fake_dataset(list(rewards), rounds), self.config, priorities
@@ -72,6 +74,28 @@ def test_new_priorities_are_counted_where_the_replay_is_prioritised(tmp_path: pa
         parts.station.run(threading.Event())
         ((_, _, values),) = parts.sink.named("write")
         assert {key: value for key, value in values.items() if key.startswith("Replay/")} == counts
+
+
+@pytest.mark.parametrize(
+    ("share", "told", "num_warnings"),
+    [
+        pytest.param(None, {}, 0, id="no distributions"),
+        pytest.param(0.0625, {0.0625}, 0, id="few"),
+        pytest.param(0.25, {0.25}, 1, id="many"),
+    ],
+)
+def test_returns_outside_of_the_support_are_told_and_warned_of_once(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, share: float | None, told: Any, num_warnings: int
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(logging, "warning", lambda text, *values: warnings.append(text % values))
+    parts = Station(tmp_path, max_train_steps=3, clipped_share=share, metrics_period_sec=0.0)
+    parts.station.run(threading.Event())
+    rows = [values for _, _, values in parts.sink.named("write")]
+    assert len(rows) == 3
+    assert {row["Losses/clipped_target_share"] for row in rows if "Losses/clipped_target_share" in row} == set(told)
+    assert len(warnings) == num_warnings
+    assert all(line.startswith("25 % of the returns that are learned from lie outside of v_min") for line in warnings)
 
 
 def test_goes_on_after_a_restart(tmp_path: pathlib.Path) -> None:

@@ -55,7 +55,7 @@ class AgentTrainer:
         """Least and largest value of each activation where the policy now computes with quantized values; empty where in float."""
         return self._builder.policy_network(self._agent).activation_ranges()
 
-    def train(self, batch: Any, weights: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    def train(self, batch: Any, weights: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """One train step.
 
         Args:
@@ -63,7 +63,9 @@ class AgentTrainer:
           weights: importance weights [B], or None.
 
         Returns:
-          The loss, a scalar, and new priorities [B].
+          The loss, a scalar; new priorities [B]; and what share of the targets' probabilities lay outside of the distributions' support, a
+          scalar, or None where the agent learns no distributions.
         """
         loss_info = self._agent.train(experience.to_transition(batch, self._is_discrete), weights)
-        return loss_info.loss, self._builder.priorities(loss_info)
+        clipped_share = getattr(loss_info.extra, "clipped_share", None)  # of categorical agents alone
+        return loss_info.loss, self._builder.priorities(loss_info), clipped_share

@@ -6,6 +6,8 @@ number of atoms.
 
 import tensorflow as tf
 
+_ROUNDING = 0.01  # of the distance of two atoms
+
 
 def atoms(v_min: float, v_max: float, num_atoms: int) -> tf.Tensor:
     """The support z_i = v_min + i * (v_max - v_min) / (N - 1), float32 [N] (C51, section 4).
@@ -49,6 +51,21 @@ def project(probabilities: tf.Tensor, r_t: tf.Tensor, discount_t: tf.Tensor, z: 
     projected = tf.reshape(sums, [batch_size, last + 2])[:, : last + 1]
     # A place that is no number belongs to no atom: its mass would be gone, and the loss of the rest a number.
     return projected + 0.0 * tf.reduce_sum(place, axis=1, keepdims=True)
+
+
+def clipped_share(probabilities: tf.Tensor, r_t: tf.Tensor, discount_t: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+    """How much of the batch's mass `project` has to clip, in [0, 1]: returns r + discount * z_j that lie outside of the atoms; a scalar.
+
+    Args:
+      probabilities: as of `project`.
+      r_t: likewise.
+      discount_t: likewise.
+      z: likewise.
+    """
+    rounding = _ROUNDING * (z[1] - z[0])  # reward + discount * z_(N-1) is often z_(N-1) itself
+    moved = r_t[:, None] + discount_t[:, None] * z[None, :]
+    is_outside = tf.logical_or(moved < z[0] - rounding, moved > z[-1] + rounding)
+    return tf.reduce_mean(tf.reduce_sum(tf.where(is_outside, probabilities, 0.0), axis=1))
 
 
 def critic_loss(logits_tm1: tf.Tensor, target_probabilities: tf.Tensor) -> tf.Tensor:

@@ -16,6 +16,7 @@ from tfquarl.metrics import names
 _WATCH_SEC = 0.25
 _STARVED_SEC = 3.0  # longer than a living server's replay leaves the learner without an answer
 _DEAD_SEC = 10.0  # the same where there is time to be sure
+_CLIPPED_TOO_MUCH = 0.1
 
 
 class LearnerStation:
@@ -37,6 +38,7 @@ class LearnerStation:
         self._config = config
         self._window = _Window()
         self._times_back = self._num_gone_back = 0
+        self._has_warned = False
         self._last_checkpoint_time = time.perf_counter()
 
     @property
@@ -153,8 +155,19 @@ class LearnerStation:
             if priorities is not None:
                 values[names.NUM_UPDATED_PRIORITIES] = priorities.num_updated
                 values[names.NUM_DROPPED_PRIORITIES] = priorities.num_dropped
+            self._warn_of_support(values.get(names.CLIPPED_SHARE, 0.0))
             self._metrics.write(names.TRAIN, self.train_step, values)
         self._window = _Window()
+
+    def _warn_of_support(self, clipped_share: float) -> None:
+        """Says once that the returns lie outside of what the critic can tell: its loss is small then, whatever the policy does."""
+        if clipped_share > _CLIPPED_TOO_MUCH and not self._has_warned:
+            self._has_warned = True
+            logging.warning(
+                "%.0f %% of the returns that are learned from lie outside of v_min .. v_max of the agent; set them to the least and the"
+                " largest reward of a step times 1 / (1 - discount)",
+                100 * clipped_share,
+            )
 
 
 class _Window:
@@ -163,7 +176,8 @@ class _Window:
     def __init__(self) -> None:
         self._start = time.perf_counter()
         self._num_steps = 0
-        self._loss_sum = 0.0
+        self._loss_sum = self._clipped_sum = 0.0
+        self._has_support = False
         self._wait_sec = 0.0
 
     @property
@@ -174,14 +188,19 @@ class _Window:
         self._num_steps += report.num_steps
         self._loss_sum += report.mean_loss * report.num_steps
         self._wait_sec += report.wait_sec
+        if report.clipped_share is not None:
+            self._has_support = True
+            self._clipped_sum += report.clipped_share * report.num_steps
 
     def metrics(self) -> dict[str, float]:
         """By name; none where no step was made."""
         if not self._num_steps:
             return {}
         age = self.age_sec
+        clipped = {names.CLIPPED_SHARE: self._clipped_sum / self._num_steps} if self._has_support else {}
         return {
             names.LOSS: self._loss_sum / self._num_steps,
+            **clipped,
             names.TRAIN_STEPS_PER_SEC: self._num_steps / age,
             names.BLOCKED_SHARE: min(1.0, self._wait_sec / age),
         }

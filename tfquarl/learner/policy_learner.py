@@ -35,6 +35,8 @@ class TrainReport:
       elapsed_sec: wall time of the call.
       wait_sec: the part of it spent waiting for batches.
       is_starved: whether the replay gave no batch within its time limit.
+      clipped_share: of the targets' probabilities, that lay outside of the support of the value distributions, mean over those steps; None for
+        agents without.
     """
 
     num_steps: int
@@ -42,6 +44,7 @@ class TrainReport:
     elapsed_sec: float
     wait_sec: float
     is_starved: bool
+    clipped_share: float | None
 
 
 class PolicyLearner:
@@ -70,6 +73,7 @@ class PolicyLearner:
         size = int(tf.size(trainer.policy_variables["observation_scaling/offset"]))
         self._statistics = observation_statistics.ObservationStatistics(size)
         self._loss_sum = tf.Variable(tf.zeros([]), trainable=False, name="loss_sum")
+        self._clipped_sum = tf.Variable(tf.zeros([]), trainable=False, name="clipped_sum")
         self._wait_sec = tf.Variable(tf.zeros([], tf.float64), trainable=False, name="wait_sec")
         self._batch_time = tf.Variable(tf.zeros([], tf.float64), trainable=False, name="batch_time")
         self._train_one = tf.function(
@@ -82,7 +86,8 @@ class PolicyLearner:
         self._call_start_sec = 0.0
         self._seen_batch_time, self._seen_sec = -1.0, time.perf_counter()
         self._cancellation: cancellation.CancellationManager | None = None
-        self._train_one.get_concrete_function(dataset.element_spec)
+        traced = self._train_one.get_concrete_function(dataset.element_spec)
+        self._has_support = traced.structured_outputs[2] is not None
 
     @property
     def statistics(self) -> observation_statistics.ObservationStatistics:
@@ -149,7 +154,7 @@ class PolicyLearner:
             self._iterator, is_starved, counters, new_priorities = None, True, self._read_counters(), []
         finally:
             self._cancellation = None
-        train_step, loss_sum, wait_sec, batch_time, spread = counters.numpy().tolist()
+        train_step, loss_sum, clipped_sum, wait_sec, batch_time, spread = counters.numpy().tolist()
         if is_starved:
             wait_sec += max(0.0, time.time() - batch_time)
         self._train_step = int(train_step)
@@ -158,7 +163,8 @@ class PolicyLearner:
         self._check_finite(mean_loss, spread, done)
         if self._priorities is not None and new_priorities:
             self._priorities.update(*(part.numpy() for part in new_priorities))
-        return TrainReport(done, mean_loss, time.perf_counter() - start, wait_sec, is_starved)
+        clipped_share = clipped_sum / max(1, done) if self._has_support else None
+        return TrainReport(done, mean_loss, time.perf_counter() - start, wait_sec, is_starved, clipped_share)
 
     def check_variables(self) -> None:
         """Looks at everything that a checkpoint would hold.
@@ -175,7 +181,7 @@ class PolicyLearner:
 
     def _train_loop(self, iterator: Iterator[Any], num_steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The counters, and the keys and priorities of all batches where there are priorities."""
-        for variable in (self._loss_sum, self._wait_sec):
+        for variable in (self._loss_sum, self._clipped_sum, self._wait_sec):
             variable.assign(tf.zeros_like(variable))
         self._batch_time.assign(tf.timestamp())
         keys = tf.TensorArray(tf.uint64, num_steps, infer_shape=False)
@@ -192,8 +198,10 @@ class PolicyLearner:
             self._batch_time.assign(after)
             # No part of a step, its counter for one, may run where the batch did not come.
             with tf.control_dependencies([after]):
-                loss, step_priorities = self._train_one(batch)
+                loss, step_priorities, clipped_share = self._train_one(batch)
             self._loss_sum.assign_add(loss)
+            if clipped_share is not None:
+                self._clipped_sum.assign_add(clipped_share)
             if self._priorities is not None:
                 keys = keys.write(i, batch.keys)
                 new_priorities = new_priorities.write(i, step_priorities)
@@ -202,13 +210,14 @@ class PolicyLearner:
         return self._counters(), keys.concat(), new_priorities.concat()
 
     def _counters(self) -> tf.Tensor:
-        """Train step, sum of losses, time waited, time of the last batch, and sum of the observations' variances, float64 [5]."""
+        """Train step, sums of losses and of clipped shares, time waited, time of the last batch, sum of observations' variances, float64 [6]."""
         # In the policy's type, where an observation that float32 can't square makes it infinite.
         spread = tf.reduce_sum(tf.cast(self._statistics.variance, tf.float32))
-        values = (self._trainer.train_step, self._loss_sum, self._wait_sec, self._batch_time, spread)
+        sums = self._loss_sum, self._clipped_sum, self._wait_sec
+        values = (self._trainer.train_step, *sums, self._batch_time, spread)
         return tf.stack([tf.cast(value, tf.float64) for value in values])
 
-    def _train_batch(self, batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def _train_batch(self, batch: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         if self._config.scale_observations:
             self._follow_observations(batch.observation)
         weights = None

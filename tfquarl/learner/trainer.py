@@ -26,8 +26,12 @@ class Trainer(Protocol):
         """The policy's variables by the names of `PolicyArchitecture.variable_shapes`."""
         ...
 
-    def train(self, batch: Any, weights: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
-        """One train step on a batch with importance weights [B] or None: loss, scalar, and new priorities [B]."""
+    def train(self, batch: Any, weights: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        """One train step on a batch with importance weights [B] or None: loss, scalar, new priorities [B], clipped share, scalar.
+
+        The last one is the share of the targets' probabilities that lay outside of the support of the agent's value distributions; None
+        for agents without.
+        """
         ...
 
 

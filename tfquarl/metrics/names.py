@@ -37,6 +37,9 @@ FLOAT32_AVERAGE_RETURN = "Metrics/Float32AverageReturn"
 
 # Group 'train'.
 LOSS = "Losses/loss"
+CLIPPED_SHARE = (
+    "Losses/clipped_target_share"  # of targets' probabilities, outside of v_min .. v_max; categorical agents alone
+)
 TRAIN_STEPS_PER_SEC = "RunTime/train_steps_per_sec"
 SNAPSHOT_VERSION = "Policy/snapshot_version"
 

@@ -26,8 +26,9 @@ class FakeTrainer:
     The loss is the mean weighted distance between head/bias [1] and the rewards, before the move.
     """
 
-    def __init__(self, observation_size: int = 2) -> None:
-        """Head/bias starts at 0."""
+    def __init__(self, observation_size: int = 2, clipped_share: float | None = None) -> None:
+        """Head/bias starts at 0; `clipped_share` is what each train step tells."""
+        self._clipped_share = clipped_share
         self.agent: Any = tf.Module("fake_agent")
         self.agent.step = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="train_step")
         self.agent.bias = tf.Variable(tf.zeros([1]), name="head/bias")
@@ -48,13 +49,13 @@ class FakeTrainer:
             "head/bias": self.agent.bias,
         }
 
-    def train(self, batch: FakeBatch, weights: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    def train(self, batch: FakeBatch, weights: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
         """One step; the priorities are the distances [B]."""
         distance = tf.abs(batch.reward - self.agent.bias)
         loss = tf.reduce_mean(distance if weights is None else weights * distance)
         self.agent.bias.assign_add(0.5 * (tf.reduce_mean(batch.reward, keepdims=True) - self.agent.bias))
         self.agent.step.assign_add(1)
-        return loss, distance
+        return loss, distance, None if self._clipped_share is None else tf.constant(self._clipped_share)
 
 
 def fake_dataset(rewards: list[list[float]], rounds: int | None = None) -> tf.data.Dataset:

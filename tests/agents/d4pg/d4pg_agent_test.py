@@ -63,6 +63,15 @@ def test_losses_by_hand() -> None:
     )
 
 
+def test_what_lies_outside_of_the_support_is_told() -> None:
+    trainer = _trainer()
+    _make_constant(trainer.agent)
+    inside = _batch([0.0, 1.0])
+    beyond = inside._replace(reward=tf.constant([11.0, 1.0]))  # the first one is terminal: all of its target is 11
+    assert [float(trainer.agent.loss(_transition(batch)).extra.clipped_share) for batch in (inside, beyond)] == [0, 0.5]
+    assert trainer.train(inside, None)[2] is not None
+
+
 def _transition(batch: transition.TransitionBatch) -> trajectory.Transition:
     from tfquarl.agents import experience
 
@@ -72,7 +81,7 @@ def _transition(batch: transition.TransitionBatch) -> trajectory.Transition:
 def test_importance_weights_weigh_the_critic_only() -> None:
     trainer = _trainer()
     _make_constant(trainer.agent)
-    loss, priorities = trainer.train(_batch([0.0, 1.0]), tf.constant([0.5, 0.0]))
+    loss, priorities, _ = trainer.train(_batch([0.0, 1.0]), tf.constant([0.5, 0.0]))
     assert loss.numpy() == pytest.approx(0.25 * TERMINAL_LOSS - 7.5, rel=1e-5)
     assert (priorities.numpy() > 0).all()
 

@@ -48,7 +48,8 @@ def _linear_trainer(**settings: object) -> agent_trainer.AgentTrainer:
 @pytest.mark.parametrize("is_double", [True, False], ids=["double", "single"])
 def test_temporal_difference_errors_by_hand(is_double: bool) -> None:
     trainer = _linear_trainer(is_double=is_double)
-    loss, priorities = trainer.train(_batch(), None)
+    loss, priorities, clipped_share = trainer.train(_batch(), None)
+    assert clipped_share is None  # plain values have no support
     # Q = 10, 120; targets 3 + 0.9 * 0.5 * 120 = 57 and 4 (terminated): errors 47 and -116; Huber: |error| - 0.5.
     np.testing.assert_allclose(priorities.numpy(), [47.001, 116.001], rtol=1e-5)
     assert loss.numpy() == pytest.approx((46.5 + 115.5) / 2)
@@ -61,12 +62,12 @@ def test_temporal_difference_errors_by_hand(is_double: bool) -> None:
 def test_double_q_learning_chooses_by_the_online_network(is_double: bool, target: float) -> None:
     trainer = _linear_trainer(is_double=is_double)
     trainer.policy_variables["head/bias"].assign([0.0, -100.0])  # The online network now prefers action 0.
-    _, priorities = trainer.train(_batch(), None)
+    _, priorities, _ = trainer.train(_batch(), None)
     assert priorities.numpy()[0] == pytest.approx(abs(target - 10) + 1e-3)
 
 
 def test_importance_weights_scale_the_loss() -> None:
-    loss, _ = _linear_trainer().train(_batch(), tf.constant([1.0, 0.0]))
+    loss, _, _ = _linear_trainer().train(_batch(), tf.constant([1.0, 0.0]))
     assert loss.numpy() == pytest.approx(46.5 / 2)
 
 
@@ -112,7 +113,7 @@ def test_same_seed_same_weights() -> None:
 
 def test_starts_from_the_initial_value() -> None:
     trainer = agent_trainer.AgentTrainer(builder.DqnBuilder(initial_value=100.0, discount=0.9), SPEC)
-    _, priorities = trainer.train(_batch(discount=[1.0, 1.0]), None)
+    _, priorities, _ = trainer.train(_batch(discount=[1.0, 1.0]), None)
     # Targets are 3 + 0.9 * 100 and 4 + 0.9 * 100, by the target network.
     np.testing.assert_allclose(priorities.numpy(), [7.0, 6.0], atol=0.1)
 

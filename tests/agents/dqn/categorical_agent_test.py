@@ -58,7 +58,8 @@ def _divergence(target: tuple[float, ...], probabilities: tuple[float, ...]) -> 
     ids=["one step", "two steps", "nothing moves", "beyond v_max"],
 )
 def test_loss_and_priorities_by_hand(transition: dict, gamma: float, target: tuple[float, ...]) -> None:
-    loss, priorities = _trainer(discount=gamma).train(_batch(**transition), None)
+    loss, priorities, clipped_share = _trainer(discount=gamma).train(_batch(**transition), None)
+    assert float(clipped_share) == (0.5 if transition["reward"] == 9.0 else 0.0)  # all of one of the two
     terminated = (0.0, 0.0, 1.0)
     losses = _cross_entropy(target, LOW), _cross_entropy(terminated, HIGH)
     assert float(loss) == pytest.approx(np.mean(losses), rel=1e-5)
@@ -70,20 +71,20 @@ def test_loss_and_priorities_by_hand(transition: dict, gamma: float, target: tup
 def test_double_q_learning_chooses_by_the_online_network(is_double: bool, target: tuple[float, ...]) -> None:
     trainer = _trainer(is_double=is_double)
     trainer.policy_variables["head/bias"].assign(np.log([*HIGH, *LOW]))  # The online network now prefers action 0.
-    _, priorities = trainer.train(_batch(reward=0.0, discount=1.0), None)
+    _, priorities, _ = trainer.train(_batch(reward=0.0, discount=1.0), None)
     assert priorities.numpy()[0] == pytest.approx(_divergence(target, HIGH) + MIN_PRIORITY, rel=1e-4, abs=1e-5)
 
 
 def test_importance_weights_scale_the_loss_and_not_the_priorities() -> None:
-    _, plain = _trainer().train(_batch(), None)
-    loss, priorities = _trainer().train(_batch(), tf.constant([0.0, 0.5]))
+    _, plain, _ = _trainer().train(_batch(), None)
+    loss, priorities, _ = _trainer().train(_batch(), tf.constant([0.0, 0.5]))
     assert float(loss) == pytest.approx(0.25 * _cross_entropy((0.0, 0.0, 1.0), HIGH))
     np.testing.assert_array_equal(priorities.numpy(), plain.numpy())
 
 
 def test_rewards_are_scaled_before_they_move_the_atoms() -> None:
-    _, scaled = _trainer(reward_scale=0.25).train(_batch(reward=2.0), None)
-    _, plain = _trainer().train(_batch(reward=0.5), None)
+    _, scaled, _ = _trainer(reward_scale=0.25).train(_batch(reward=2.0), None)
+    _, plain, _ = _trainer().train(_batch(reward=0.5), None)
     assert scaled.numpy()[0] == pytest.approx(plain.numpy()[0])
 
 

@@ -24,11 +24,13 @@ class D4pgInfo(NamedTuple):
       critic_loss: scalar.
       actor_loss: scalar, the negative mean value of the policy's actions.
       divergence: of the critic from its target, [B]: new replay priorities.
+      clipped_share: of the targets' probabilities, that lay outside of the support; scalar.
     """
 
     critic_loss: Any
     actor_loss: Any
     divergence: Any
+    clipped_share: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +143,7 @@ class D4pgAgent(tf_agent.TFAgent):
         actor_variables, critic_variables = (network.trainable_variables for network in self._online_networks)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(critic_variables)
-            critic_loss, divergence, observation = self._critic_loss(experience, weights)
+            critic_loss, figures, observation = self._critic_loss(experience, weights)
         critic_gradients = tape.gradient(critic_loss, critic_variables)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(actor_variables)
@@ -151,38 +153,36 @@ class D4pgAgent(tf_agent.TFAgent):
         self._apply(self._actor_optimizer, actor_gradients, actor_variables)
         self._update_targets()
         self.train_step_counter.assign_add(1)
-        return _loss_info(critic_loss, actor_loss, divergence)
+        return _loss_info(critic_loss, actor_loss, figures)
 
     def _loss(self, experience: Any, weights: Any = None, training: bool = False, **kwargs: Any) -> tf_agent.LossInfo:
         del training, kwargs
-        critic_loss, divergence, observation = self._critic_loss(experience, weights)
-        return _loss_info(critic_loss, self._actor_loss(observation), divergence)
+        critic_loss, figures, observation = self._critic_loss(experience, weights)
+        return _loss_info(critic_loss, self._actor_loss(observation), figures)
 
-    def _critic_loss(self, experience: Any, weights: Any) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Loss, divergence [B] and observations [B, D]; importance weights [B] multiply the critic's gradient (algorithm 1)."""
+    def _critic_loss(self, experience: Any, weights: Any) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """Loss, (divergence [B], clipped share) and observations [B, D]; importance weights [B] multiply the critic's gradient (algorithm 1)."""
         transition: Any = self._as_transition(experience)
         time_step, policy_step, next_time_step = transition
-        target_probabilities = tf.stop_gradient(self._target(next_time_step))
+        target_probabilities, clipped_share = map(tf.stop_gradient, self._target(next_time_step))
         scaled = self._policy_network.scale_observation(time_step.observation)
         logits, _ = self._critic_network((scaled, policy_step.action))
         cross_entropy = distributional.critic_loss(logits, target_probabilities)
         # A boundary between two episodes, which only a Trajectory can hold, teaches nothing.
         cross_entropy *= tf.cast(tf.logical_not(time_step.is_last()), tf.float32)
         weighted = cross_entropy if weights is None else weights * cross_entropy
-        return (
-            tf.reduce_mean(weighted),
-            distributional.divergence(tf.stop_gradient(cross_entropy), target_probabilities),
-            time_step.observation,
-        )
+        divergence = distributional.divergence(tf.stop_gradient(cross_entropy), target_probabilities)
+        return tf.reduce_mean(weighted), (divergence, clipped_share), time_step.observation
 
-    def _target(self, next_time_step: Any) -> tf.Tensor:
-        """Target distribution [B, N]: the projected n-step distributional Bellman operator (D4PG, equation 3)."""
+    def _target(self, next_time_step: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """Target distribution [B, N], and how much was clipped: the projected n-step distributional Bellman operator (D4PG, equation 3)."""
         observation = next_time_step.observation
         action, _ = self._target_policy_network(observation)
         scaled = self._target_policy_network.scale_observation(observation)
         logits, _ = self._target_critic_network((scaled, action))
         discount = self._settings.discount * next_time_step.discount
-        return distributional.project(tf.nn.softmax(logits), next_time_step.reward, discount, self._atoms)
+        moved = tf.nn.softmax(logits), next_time_step.reward, discount, self._atoms
+        return distributional.project(*moved), distributional.clipped_share(*moved)
 
     def _actor_loss(self, observation: tf.Tensor, training: bool = False) -> tf.Tensor:
         action, _ = self._policy_network(observation, training=training)
@@ -195,5 +195,7 @@ class D4pgAgent(tf_agent.TFAgent):
         optimizer.apply_gradients(zip(gradients, variables))
 
 
-def _loss_info(critic_loss: tf.Tensor, actor_loss: tf.Tensor, divergence: tf.Tensor) -> tf_agent.LossInfo:
-    return tf_agent.LossInfo(critic_loss + actor_loss, D4pgInfo(critic_loss, actor_loss, divergence))
+def _loss_info(
+    critic_loss: tf.Tensor, actor_loss: tf.Tensor, figures: tuple[tf.Tensor, tf.Tensor]
+) -> tf_agent.LossInfo:
+    return tf_agent.LossInfo(critic_loss + actor_loss, D4pgInfo(critic_loss, actor_loss, *figures))
