@@ -23,12 +23,21 @@ PYTHONPATH=$LIBRARIES${PYTHONPATH:+:$PYTHONPATH} exec "$PYTHON" -P -m "tools.$pr
 """
 
 
-def _blocks(text):
-    """The document's Python, its gin file, its program, what that is started by, and the commands of the example."""
+# In the document's order; the commands that start a program are files too.
+_FILES = ("my_arm.py", "my_arm.gin", "my_push.py", "my_push.gin", "my_train.py", "start_arm")
+_FILES += ("my_slide.py", "my_slide_train.py", "my_slide.gin", "start_slide")
+_SHORT = "--gin_bindings='Experiment.num_env_steps = 200' --gin_bindings='Experiment.final_evaluation_sec = 1.0'"
+
+
+def _files(text):
+    """The document's files by name."""
     blocks = re.findall(r"^```(?:python)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return *blocks, re.findall(
-        r"^    (.*)$", text[text.index("And all that") : text.index("## Name and module")], re.MULTILINE
-    )
+    return dict(zip(_FILES, blocks, strict=True))
+
+
+def _commands(text, start, end):
+    """The commands of a part of the document."""
+    return re.findall(r"^    (.*)$", text[text.index(start) : text.index(end)], re.MULTILINE)
 
 
 def _shell(directory, *commands):
@@ -45,16 +54,13 @@ def _shell(directory, *commands):
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
-    """With the document's files in it, and all of its commands done."""
-    path = tmp_path_factory.mktemp("own")
-    python, gin, program, start, commands = _blocks(_DOCUMENT.read_text())
-    (path / "my_arm.py").write_text(python)
-    (path / "my_arm.gin").write_text(gin)
-    (path / "my_train.py").write_text(program)
-    (path / "start").write_text(start)
+    """With the document's files in it, and all of its example's commands done."""
+    path, text = tmp_path_factory.mktemp("own"), _DOCUMENT.read_text()
+    for name, content in _files(text).items():
+        (path / name).write_text(content)
     (path / "bazelw").write_text(_BAZELW)
     (path / "bazelw").chmod(stat.S_IRWXU)
-    result = _shell(path, *commands)
+    result = _shell(path, *_commands(text, "And all that", "## Name and module"))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "warning" not in result.stdout, result.stdout
     return path
@@ -82,11 +88,21 @@ def test_without_the_module_it_is_told_what_is_missing(directory, command):
     assert result.stderr.splitlines()[-1].startswith(message)
 
 
-def test_a_program_trains_on_its_own_suite(directory):
-    start = (directory / "start").read_text().strip().replace("=$PWD python ", '=$PWD:$LIBRARIES "$PYTHON" ')
-    short = "--gin_bindings='Experiment.num_env_steps = 200' --gin_bindings='Experiment.final_evaluation_sec = 1.0'"
-    result = _shell(directory, f"{start} {short} --root_dir=runs/suite")
+def _check_run(run_dir, result, task):
     assert result.returncode == 0, result.stdout + result.stderr
-    summary = json.loads((directory / "runs/suite/summary.json").read_text())
+    summary = json.loads((run_dir / "summary.json").read_text())
     assert summary["status"] == "completed" and summary["env_steps"] >= 200
-    assert "arm:50" in (directory / "runs/suite/operative_config.gin").read_text()
+    assert task in (run_dir / "operative_config.gin").read_text()
+
+
+@pytest.mark.parametrize(("name", "task"), [("arm", "arm:50"), ("slide", "slide:2.0")])
+def test_a_program_trains_on_its_own_suite(directory, name, task):
+    start = (directory / f"start_{name}").read_text().strip().replace("=$PWD python ", '=$PWD:$LIBRARIES "$PYTHON" ')
+    result = _shell(directory, f"{start} {_SHORT} --root_dir=runs/{name}")
+    _check_run(directory / "runs" / name, result, task)
+
+
+def test_continuous_actions_are_trained_on(directory):
+    (command,) = _commands(_DOCUMENT.read_text(), "They are used as above", "## Time limit")
+    result = _shell(directory, "export PYTHONPATH=$PWD", f"{command} {_SHORT}")
+    _check_run(directory / "runs/my_push", result, "gymnasium:my_push:Push-v0")
