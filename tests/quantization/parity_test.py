@@ -19,6 +19,22 @@ def test_action_figures():
     }
 
 
+@pytest.mark.parametrize(
+    ("got", "expected", "error"),
+    [
+        ([[3, -9]], [[5, -2.5]], 0),
+        ([[3, 0]], [[0.5, 0]], 0.5),
+        ([[-3, 0]], [[3, 0]], 2),
+        ([[math.nan, 0]], [[0, 0]], math.nan),
+    ],
+    ids=["both beyond the same bounds", "one beyond", "beyond opposite bounds", "not a number"],
+)
+def test_errors_beyond_the_bounds_are_none_of_the_action(got: list, expected: list, error: float):
+    figures = parity.action_figures(np.float32(got), np.float32(expected), np.float32([-1, -2]), np.float32([1, 2]))
+    np.testing.assert_equal(figures["action_error_max"], error)
+    np.testing.assert_equal(figures["action_error_mean_share"], error / 2 / 2)  # of ranges 2 and 4, over two actions
+
+
 def test_q_figures():
     expected = np.float32([[1, 3], [4, 2], [0, 0.5]])
     got = np.float32([[1, 3], [3, 3.25], [0, 0.5]])

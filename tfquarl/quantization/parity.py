@@ -39,11 +39,11 @@ def figures(
 
 
 def action_figures(got: np.ndarray, expected: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, float]:
-    """Errors of continuous actions.
+    """Errors of continuous actions, which are outputs clipped to the bounds: nothing acts by what lies beyond them.
 
     Args:
-      got: actions of the quantized policy, float32 [M, A].
-      expected: actions of the float policy, float32 [M, A].
+      got: outputs of the quantized policy, float32 [M, A].
+      expected: outputs of the float policy, float32 [M, A].
       low: lower bounds [A].
       high: upper bounds [A].
 
@@ -51,7 +51,8 @@ def action_figures(got: np.ndarray, expected: np.ndarray, low: np.ndarray, high:
       'action_error_max' and 'action_error_mean' in action units; 'action_error_max_share' and 'action_error_mean_share' of
       each action's range.
     """
-    error = np.abs(got.astype(np.float64) - expected)
+    acted, exact = (np.clip(values.astype(np.float64), low, high) for values in (got, expected))
+    error = np.abs(acted - exact)
     share = error / (np.asarray(high, np.float64) - low)
     return {
         "action_error_max": float(error.max()),
