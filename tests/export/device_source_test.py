@@ -27,9 +27,9 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is 
 
 
 def _edge_model(io: str) -> edge_model.EdgeModel:
-    encode = integer_core.Affine(np.asarray([30, 7, 0.1], np.float32), np.asarray([0.5, -3, 100], np.float32))
+    encode = integer_core.Encoding(np.asarray([0.5, -3, 100], np.float32), np.asarray([30, 7, 0.1], np.float32))
     decode = integer_core.Affine(np.asarray([1 / 64, 1 / 32], np.float32), np.asarray([0, 1], np.float32))
-    core = integer_core.IntegerCore("int8", 0.1, 0, 1 / 128, 0, encode, decode)
+    core = integer_core.IntegerCore("int8", 0.1, -7, 1 / 128, 0, encode, decode)
     return edge_model.EdgeModel(_MODEL, io, "action", (("TANH", 2), ("FULLY_CONNECTED", 4), ("TANH", 2)), core, None)
 
 

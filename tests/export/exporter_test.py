@@ -97,7 +97,8 @@ def test_policy_json_is_enough_to_run_the_model_by_hand(bundle: pathlib.Path):
     facts = json.loads((bundle / "policy.json").read_text())
     arm = tiny_policies.arm_policy()
     encoding, decoding = facts["input"]["encoding"], facts["output"]["decoding"]
-    inputs = np.clip(np.rint(arm.observations * encoding["multiplier"] + encoding["addend"]), -128, 127)
+    steps = np.rint((arm.observations - encoding["offset"]) * encoding["multiplier"])
+    inputs = np.clip(steps + facts["input"]["zero_point"], -128, 127)
     outputs = model_runner.ModelRunner((bundle / "policy.tflite").read_bytes()).run(inputs.astype(np.int8))
     actions = outputs * np.asarray(decoding["multiplier"]) + decoding["addend"]
     expected = model_runner.ModelRunner(tiny_models.convert(arm, "float32")).run(arm.observations)
@@ -196,6 +197,17 @@ def test_run_policy_refuses_what_is_no_observation(bundle: pathlib.Path, tmp_pat
             timeout=60,
         )
         assert done.stdout.startswith("[") and complaint in done.stderr
+
+
+def test_run_policy_refuses_the_description_of_another_format(bundle: pathlib.Path, tmp_path: pathlib.Path):
+    facts = json.loads((bundle / "policy.json").read_text())
+    (tmp_path / "run_policy.py").write_bytes((bundle / "run_policy.py").read_bytes())
+    (tmp_path / "policy.json").write_text(json.dumps({**facts, "format": "tfquarl-policy-bundle/1"}))
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "run_policy.py")], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    complaint = f"policy.json has format tfquarl-policy-bundle/1, needs {facts['format']}: use the run_policy.py of its own bundle"
+    assert done.returncode == 1 and complaint in done.stderr
 
 
 _BREAKING = {

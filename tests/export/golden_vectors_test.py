@@ -29,7 +29,7 @@ def _model(gain: float) -> edge_model.EdgeModel:
     codes = np.arange(-128, 128)[:, np.newaxis]
     table = np.clip(np.rint(128 * np.tanh(gain / 128 * codes)), -128, 127).astype(np.int8)
     decode = integer_core.Affine(np.full(2, 2 / 128, np.float32), np.asarray([0, 1], np.float32))
-    encode = integer_core.Affine(np.ones(3, np.float32), np.zeros(3, np.float32))
+    encode = integer_core.Encoding(np.zeros(3, np.float32), np.ones(3, np.float32))
     core = integer_core.IntegerCore("int8", 1, 0, 1 / 128, 0, encode, decode)
     tail = output_tail.OutputTail(np.repeat(table, 2, axis=1), 1, 3)
     return edge_model.EdgeModel(b"", "int8", "action", (), core, tail)
@@ -123,7 +123,8 @@ def test_an_output_may_be_off_by_what_three_steps_of_the_last_layer_do_there(gai
 )
 def test_tolerance_of_other_models(dtype: str | None, operators, given: float | None, steps: float):
     one = integer_core.Affine(np.ones(1, np.float32), np.zeros(1, np.float32))
-    core = None if dtype is None else integer_core.IntegerCore(dtype, 1, 0, 1, 0, one, one)
+    same = integer_core.Encoding(np.zeros(1, np.float32), np.ones(1, np.float32))
+    core = None if dtype is None else integer_core.IntegerCore(dtype, 1, 0, 1, 0, same, one)
     tail = output_tail.OutputTail(np.arange(-128, 128)[:, np.newaxis], 0, 3)
     model = edge_model.EdgeModel(b"", "float32", "q_values", operators, core, None if core is None else tail)
     assert tolerance.make_tolerance(model, np.zeros((1, 1), np.float32), given).steps.tolist() == [[steps]]

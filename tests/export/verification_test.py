@@ -17,13 +17,16 @@ from tfquarl.testing import tiny_policies
 _RUNTIMES = [trial.Runtime("ai-edge-litert", "xnnpack"), trial.Runtime("tflite-micro", "reference")]
 
 
+_ENCODING = integer_core.Encoding(np.zeros(1, np.float32), np.ones(1, np.float32))
+
+
 def _affine(multiplier: list[float], addend: list[float]) -> integer_core.Affine:
     return integer_core.Affine(np.asarray(multiplier, np.float32), np.asarray(addend, np.float32))
 
 
 def _int8_model(output_name: str) -> edge_model.EdgeModel:
     """value = 0.25 * q for the first output, 0.5 * q + 1 for the second."""
-    core = integer_core.IntegerCore("int8", 1, 0, 1, 0, _affine([1], [0]), _affine([0.25, 0.5], [0, 1]))
+    core = integer_core.IntegerCore("int8", 1, 0, 1, 0, _ENCODING, _affine([0.25, 0.5], [0, 1]))
     return edge_model.EdgeModel(b"", "int8", output_name, (), core, None)
 
 

@@ -70,7 +70,7 @@ def _is_bundle(path: pathlib.Path) -> bool:
         value = json.loads(files.read_bytes(path / DESCRIPTION, files.MAX_JSON_BYTES))
     except (errors.TfquarlError, ValueError, RecursionError):
         return False
-    return isinstance(value, dict) and value.get("format") == description.FORMAT
+    return isinstance(value, dict) and str(value.get("format")).startswith(f"{description.KIND}/")
 
 
 def _replace(path: pathlib.Path, new: pathlib.Path, old: pathlib.Path) -> None:

@@ -7,7 +7,8 @@ from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import edge_model
 from tfquarl.runtime import integer_core
 
-FORMAT = "tfquarl-policy-bundle/1"
+KIND = "tfquarl-policy-bundle"
+FORMAT = f"{KIND}/2"
 
 _NO_INTEGERS = {"scale": None, "zero_point": None}
 
@@ -95,8 +96,8 @@ def _input(model: edge_model.EdgeModel, spec: environment_spec.EnvironmentSpec) 
         "dtype": "int8",
         "scale": model.core.input_scale,
         "zero_point": model.core.input_zero_point,
-        "encoding": _affine(model.core.encode),
-        "rule": "input[i] = clip(round(observation[i] * multiplier[i] + addend[i]), -128, 127); observation scaling is in it",
+        "encoding": _lists(model.core.encode),
+        "rule": "input[i] = clip(round((observation[i] - offset[i]) * multiplier[i]) + zero_point, -128, 127); observation scaling is in it",
     }
 
 
@@ -111,7 +112,7 @@ def _output(model: edge_model.EdgeModel, spec: environment_spec.EnvironmentSpec)
         "dtype": "int8",
         "scale": model.core.output_scale,
         "zero_point": model.core.output_zero_point,
-        "decoding": _affine(model.core.decode),
+        "decoding": _lists(model.core.decode),
         "rule": f"{model.output_name}[i] = output[i] * multiplier[i] + addend[i]"
         + ("" if spec.is_discrete else "; the map to the action bounds is in it"),
     }
@@ -122,5 +123,5 @@ def _inside(dtype: str, scale: float, zero_point: int) -> dict[str, Any]:
     return {"dtype": dtype, "scale": scale, "zero_point": zero_point}
 
 
-def _affine(affine: integer_core.Affine) -> dict[str, list[float]]:
-    return {"multiplier": affine.multiplier.tolist(), "addend": affine.addend.tolist()}
+def _lists(constants: integer_core.Encoding | integer_core.Affine) -> dict[str, list[float]]:
+    return {name: value.tolist() for name, value in vars(constants).items()}

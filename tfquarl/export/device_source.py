@@ -175,8 +175,8 @@ def _integer_maps(model: edge_model.EdgeModel) -> str:
     if core is None:
         raise ValueError("a model with integer input has an integer core")
     constants = {
+        "kInputOffset[kPolicyObservationSize]": core.encode.offset,
         "kInputMultiplier[kPolicyObservationSize]": core.encode.multiplier,
-        "kInputAddend[kPolicyObservationSize]": core.encode.addend,
         "kOutputMultiplier[kPolicyOutputSize]": core.decode.multiplier,
         "kOutputAddend[kPolicyOutputSize]": core.decode.addend,
     }
@@ -184,12 +184,13 @@ def _integer_maps(model: edge_model.EdgeModel) -> str:
     return f"""\
 #include <math.h>
 
-// Observation scaling, quantization and action bounds in one multiplication and one addition each.
+// Observation scaling, quantization and action bounds in one multiplication and one addition or subtraction each.
 {arrays}
+static const float kInputZeroPoint = {c_text.number(core.input_zero_point)};
 
 void PolicyEncode(const float* observation, PolicyNumber* input) {{
   for (int i = 0; i < kPolicyObservationSize; ++i) {{
-    float x = rintf(observation[i] * kInputMultiplier[i] + kInputAddend[i]);
+    float x = rintf((observation[i] - kInputOffset[i]) * kInputMultiplier[i]) + kInputZeroPoint;
     if (!(x > -128.0f)) x = -128.0f;  // not-a-number too
     if (x > 127.0f) x = 127.0f;
     input[i] = (PolicyNumber)x;

@@ -40,7 +40,8 @@ class EdgeModel:
         """What the model takes, [N, D] of its input's type, for float32 observations [N, D]."""
         if self.io == "float32":
             return observations.astype(np.float32)
-        encoded = np.rint(self._integer_core().encode(observations))
+        core = self._integer_core()
+        encoded = np.rint(core.encode(observations)) + core.input_zero_point
         return np.clip(encoded, -128, 127).astype(np.int8)
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:

@@ -3,7 +3,8 @@
     observation -> [SUB, MUL, ADD by constants] -> QUANTIZE -> core -> DEQUANTIZE -> [MUL, ADD, SUB by constants] -> output
 
 A device without floats runs the core alone: the very integers that were judged, without a second conversion. What the ends compute
-is then two constants per observation feature and two per output.
+is then two constants per observation feature and two per output. An observation's offset is taken off before anything is multiplied:
+of a feature that is millions of steps away from 0 float32 keeps no steps behind a multiplication.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,23 @@ from tfquarl.runtime import model_editor
 
 _FLOAT_OPERATORS = ("ADD", "SUB", "MUL")
 DTYPES = {schema.TensorType.INT8: "int8", schema.TensorType.INT16: "int16", schema.TensorType.FLOAT32: "float32"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """A map from an observation to steps from the zero point of an integer input: (x - offset) * multiplier.
+
+    Attributes:
+      offset: float32 [size].
+      multiplier: float32 [size].
+    """
+
+    offset: np.ndarray
+    multiplier: np.ndarray
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """float32 [N, size], not yet rounded, of `x` [N, size]."""
+        return (x.astype(np.float32) - self.offset) * self.multiplier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +65,7 @@ class IntegerCore:
       input_zero_point: of its input.
       output_scale: of one step of its output.
       output_zero_point: of its output.
-      encode: from an observation to its input, before rounding and clipping; the scale and the zero point are in it.
+      encode: from an observation to steps from its input's zero point; the scale is in it.
       decode: from its output to q_values or actions.
     """
 
@@ -56,7 +74,7 @@ class IntegerCore:
     input_zero_point: int
     output_scale: float
     output_zero_point: int
-    encode: Affine
+    encode: Encoding
     decode: Affine
 
 
@@ -82,7 +100,7 @@ class PolicyGraph(model_editor.ModelEditor):
         return None
 
     def find_core(self) -> IntegerCore | None:
-        """The integer core; None where the model has none, or other float operators around it."""
+        """The integer core; None where the model has none, or other float operators around it than an encoding and an affine map."""
         front = self._ends(self.input, "QUANTIZE", self._consumer)
         behind = self._ends(self.output, "DEQUANTIZE", self._producer)
         if front is None or behind is None:
@@ -96,6 +114,8 @@ class PolicyGraph(model_editor.ModelEditor):
         out_scale, out_zero = float(target.quantization.scale[0]), int(target.quantization.zeroPoint[0])
         size, out_size = int(source.shape[-1]), int(target.shape[-1])
         multiplier, addend = _compose(forward, size)
+        if np.any((multiplier == 0) & (addend != 0)):
+            return None  # a feature that is not observed has no offset that gives its constant
         out_multiplier, out_addend = _compose(reversed(backward), out_size)
         return IntegerCore(
             str(dtypes.pop()),
@@ -103,7 +123,7 @@ class PolicyGraph(model_editor.ModelEditor):
             zero,
             out_scale,
             out_zero,
-            _affine(multiplier / scale, addend / scale + zero),
+            _encoding(multiplier, addend, scale),
             _affine(out_multiplier * out_scale, out_addend - out_multiplier * out_scale * out_zero),
         )
 
@@ -229,6 +249,12 @@ def _compose(way: Any, size: int) -> tuple[np.ndarray, np.ndarray]:
         else:
             addend = addend + constant if name == "ADD" else addend - constant
     return multiplier, addend
+
+
+def _encoding(multiplier: np.ndarray, addend: np.ndarray, scale: float) -> Encoding:
+    """Of x * multiplier + addend in steps of `scale`; gives back the very offset that a SUB in front of a MUL takes off."""
+    offset = np.divide(-addend, multiplier, out=np.zeros_like(addend), where=multiplier != 0)
+    return Encoding(offset.astype(np.float32), (multiplier / scale).astype(np.float32))
 
 
 def _affine(multiplier: np.ndarray, addend: np.ndarray) -> Affine:
