@@ -44,9 +44,14 @@ _ACTION_LOW = flags.DEFINE_list(
 _ACTION_HIGH = flags.DEFINE_list(
     "action_high", None, "Upper bounds of the actions. Default: by the environment or the weights, else 1."
 )
-_GIN_FILE = flags.DEFINE_multi_string("gin_file", [], "Binds PolicyArchitecture, for weights (.npz).")
+_GIN_FILE = flags.DEFINE_multi_string(
+    "gin_file", [], "Binds PolicyArchitecture, for weights (.npz): which network they are."
+)
 _GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "A binding like 'PolicyArchitecture.hidden_sizes = (64, 64)'."
+    "gin_bindings",
+    [],
+    "A binding like 'PolicyArchitecture.hidden_sizes = (64, 64)'. Hidden layers are relu without \"PolicyArchitecture.activation = 'tanh'\"; "
+    "actions are tanh between their bounds: a linear action head goes in as a Keras model.",
 )
 export_flags.define()
 flags.adopt_module_key_flags(export_flags)  # so that --help lists them
