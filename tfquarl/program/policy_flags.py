@@ -10,7 +10,11 @@ from tfquarl.program import archive
 
 def define() -> None:
     """Defines the flags; a tool calls it before the command line is parsed."""
-    flags.DEFINE_string("policy", None, "A run's directory, one of its policies/<version>, or a .tflite file.")
+    flags.DEFINE_string(
+        "policy",
+        None,
+        "A run's directory, one of its policies/<version>, or a .tflite file with its manifest beside it.",
+    )
     flags.DEFINE_string("version", "best", "Which policy of a run: 'best', 'latest' or a number.")
 
 
