@@ -11,6 +11,7 @@ from tfquarl.experiments import sweep_cell
 from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_runner
 from tfquarl.experiments import sweep_search
+from tfquarl.metrics import return_text
 from tfquarl.program import run_directory
 
 _ROW = "{'kind': 'trained', 'recipe': 'float32', 'mean_return': value, 'low': 0, 'high': 0, 'episodes': 1}"
@@ -63,7 +64,7 @@ def test_a_search_finds_the_best_and_begun_again_runs_nothing(tmp_path: pathlib.
         runner = _runner(tmp_path, lines.append)
         results = sweep_search.search(_PLAN, search_plan, runner, lines.append)
         values.append([result["rows"][0]["mean_return"] for result in results])
-        assert f"best {max(values[-1]):.1f}" in lines[-1]
+        assert f"best {return_text.of(max(values[-1]))}" in lines[-1]
     assert values[0] == values[1]
     assert len(_started(tmp_path)) == 8
 

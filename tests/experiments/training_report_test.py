@@ -130,6 +130,14 @@ def test_the_page_names_the_recipe(tmp_path: pathlib.Path):
     assert "int8" not in text.replace("dqn_cartpole_int8", "")
 
 
+def test_a_small_return_lies_in_its_interval(tmp_path: pathlib.Path):
+    path = _run(tmp_path / "a", 1, 480.0)
+    verdict = {"mean_return": -0.015034, "confidence_interval": [-0.0152, -0.0148], "episodes": 20, "size_bytes": 9}
+    _change(path, "summary.json", int8=verdict, float32=verdict)
+    text = training_report.write_report([path], tmp_path / "report")
+    assert "| -0.01503 | -0.01520 .. -0.01480 | -0.01503 | 20 |" in text
+
+
 def test_every_machine_and_package_is_told(tmp_path: pathlib.Path):
     paths = [_run(tmp_path / name, seed, 480.0) for seed, name in enumerate("ab")]
     other = {"cores": 64, "cpu": "another", "flags": []}

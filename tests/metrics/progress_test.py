@@ -110,6 +110,12 @@ def test_plain_line_holds_every_figure():
     )
 
 
+def test_small_returns_are_told_in_digits_that_matter():
+    view = dataclasses.replace(_VIEW, int8_return=-0.015034, best_int8_return=-0.0125, float32_return=None)
+
+    assert "| return int8 -0.01503 (best -0.0125), float32 -- |" in progress.plain_line(view)
+
+
 def test_plain_line_of_a_run_that_has_just_begun():
     view = progress_state.ProgressState(100, _Clock()).view()
 

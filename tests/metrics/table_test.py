@@ -41,6 +41,12 @@ def test_table_is_aligned():
     )
 
 
+def test_a_number_that_was_written_elsewhere_is_to_the_right():
+    rows = [("int8", table.Number("480.5")), ("float32", table.Number("--"))]
+    assert table.format_table(("policy", "return"), rows).splitlines()[2:] == ["int8      480.5", "float32      --"]
+    assert table.format_markdown(("policy", "return"), rows).splitlines()[1] == "| --- | --: |"
+
+
 def test_table_without_rows_is_its_header():
     assert table.format_table(("a", "bc"), []) == "a  bc\n-  --\n"
 

@@ -123,6 +123,16 @@ def test_a_verdict_as_a_table(kept):
     assert difference.startswith("static_wi8_ai8 - float32 on the same episodes: -3.0 (")
 
 
+def test_small_returns_and_their_difference_are_told_in_digits_that_matter(kept):
+    verdict = evaluation.Verdict(
+        evaluation.open_policy(kept), 5, _estimate(-0.0125, -0.0175), _estimate(-0.012, -0.017)
+    )
+    *_, int8, float32, difference = verdict.describe().splitlines()
+    assert int8.split() == ["static_wi8_ai8", "-0.0150", "-0.0175", "..", "-0.0125", "2", "4"]
+    assert float32.split() == ["float32", "-0.0145", "-0.0170", "..", "-0.0120", "2", "8"]
+    assert difference == "static_wi8_ai8 - float32 on the same episodes: -0.0005 (-0.0005 .. -0.0005)"
+
+
 def test_one_episode_has_no_interval_and_one_policy_no_difference(kept):
     policy = evaluation.open_policy(kept / archive.REFERENCE_MODEL)
     verdict = evaluation.Verdict(policy, 0, _estimate(7.0), None)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.tools import tiny_runs
 from tfquarl.environments import registry
+from tfquarl.metrics import return_text
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.networks import initial_variables
 from tfquarl.testing import tiny_policies
@@ -51,7 +52,8 @@ def test_a_run_gives_a_table_a_file_and_a_film(run_dir, tmp_path):
     assert value["policy_version"] == json.loads((run_dir / "summary.json").read_text())["policy_version"]
     for key, row in (("int8", "static_wi8_ai8"), ("float32", "float32")):
         low, high = value[key]["confidence_interval"]
-        cells = f"{value[key]['mean_return']:.1f} {low:.1f} .. {high:.1f} 4 {value[key]['size_bytes']:,}"
+        returns = " ".join(return_text.cells(value[key]["mean_return"], low, high))
+        cells = f"{returns} 4 {value[key]['size_bytes']:,}"
         assert [row, *cells.split()] in [line.split() for line in result.stdout.splitlines()]
         assert low <= value[key]["mean_return"] <= high and len(value[key]["returns"]) == 4
     frames = list(imageio.get_reader(tmp_path / "a.gif").iter_data())

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfquarl.core import errors
 from tfquarl.core import interfaces
+from tfquarl.metrics import return_text
 from tfquarl.runtime import action_selection
 
 SUFFIXES = (".mp4", ".gif")
@@ -34,8 +35,8 @@ class FilmedEpisode:
     def describe(self) -> str:
         """'an episode with return 12.0', or how much of one."""
         if self.is_whole:
-            return f"an episode with return {self.total_reward:.1f}"
-        return f"the first {self.num_steps} steps of an episode, return so far {self.total_reward:.1f}"
+            return f"an episode with return {return_text.of(self.total_reward)}"
+        return f"the first {self.num_steps} steps of an episode, return so far {return_text.of(self.total_reward)}"
 
 
 def record(

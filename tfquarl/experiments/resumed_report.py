@@ -7,6 +7,7 @@ import pathlib
 from tfquarl.core import files
 from tfquarl.experiments import resumed_runs
 from tfquarl.metrics import machine
+from tfquarl.metrics import return_text
 from tfquarl.metrics import statistics
 from tfquarl.metrics import table
 
@@ -72,17 +73,18 @@ def write(outcomes: Sequence[resumed_runs.Outcome], output: pathlib.Path, comman
 
 
 def _row(outcome: resumed_runs.Outcome) -> list[str | float | None]:
-    interval = f"{outcome.low:.1f} .. {outcome.high:.1f}"
+    returns = return_text.cells(outcome.mean_return, outcome.low, outcome.high)
     counts = [outcome.num_resumes, outcome.env_steps, outcome.train_steps]
-    return [outcome.seed, outcome.arm, *counts, outcome.mean_return, interval, outcome.wall_time_sec]
+    return [outcome.seed, outcome.arm, *counts, *returns, outcome.wall_time_sec]
 
 
 def _difference_lines(outcomes: Sequence[resumed_runs.Outcome]) -> list[str]:
     plain = [outcome.mean_return for outcome in outcomes if outcome.arm == resumed_runs.PLAIN]
-    spread = f"Plain runs of different seeds: {min(plain):.1f} to {max(plain):.1f}."
-    return [spread, *(_line(arm, value) for arm, value in resumed_runs.differences(outcomes).items())]
+    spread = f"Plain runs of different seeds: {return_text.interval(min(plain), max(plain), separator=' to ')}."
+    return [spread, *(_line(arm, value, plain) for arm, value in resumed_runs.differences(outcomes).items())]
 
 
-def _line(arm: str, value: statistics.MeanInterval) -> str:
-    interval = "--" if value.low != value.low else f"{value.low:+.1f} .. {value.high:+.1f}"
-    return f"{arm} less plain, mean over {value.count} seeds: {value.mean:+.1f} ({interval})"
+def _line(arm: str, value: statistics.MeanInterval, plain: Sequence[float]) -> str:
+    mean = return_text.of(value.mean, value.low, value.high, *plain, signed=True)
+    interval = return_text.interval(value.low, value.high, value.mean, *plain, signed=True)
+    return f"{arm} less plain, mean over {value.count} seeds: {mean} ({interval})"

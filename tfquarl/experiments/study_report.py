@@ -11,6 +11,7 @@ from tfquarl.experiments import study_plan
 from tfquarl.experiments import study_results
 from tfquarl.experiments import study_setting
 from tfquarl.metrics import plots
+from tfquarl.metrics import return_text
 from tfquarl.metrics import statistics
 from tfquarl.metrics import table
 from tfquarl.program import study_config
@@ -118,9 +119,9 @@ def _return_rows(result: study_results.TaskResult) -> list[list[str | float | No
     return rows
 
 
-def _mean_and_interval(result: study_results.TaskResult, arm: str, quantity: str) -> tuple[float, str]:
+def _mean_and_interval(result: study_results.TaskResult, arm: str, quantity: str) -> tuple[table.Number, str]:
     found = statistics.mean_and_interval(result.values(arm, quantity))
-    return found.mean, "--" if found.low != found.low else f"{found.low:.1f} .. {found.high:.1f}"
+    return return_text.cells(found.mean, found.low, found.high)
 
 
 def _times(times: Sequence[float | None]) -> str:

@@ -15,6 +15,7 @@ import optuna
 from tfquarl.core import errors
 from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_runner
+from tfquarl.metrics import return_text
 
 # A name with brackets: no value that gin reads.
 _CALL = re.compile(r"\w+\(.*\)")
@@ -92,8 +93,9 @@ def search(
             continue
         value = _value(found)
         study.tell(trial, value)
+        found_return, best = return_text.of(value), return_text.of(study.best_value)
         report(
-            f"trial {number + 1} of {search_plan.num_trials}: {value:.1f} with {'; '.join(bindings)}; best {study.best_value:.1f}"
+            f"trial {number + 1} of {search_plan.num_trials}: {found_return} with {'; '.join(bindings)}; best {best}"
         )
     if not results:
         raise errors.ConfigError("no run of the search succeeded; their log.txt say why")

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import csv
 import io
-import math
 import pathlib
 from typing import Any
 
 from tfquarl.core import files
 from tfquarl.experiments import recipe_study
 from tfquarl.experiments import sweep_plan
+from tfquarl.metrics import return_text
 from tfquarl.metrics import statistics
 from tfquarl.metrics import table
 
@@ -154,12 +154,12 @@ def summary_cells(means: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
     header = ["policy", "recipe", *(["bindings"] if others else []), "return", "95% interval", "E", "seeds", *figures]
     cells: list[list[str | float | None]] = []
     for mean in means:
-        interval = "--" if math.isnan(mean["low"]) else f"{mean['low']:.1f} .. {mean['high']:.1f}"
+        returns = return_text.cells(mean["return"], mean["low"], mean["high"])
         error = None if mean["relative_error"] is None else f"{100 * mean['relative_error']:+.1f} %"
         if error is not None and mean["compared_seeds"] < mean["seeds"]:
             error += f" ({mean['compared_seeds']} of {mean['seeds']})"
         cell: list[str | float | None] = [mean["kind"], mean["recipe"], *([mean["bindings"]] if others else [])]
-        cells.append([*cell, mean["return"], interval, error, mean["seeds"], *(mean[name] for name in figures)])
+        cells.append([*cell, *returns, error, mean["seeds"], *(mean[name] for name in figures)])
     return header, cells
 
 

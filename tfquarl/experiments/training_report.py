@@ -16,6 +16,7 @@ from tfquarl.experiments import typed_command
 from tfquarl.metrics import learning_curve
 from tfquarl.metrics import names
 from tfquarl.metrics import plots
+from tfquarl.metrics import return_text
 from tfquarl.metrics import table
 from tfquarl.program import gin_loading
 from tfquarl.program import run_directory
@@ -204,16 +205,15 @@ def _in_environment_steps(run: Run) -> learning_curve.LearningCurve:
 def _row(run: Run) -> list[str | float | None]:
     summary = run.summary
     int8, float32 = summary["int8"] or {}, summary["float32"] or {}
-    low, high = int8.get("confidence_interval", (None, None))
+    mean, low, high = int8.get("mean_return"), *int8.get("confidence_interval", (None, None))
     return [
         summary["seed"],
         summary["status"],
         summary["env_steps"] * run.action_repeat,
         summary["train_steps"],
         summary["wall_time_sec"],
-        int8.get("mean_return"),
-        None if low is None else f"{low:.1f} .. {high:.1f}",
-        float32.get("mean_return"),
+        *return_text.cells(mean, low, high, unknown=""),
+        table.Number(return_text.of(float32.get("mean_return"), unknown="")),
         int8.get("episodes"),
         f"{int8.get('size_bytes')} / {float32.get('size_bytes')}",
     ]

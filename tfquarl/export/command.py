@@ -21,6 +21,7 @@ from tfquarl.export import float_source
 from tfquarl.export import observation_layout
 from tfquarl.export import observations_file
 from tfquarl.export import verification
+from tfquarl.metrics import return_text
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import trial
@@ -254,8 +255,8 @@ def summary(result: Mapping[str, Any], output_dir: str) -> str:
         else:
             lines.append(f"{row['runtime']}: {row['status']}, {_off(row)}")
     for row in result["returns"]:
-        ends = "" if row["low"] is None else f" ({row['low']:.1f} to {row['high']:.1f})"
-        lines.append(f"return of the {row['policy']} policy: {row['mean']:.1f}{ends} over {row['episodes']} episodes")
+        value = return_text.with_interval(row["mean"], row["low"], row["high"])
+        lines.append(f"return of the {row['policy']} policy: {value} over {row['episodes']} episodes")
     if result["coarseness"] is not None and result["coarseness"]["note"]:
         lines.append(result["coarseness"]["note"])
     return "\n".join([*lines, f"{output_dir} is ready; read MODEL_CARD.md in it", ""])

@@ -8,6 +8,7 @@ from typing import Any
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import edge_model
 from tfquarl.export import tolerance
+from tfquarl.metrics import return_text
 from tfquarl.quantization import parity
 from tfquarl.quantization import recipe as recipe_lib
 
@@ -93,7 +94,11 @@ def _returns(facts: CardFacts) -> str:
             "environment."
         )
     rows = [
-        (str(row["policy"]), _number(row["mean"]), _interval(row["low"], row["high"]), str(row["episodes"]))
+        (
+            str(row["policy"]),
+            *return_text.cells(row["mean"], row["low"], row["high"], " to ", "-"),
+            str(row["episodes"]),
+        )
         for row in facts.returns
     ]
     note = "Both policies met the same episodes. Intervals hold the mean with 95 % confidence."
@@ -192,11 +197,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
-
-
-def _interval(low: float | None, high: float | None) -> str:
-    return f"{_number(low)} to {_number(high)}"

@@ -18,6 +18,7 @@ from tfquarl.export import acting
 from tfquarl.export import candidate as candidate_lib
 from tfquarl.export import float_variables
 from tfquarl.export import native_output
+from tfquarl.metrics import return_text
 from tfquarl.networks import architecture as architecture_lib
 from tfquarl.quantization import recipe as recipe_lib
 
@@ -145,9 +146,8 @@ def training_facts(policy: ArchivedPolicy, model_file: pathlib.Path) -> dict[str
     for role in ("quantized", "float32", "reference"):
         value = verdict.get(role)
         if isinstance(value, Mapping) and isinstance(value.get("mean_return"), (int, float)):
-            low, high, episodes = (value.get(key) for key in ("low", "high", "episodes"))
-            interval = "" if low is None or high is None else f" ({low:.1f} to {high:.1f})"
-            facts[f"return_in_the_run_{role}"] = f"{value['mean_return']:.1f}{interval} over {episodes or '?'} episodes"
+            told = return_text.with_interval(value["mean_return"], value.get("low"), value.get("high"))
+            facts[f"return_in_the_run_{role}"] = f"{told} over {value.get('episodes') or '?'} episodes"
     return {key: value for key, value in facts.items() if value is not None}
 
 

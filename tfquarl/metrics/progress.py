@@ -20,6 +20,7 @@ from rich import text
 
 from tfquarl.core import files
 from tfquarl.metrics import progress_state
+from tfquarl.metrics import return_text
 
 _REDRAW_SEC = 0.25
 _LINE_SEC = 5.0
@@ -187,8 +188,8 @@ def _rate(per_sec: float | None, waiting: float | None) -> str:
 def _returns(view: progress_state.ProgressView) -> str:
     if view.int8_return is None:
         return "not judged yet"
-    text_of_float = "--" if view.float32_return is None else f"{view.float32_return:.1f}"
-    return f"int8 {view.int8_return:.1f} (best {view.best_int8_return:.1f}), float32 {text_of_float}"
+    int8, best, float32 = map(return_text.of, (view.int8_return, view.best_int8_return, view.float32_return))
+    return f"int8 {int8} (best {best}), float32 {float32}"
 
 
 def _policy(view: progress_state.ProgressView) -> str:

@@ -34,6 +34,12 @@ class BenchmarkRow:
     high: float | None = None
 
 
+class Number(str):
+    """Text of a number that was written elsewhere: tables have it to the right, as they have numbers."""
+
+    __slots__ = ()
+
+
 def format_number(value: float) -> str:
     """Four digits that matter: '0.001234', '12.35', '1,235', '12,345,678'; '--' for NaN."""
     if math.isnan(value):
@@ -123,7 +129,7 @@ def _cell(value: str | float | None) -> tuple[str, bool]:
     if value is None:
         return "", False
     if isinstance(value, str):
-        return value, False
+        return value, isinstance(value, Number)
     return (f"{value:,}" if isinstance(value, int) else format_number(value)), True
 
 

@@ -17,6 +17,7 @@ from tfquarl.environments import registry
 from tfquarl.evaluator import evaluation
 from tfquarl.evaluator import judge as judge_lib
 from tfquarl.evaluator import video
+from tfquarl.metrics import return_text
 from tfquarl.metrics import statistics
 from tfquarl.program import archive
 from tfquarl.program import stations
@@ -98,8 +99,10 @@ class Verdict:
             summary.format_returns(rows),
         ]
         if difference is not None:
-            interval = summary.format_interval(difference.low, difference.high)
-            lines.append(f"{artifact.recipe} - float32 on the same episodes: {difference.mean:+.1f} ({interval})")
+            returns = [estimate.mean_return for _, _, estimate in self._roles()]
+            mean = return_text.of(difference.mean, difference.low, difference.high, *returns, signed=True)
+            interval = return_text.interval(difference.low, difference.high, difference.mean, *returns)
+            lines.append(f"{artifact.recipe} - float32 on the same episodes: {mean} ({interval})")
         return "\n".join(lines)
 
     def _roles(self) -> list[tuple[str, records.PolicyArtifact, evaluation.ReturnEstimate]]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from tfquarl.metrics import return_text
 from tfquarl.metrics import table
 from tfquarl.program import budget as budget_lib
 from tfquarl.program import experiment as experiment_lib
@@ -105,19 +106,13 @@ def format_returns(rows: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     cells = [
         [
             name,
-            f"{row['mean_return']:.1f}",
-            format_interval(*row["confidence_interval"]),
+            *return_text.cells(row["mean_return"], *row["confidence_interval"]),
             row["episodes"],
             row["size_bytes"],
         ]
         for name, row in rows
     ]
     return table.format_table(["policy", "mean return", "95% interval", "episodes", "bytes"], cells).rstrip("\n")
-
-
-def format_interval(low: float | None, high: float | None) -> str:
-    """'12.3 .. 45.6'; '--' where one episode alone tells nothing."""
-    return "--" if low is None or high is None or low != low else f"{low:.1f} .. {high:.1f}"
 
 
 def returns_json(estimate: Mapping[str, Any], size_bytes: int) -> dict[str, Any]:
