@@ -46,13 +46,14 @@ def _load_gym(task: str, seed: int | None) -> Any:
     from tfquarl.environments import gym_suite  # first: TF-Agents imports gym, which by itself tells of its age
 
     # ruff: isort: split
-    import gym
+    from gym import spaces
     from tf_agents.environments import suite_gym
 
+    in_float32: Any = {spaces.Box: np.float32}
     environment = suite_gym.load(
         gym_suite.registered_id(task),
         gym_env_wrappers=[_without_time_limit, _with_one_flat_observation],
-        spec_dtype_map={gym.spaces.Box: np.float32},
+        spec_dtype_map=in_float32,
     )
     if seed is not None:
         environment.seed(seed)

@@ -24,12 +24,12 @@ def model_file() -> pathlib.Path:
     Raises:
       ConfigError: there is none, or --version is given for what is one policy.
     """
-    given, version = flags.FLAGS.policy, flags.FLAGS["version"]
+    given, version = flags.FLAGS.policy, flags.FLAGS.version
     if not given:
         raise errors.ConfigError("--policy is needed: a run's directory or a .tflite file")
     path = pathlib.Path(given)
-    found = archive.find_model(path, version.value)
-    if version.present and found.parent in (path, path.parent):
+    found = archive.find_model(path, version)
+    if flags.FLAGS["version"].present and found.parent in (path, path.parent):
         raise errors.ConfigError(
             f"--version chooses among a run's policies; --policy={given} is one policy, so leave it out"
         )
