@@ -58,7 +58,7 @@ class TimedIterator:
         import tensorflow as tf
 
         self._iterator = iterator
-        self._wait_sec = tf.Variable(0.0, dtype=tf.float64, trainable=False)
+        self._wait_sec = tf.Variable(tf.zeros([], tf.float64), trainable=False)
 
     @property
     def wait_sec(self) -> float:
