@@ -34,7 +34,8 @@ _README = f"""\
 config.gin             the gin files and bindings that were given
 operative_config.gin   every parameter that was used, with its value: enough to run it again
 versions.json          packages, commit of the source, seed, command line, machine
-summary.json           how the run ended: status, steps, wall time, returns of the int8 and the float32 policy; not there while it runs
+summary.json           how the run ended: status, steps, wall time, returns of the int8 and the float32 policy; not there while it runs,
+                       when that of a part before is .summary.json
 metrics.jsonl          every figure, one JSON object a line: time_sec since the start, group, step, values
 emissions.csv          codecarbon's own account, where EnergyConfig.use_codecarbon asks for it
 train/ eval/ collect/<i>/ convert/ run/ energy/ system/<process>/
@@ -49,7 +50,6 @@ policies/<version>/    policies that were judged:
   evaluation.json        the verdict on both
 policies/latest        the newest of them
 policies/best          the one whose quantized policy had the highest confirmed mean return
-.summary.json          the summary of an earlier part of a run that goes on or was killed
 .lock                  held while a run writes here; holds its process id
 .key                   signs what the processes of the run publish; for its owner alone
 """
