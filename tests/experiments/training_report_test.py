@@ -130,6 +130,12 @@ def test_the_page_names_the_recipe(tmp_path: pathlib.Path):
     assert "int8" not in text.replace("dqn_cartpole_int8", "")
 
 
+def test_pictures_are_shown_where_the_name_has_a_space(tmp_path: pathlib.Path):
+    text = training_report.write_report([_run(tmp_path / "a", 1, 480.0)], tmp_path / "my report")
+    assert "![Return against environment steps](my%20report_env_steps.png)" in text
+    assert (tmp_path / "my report_env_steps.png").exists() and "Data: my report.json." in text
+
+
 def test_a_small_return_lies_in_its_interval(tmp_path: pathlib.Path):
     path = _run(tmp_path / "a", 1, 480.0)
     verdict = {"mean_return": -0.015034, "confidence_interval": [-0.0152, -0.0148], "episodes": 20, "size_bytes": 9}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tfquarl.core import errors
-from tfquarl.core import files
+from tfquarl.experiments import page
 from tfquarl.experiments import training_report
 from tfquarl.metrics import jsonl
 from tfquarl.metrics import names
@@ -164,14 +164,13 @@ def write_report(path: pathlib.Path, output: pathlib.Path) -> str:
     title = f"{summary['experiment']}: memory of each process"
     plots.lines(curves, f"{output}.png", "time (minutes)", "private memory (MiB)", title)
     text = _markdown(summary, versions, courses, slopes, age_sec, output.name)
-    files.write_atomically(output.with_name(output.name + ".md"), text)
     data = {
         "summary": summary,
         "versions": {**versions, "command": training_report.command(versions)},
         "longest_policy_age_sec": age_sec,
         "processes": {course.name: _data(course, slopes[course.name]) for course in courses},
     }
-    files.write_json(output.with_name(output.name + ".json"), data)
+    page.write(output, text, data)
     return text
 
 
@@ -221,7 +220,7 @@ def _markdown(
         *_starts(courses),
         f"The longest that any collector's policy was without a newer one: {age_sec:.1f} s.",
         "",
-        f"![Memory of each process]({name}.png)",
+        page.picture("Memory of each process", f"{name}.png"),
         "",
         f"Command, at commit {versions['commit'] or 'unknown'}:",
         "",

@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 
 from tfquarl.core import files
+from tfquarl.experiments import page
 from tfquarl.experiments import resumed_runs
 from tfquarl.metrics import machine
 from tfquarl.metrics import return_text
@@ -61,7 +62,6 @@ def write(outcomes: Sequence[resumed_runs.Outcome], output: pathlib.Path, comman
     ]
     with files.storage_errors(f"making {output.parent}"):
         output.parent.mkdir(parents=True, exist_ok=True)
-    files.write_atomically(output.with_name(output.name + ".md"), "\n".join(lines))
     data = {
         "machine": here,
         "versions": machine.package_versions() | {"commit": commit},
@@ -69,7 +69,7 @@ def write(outcomes: Sequence[resumed_runs.Outcome], output: pathlib.Path, comman
         "runs": [dataclasses.asdict(outcome) for outcome in outcomes],
         "less_plain": {arm: value.to_json() for arm, value in resumed_runs.differences(outcomes).items()},
     }
-    files.write_json(output.with_name(output.name + ".json"), data)
+    page.write(output, "\n".join(lines), data)
 
 
 def _row(outcome: resumed_runs.Outcome) -> list[str | float | None]:

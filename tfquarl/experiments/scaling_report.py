@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
+from tfquarl.experiments import page
 from tfquarl.experiments import scaling_model
 from tfquarl.experiments import study_plan
 from tfquarl.experiments import study_results
@@ -56,7 +57,7 @@ def write(
     name = f"{output.name}_scaling.png"
     title = "Wall time of S over that of an arm, a core for each process (model)"
     plots.lines(series, output.with_name(name), "collectors per learner", "times less wall time", title, "x")
-    return [*_introduction(), *lines, f"![Ratio by number of collectors]({name})", ""], data
+    return [*_introduction(), *lines, page.picture("Ratio by number of collectors", name), ""], data
 
 
 def _introduction() -> list[str]:

@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
-from tfquarl.core import files
+from tfquarl.experiments import page
 from tfquarl.experiments import scaling_report
 from tfquarl.experiments import study_plan
 from tfquarl.experiments import study_results
@@ -83,9 +83,7 @@ def write_report(root: pathlib.Path, output: pathlib.Path, scaling: Sequence[pat
     scaling_lines, scaling_data = scaling_report.write(results, others, output)
     left_out = [run for path in (root, *scaling) for run in study_results.left_out(path)]
     text = _markdown(results, left_out, scaling_lines, output.name)
-    files.write_atomically(output.with_name(output.name + ".md"), text)
-    data = {"tasks": [_data(result) for result in results], "scaling": scaling_data}
-    files.write_json(output.with_name(output.name + ".json"), data)
+    page.write(output, text, {"tasks": [_data(result) for result in results], "scaling": scaling_data})
     return text
 
 
@@ -99,13 +97,13 @@ def _markdown(
             lines += [_SPEEDUPS_TITLE, ""]
             lines += [table.format_markdown(_SPEEDUPS, _speedup_rows(result)).rstrip(), ""]
         lines += [table.format_markdown(_COSTS, _cost_rows(result)).rstrip(), ""]
-        lines += [f"![Return against wall time]({name}_{result.task}.png)", ""]
+        lines += [page.picture("Return against wall time", f"{name}_{result.task}.png"), ""]
     means = _geometric_means(results)
     if means:
         lines += ["## Geometric means over tasks", "", table.format_markdown(_SPEEDUPS, means).rstrip(), ""]
     lines += scaling_lines
     lines += ["## Where a collector's time goes", "", table.format_markdown(_PARTS, _part_rows(results)).rstrip(), ""]
-    lines += [f"![Where a collector's step goes]({name}_breakdown.png)", ""]
+    lines += [page.picture("Where a collector's step goes", f"{name}_breakdown.png"), ""]
     return "\n".join([*lines, f"Data: {name}.json.", ""])
 
 

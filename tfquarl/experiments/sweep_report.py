@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 from tfquarl.core import files
+from tfquarl.experiments import page
 from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_table
 from tfquarl.metrics import plots
@@ -46,11 +47,8 @@ def write(
     label = "SQNR of its weights (dB)"
     plots.lines(_weight_errors(floats), f"{output}_ranges.png", ranges, label, plan.name, is_joined=False)
     text = _markdown(plan, results, floats, means, output.name, commands)
-    files.write_atomically(output.with_name(f"{output.name}.md"), text)
     files.write_atomically(output.with_name(f"{output.name}.csv"), sweep_table.to_csv(rows))
-    files.write_json(
-        output.with_name(f"{output.name}.json"), {"rows": rows, "means": means, "weights": _weight_data(floats)}
-    )
+    page.write(output, text, {"rows": rows, "means": means, "weights": _weight_data(floats)})
     return text
 
 
@@ -166,10 +164,10 @@ def _markdown(
         *(part for remark in sweep_table.step_remarks(means) for part in (remark, "")),
         "Bands of the plots reach from the least to the greatest of the seeds.",
         "",
-        f"![Return against bits]({name}_bits.png)",
-        f"![Errors against bits]({name}_errors.png)",
-        f"![Weights of a float policy]({name}_weights.png)",
-        f"![Errors of weights against their range]({name}_ranges.png)",
+        page.picture("Return against bits", f"{name}_bits.png"),
+        page.picture("Errors against bits", f"{name}_errors.png"),
+        page.picture("Weights of a float policy", f"{name}_weights.png"),
+        page.picture("Errors of weights against their range", f"{name}_ranges.png"),
         "",
         "Weights of the float policies, and the signal to noise ratio in dB that one scale a layer leaves of them:",
         "",

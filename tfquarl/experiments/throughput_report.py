@@ -7,8 +7,8 @@ import pathlib
 from typing import Any
 
 from tfquarl.core import errors
-from tfquarl.core import files
 from tfquarl.experiments import collection_benchmark
+from tfquarl.experiments import page
 from tfquarl.experiments import study_plan
 from tfquarl.metrics import statistics
 from tfquarl.metrics import table
@@ -42,7 +42,7 @@ def write_report(source: pathlib.Path, output: pathlib.Path) -> str:
         )
     arms = [arm for arm in study_config.ARMS if any((_case(label, arm), _SPEED) in rows for label in labels)]
     text = _markdown(report, rows, labels, arms, source.name)
-    files.write_atomically(output.with_name(output.name + ".md"), text)
+    page.write(output, text)
     return text
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from typing import Literal
 
 from tfquarl.core import errors
-from tfquarl.core import files
 from tfquarl.experiments import kept_plan
+from tfquarl.experiments import page
 from tfquarl.experiments import provenance
 from tfquarl.experiments import typed_command
 from tfquarl.metrics import learning_curve
@@ -108,8 +108,7 @@ def write_report(
         curves = {label: [_in_environment_steps(run)] for label, run in zip(_labels(runs), runs)}
         plots.learning_curves(curves, f"{output}{name}", axis, experiments[0], target)
     text = _markdown(experiments[0], runs, output.name, note)
-    files.write_atomically(output.with_name(output.name + ".md"), text)
-    files.write_json(output.with_name(output.name + ".json"), [_data(run) for run in runs])
+    page.write(output, text, [_data(run) for run in runs])
     return text
 
 
@@ -156,8 +155,8 @@ def _markdown(experiment: str, runs: Sequence[Run], name: str, note: str) -> str
         "",
         table.format_markdown(_header(recipe), [_row(run) for run in runs]).rstrip(),
         "",
-        f"![Return against environment steps]({name}_env_steps.png)",
-        f"![Return against wall time]({name}_wall_time.png)",
+        page.picture("Return against environment steps", f"{name}_env_steps.png"),
+        page.picture("Return against wall time", f"{name}_wall_time.png"),
         "",
         f"The curves are of the {recipe} policy, each point at the time when it was published: first looks of few episodes, and confirmations of those",
         "that looked best.",
