@@ -130,6 +130,22 @@ def test_the_page_names_the_recipe(tmp_path: pathlib.Path):
     assert "int8" not in text.replace("dqn_cartpole_int8", "")
 
 
+@pytest.mark.parametrize(
+    ("failures", "told"),
+    [((None, 0), None), ((3, 0), "3 of seed 1;"), ((3, 2), "3 of seed 1, 2 of seed 2;")],
+    ids=["none", "one run", "two runs"],
+)
+def test_policies_that_parity_refused_are_told(
+    failures: tuple[int | None, int], told: str | None, tmp_path: pathlib.Path
+):
+    paths = [_run(tmp_path / name, seed, 480.0) for seed, name in enumerate("ab", 1)]
+    for path, count in zip(paths, failures):
+        if count is not None:
+            _change(path, "summary.json", num_parity_failures=count)
+    text = training_report.write_report(paths, tmp_path / "report")
+    assert f"Policies refused by parity: {told} in their place" in text if told else "refused" not in text
+
+
 def test_pictures_are_shown_where_the_name_has_a_space(tmp_path: pathlib.Path):
     text = training_report.write_report([_run(tmp_path / "a", 1, 480.0)], tmp_path / "my report")
     assert "![Return against environment steps](my%20report_env_steps.png)" in text

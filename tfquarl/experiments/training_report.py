@@ -152,6 +152,7 @@ def _markdown(experiment: str, runs: Sequence[Run], name: str, note: str) -> str
         "best confirmed policy of each run, over fresh episodes that it and the float32 policy of the same weights met. Wall time includes start-up.",
         *([note] if note else []),
         *_repeats(runs),
+        *_refused(runs),
         "",
         table.format_markdown(_header(recipe), [_row(run) for run in runs]).rstrip(),
         "",
@@ -194,6 +195,18 @@ def _repeats(runs: Sequence[Run]) -> list[str]:
         return []
     return [
         f"Env steps are the environment's own, {' or '.join(map(str, counts))} for each action; commands and data count actions."
+    ]
+
+
+def _refused(runs: Sequence[Run]) -> list[str]:
+    """Where parity refused policies, collectors did not act by the recipe that the page is about."""
+    counts = [(run.summary["seed"], run.summary.get("num_parity_failures")) for run in runs]  # None in older summaries
+    told = [f"{count} of seed {seed}" for seed, count in counts if count]
+    if not told:
+        return []
+    return [
+        f"Policies refused by parity: {', '.join(told)}; in their place collectors acted by float32, or by the policy before, as"
+        " ParityConfig.on_failure says."
     ]
 
 
