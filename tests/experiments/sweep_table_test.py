@@ -22,7 +22,7 @@ def _result(recipe: str, seed: int, rows: list[dict[str, Any]], *others: str) ->
     bindings = [f"ConverterConfig.recipe = '{recipe}'", *others]
     summary = {"env_steps": 10, "train_steps": 5, "wall_time_sec": 1.0}
     cell = {"bindings": bindings, "seed": seed}
-    origin = {"machine": {"cores": 2, "cpu": "a processor"}, "commit": "c0ffee"}
+    origin = {"machine": {"cores": 2, "cpu": "a processor", "flags": ["avx2"]}, "commit": "c0ffee"}
     return {"recipe": recipe, "cell": cell, "rows": rows, "summary": summary, "weights": _weights(seed), **origin}
 
 
@@ -194,6 +194,13 @@ def test_the_data_has_what_the_table_of_weights_tells(tmp_path: pathlib.Path):
         (seed, name) for seed in (0, 1) for name in ("dense_0", "head")
     ]
     assert (weights[2]["largest_in_deviations"], weights[2]["sqnr_db"]["4"]) == (3.0, 21.0)
+
+
+def test_every_machine_and_commit_is_told(tmp_path: pathlib.Path):
+    other = {"machine": {"cores": 64, "cpu": "another", "flags": []}, "commit": None}
+    text = sweep_report.write(_PLAN, [_RESULTS[0], {**_RESULTS[1], **other}], tmp_path / "page", ["the command"])
+    assert "2 runs on 2 cores (a processor, avx2) and 64 cores (another), seeds 0, 1. " in text
+    assert "\nCommand, at commit c0ffee, unknown:\n" in text
 
 
 def test_the_page_tells_of_weights_and_shows_four_plots(tmp_path: pathlib.Path):

@@ -12,6 +12,7 @@ import numpy as np
 
 from tfquarl.core import errors
 from tfquarl.experiments import page
+from tfquarl.experiments import provenance
 from tfquarl.experiments import training_report
 from tfquarl.metrics import jsonl
 from tfquarl.metrics import names
@@ -205,12 +206,10 @@ def _markdown(
     age_sec: float,
     name: str,
 ) -> str:
-    machine = versions["machine"]
-    packages = ", ".join(f"{package} {version}" for package, version in versions["packages"].items())
     lines = [
         f"# {summary['experiment']}",
         "",
-        f"One run of {summary['wall_time_sec']:.0f} s on {machine['cores']} cores ({machine['cpu']}): {summary['status']} after"
+        f"One run of {summary['wall_time_sec']:.0f} s on {provenance.machines([versions])}: {summary['status']} after"
         f" {summary['env_steps']:,} env steps",
         f"and {summary['train_steps']:,} train steps. Memory is what each process has written to for itself alone; its growth is fitted from",
         "10 % of the run on. 'With shared' adds its part of the pages that processes share, at the end.",
@@ -222,11 +221,11 @@ def _markdown(
         "",
         page.picture("Memory of each process", f"{name}.png"),
         "",
-        f"Command, at commit {versions['commit'] or 'unknown'}:",
+        f"Command, at commit {provenance.commits([versions])}:",
         "",
         f"    {training_report.command(versions)}",
         "",
-        f"Packages: {packages}.",
+        f"Packages: {provenance.packages([versions])}.",
         f"Data: {name}.json.",
         "",
     ]

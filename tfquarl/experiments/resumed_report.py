@@ -6,6 +6,7 @@ import pathlib
 
 from tfquarl.core import files
 from tfquarl.experiments import page
+from tfquarl.experiments import provenance
 from tfquarl.experiments import resumed_runs
 from tfquarl.metrics import machine
 from tfquarl.metrics import return_text
@@ -40,7 +41,7 @@ def write(outcomes: Sequence[resumed_runs.Outcome], output: pathlib.Path, comman
     Raises:
       StorageError: a file can't be written.
     """
-    here, commit = machine.describe_machine(), machine.git_commit()
+    made_with = {"machine": machine.describe_machine(), "commit": machine.git_commit()}
     lines = [
         "# Runs that were stopped and gone on with",
         "",
@@ -53,7 +54,7 @@ def write(outcomes: Sequence[resumed_runs.Outcome], output: pathlib.Path, comman
         "",
         *_difference_lines(outcomes),
         "",
-        f"On {here['cores']} cores ({here['cpu']}), at commit {commit or 'unknown'}, by:",
+        f"On {provenance.machines([made_with])}, at commit {provenance.commits([made_with])}, by:",
         "",
         f"    {command}",
         "",
@@ -63,8 +64,8 @@ def write(outcomes: Sequence[resumed_runs.Outcome], output: pathlib.Path, comman
     with files.storage_errors(f"making {output.parent}"):
         output.parent.mkdir(parents=True, exist_ok=True)
     data = {
-        "machine": here,
-        "versions": machine.package_versions() | {"commit": commit},
+        "machine": made_with["machine"],
+        "versions": machine.package_versions() | {"commit": made_with["commit"]},
         "command": command,
         "runs": [dataclasses.asdict(outcome) for outcome in outcomes],
         "less_plain": {arm: value.to_json() for arm, value in resumed_runs.differences(outcomes).items()},

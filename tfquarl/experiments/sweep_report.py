@@ -7,6 +7,7 @@ from typing import Any
 
 from tfquarl.core import files
 from tfquarl.experiments import page
+from tfquarl.experiments import provenance
 from tfquarl.experiments import sweep_plan
 from tfquarl.experiments import sweep_table
 from tfquarl.metrics import plots
@@ -147,13 +148,11 @@ def _markdown(
     commands: Sequence[str],
 ) -> str:
     header, cells = sweep_table.summary_cells(means)
-    machine = results[0]["machine"]
     seeds = sorted({result["cell"]["seed"] for result in results})
-    commits = ", ".join(sorted({result["commit"] or "unknown" for result in results}))
     lines = [
         f"# {plan.name}",
         "",
-        f"{len(results)} runs on {machine['cores']} cores ({machine['cpu']}), seeds {', '.join(map(str, seeds))}. Returns are of each",
+        f"{len(results)} runs on {provenance.machines(results)}, seeds {', '.join(map(str, seeds))}. Returns are of each",
         f"run's best policy over {plan.num_episodes} fresh episodes, the same ones for all policies of a run; intervals are over seeds,",
         "Student's t for few of them, and may reach beyond what is possible.",
         "E is QuaRL's relative error, (float - quantized) / |float|: of a policy after training against its own float weights, of one",
@@ -173,7 +172,7 @@ def _markdown(
         "",
         _weight_table(floats),
         "",
-        f"{'Command' if len(commands) == 1 else 'Commands'}, at commit {commits}:",
+        f"{'Command' if len(commands) == 1 else 'Commands'}, at commit {provenance.commits(results)}:",
         "",
         *(f"    {command}" for command in commands),
         "",

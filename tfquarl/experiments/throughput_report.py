@@ -9,6 +9,7 @@ from typing import Any
 from tfquarl.core import errors
 from tfquarl.experiments import collection_benchmark
 from tfquarl.experiments import page
+from tfquarl.experiments import provenance
 from tfquarl.experiments import study_plan
 from tfquarl.metrics import statistics
 from tfquarl.metrics import table
@@ -65,7 +66,6 @@ def _case(label: str, arm: str) -> str:
 
 
 def _markdown(report: Mapping[str, Any], rows: Rows, labels: Sequence[str], arms: Sequence[str], data_name: str) -> str:
-    machine, commit = report["machine"], report["versions"]["commit"] or "unknown"
     command = " ".join(["./bazelw run //tools:benchmark --", *report["command"][1:]])
     return "\n".join(
         [
@@ -75,7 +75,7 @@ def _markdown(report: Mapping[str, Any], rows: Rows, labels: Sequence[str], arms
             "",
             "One collector on one core, in turns within one run, with a real replay server on the other cores and no learner to wait for.",
             "S: TF-Agents' own collector. F32, F16, D8, I8: this project's by recipe. The policies have random weights: a trained one of",
-            f"its size costs the same. {machine['cores']} cores ({machine['cpu']}, {', '.join(machine['flags'])}), commit {commit}.",
+            f"its size costs the same. {provenance.machines([report])}, commit {provenance.commits([report['versions']])}.",
             "",
             "## Environment steps per second, and how many times those of S, with 95% intervals",
             "",
