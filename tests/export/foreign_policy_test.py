@@ -59,7 +59,26 @@ def test_a_keras_model_under_every_recipe(tmp_path: pathlib.Path, name: str):
     made = float_source.make_candidate(
         source, spec, "action", recipe_lib.static_wi8_ai8("int8"), acting.split(_OBSERVATIONS, "x"), {}
     )
-    assert set(made.models) == set(recipe_lib.NAMES)
+    assert set(made.models) == set(recipe_lib.NAMES) and made.remedy.startswith("use more calibration observations")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "remedy"),
+    [
+        ("static_wi8_ai8", "a Keras model's int8 observation has one step for all features"),
+        ("static_wi8_ai16", "use more calibration observations"),
+    ],
+)
+def test_a_keras_model_of_observations_in_many_units_tells_what_int8_loses(
+    tmp_path: pathlib.Path, recipe: str, remedy: str
+):
+    model = _keras_model(tf.keras.layers.Rescaling([1.0, 1, 1, 1e-3]), tf.keras.layers.Dense(2, "tanh"))
+    model.save(tmp_path / "p.keras")
+    source = foreign_policy.load(tmp_path / "p.keras")
+    spec = float_source.make_spec(source, "action", "p", (-1.0,), (1.0,))
+    observations = acting.split(_OBSERVATIONS * np.float32([1, 1, 1, 1000]), "x")
+    made = float_source.make_candidate(source, spec, "action", recipe_lib.from_name(recipe), observations, {})
+    assert made.remedy.startswith(remedy)
 
 
 def test_a_discrete_tf_agents_policy_gives_the_values_that_it_picks_from(tmp_path: pathlib.Path):

@@ -72,7 +72,7 @@ def test_continuous_actions_have_no_greedy_share():
 def test_a_refusal_is_told_and_is_no_failure():
     rows = _compare(_int8_model("action"), _trials([[0, 0]], None), 2)
     assert rows[1] == {"runtime": "runtime 1", "version": "1", "status": "refused", "reason": "too small"}
-    verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig())
+    verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig(), "use x")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_more_steps_than_allowed_fail_with_the_runtime_and_the_figures(got: list
     rows = _compare(_int8_model("action"), _trials([[0, 0]] * 10, got), 8)
     assert rows[1]["status"] == "failed"
     with pytest.raises(errors.ParityError, match=f"runtime 1 differs by {complaint}"):
-        verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig())
+        verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig(), "use x")
 
 
 def test_a_few_outputs_that_round_otherwise_pass():
@@ -109,7 +109,10 @@ def test_outputs_that_are_not_numbers_fail():
 @pytest.mark.parametrize(
     ("figures", "complaint"),
     [
-        ({"action_error_mean_share": 0.06}, "action_error_mean_share is 0.06, 0.05 is allowed"),
+        (
+            {"action_error_mean_share": 0.06},
+            "action_error_mean_share is 0.06, 0.05 is allowed; use x, or raise --max_error_share",
+        ),
         ({"regret_share": 0.2}, "regret_share is 0.2"),
         ({"regret_share": float("nan")}, "regret_share is nan"),
     ],
@@ -117,7 +120,7 @@ def test_outputs_that_are_not_numbers_fail():
 )
 def test_a_policy_that_is_off_the_float_one_is_refused(figures: dict[str, float], complaint: str):
     with pytest.raises(errors.ParityError, match=complaint):
-        verification.check([], figures, verification.VerificationConfig())
+        verification.check([], figures, verification.VerificationConfig(), "use x,")
 
 
 def test_float_figures_go_by_the_kind_of_action():

@@ -31,6 +31,7 @@ class PolicyCandidate:
       observations: real ones that calibration has not seen, float32 [N, D].
       facts: plain JSON values for the model card and policy.json: 'source' (what it was made from), 'version', 'train_step',
         'training' and whatever else is known.
+      remedy: what may help where the exported policy is far from the float one: why it may be, and what to use instead.
     """
 
     name: str
@@ -41,6 +42,7 @@ class PolicyCandidate:
     missing: Mapping[str, str]
     observations: np.ndarray
     facts: Mapping[str, Any]
+    remedy: str = "use more calibration observations, another recipe,"
 
     def __post_init__(self) -> None:
         for name in (REFERENCE, self.recipe.name):

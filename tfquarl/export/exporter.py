@@ -148,7 +148,7 @@ def _judge(
     rows = verification.compare(model, trials, limits, telling)
     expected = model_runner.ModelRunner(policy.models[candidate_lib.REFERENCE]).run(observations)
     figures = verification.float_figures(policy.spec, values, expected)
-    verification.check(rows, figures, config.limits)
+    verification.check(rows, figures, config.limits, policy.remedy)
     kept = vectors.at(telling)
     golden_vectors.check_telling(kept, policy.spec, config.limits.max_error_share)
     golden_vectors.check_telling(_of_header(kept), policy.spec, config.limits.max_error_share)

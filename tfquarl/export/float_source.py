@@ -24,6 +24,8 @@ from tfquarl.runtime import model_runner
 
 TOLERANCE_SHARE = 1e-3
 
+_LEAST_RANGE_SHARE = 1 / 20
+
 
 class FloatSource(Protocol):
     """A float policy that can be converted."""
@@ -198,4 +200,27 @@ def make_candidate(
     finally:
         source.release()
     facts = {"source": source.kind, **facts}
-    return candidate_lib.PolicyCandidate(spec.name, spec, head, recipe, models, missing, observations.held_out, facts)
+    made = candidate_lib.PolicyCandidate(spec.name, spec, head, recipe, models, missing, observations.held_out, facts)
+    is_foreign = source.architecture is None and recipe.is_static and recipe.activation_type == "int8"
+    remedy = coarse_feature_remedy(observations.calibration, source.kind) if is_foreign else ""
+    return dataclasses.replace(made, remedy=remedy) if remedy else made
+
+
+def coarse_feature_remedy(observations: np.ndarray, kind: str) -> str:
+    """The feature whose range has less than a twentieth of the int8 input's steps, and what to use; '' where all have more.
+
+    TFLiteConverter gives the observation of a foreign policy, which its first layers may scale, one step for all features.
+
+    Args:
+      observations: of calibration, float32 [N, D].
+      kind: what the policy was read as, for people.
+    """
+    ranges = np.ptp(observations, axis=0)
+    shares = ranges / (max(float(observations.max()), 0) - min(float(observations.min()), 0))
+    coarse = [feature for feature in np.argsort(shares) if 0 < shares[feature] < _LEAST_RANGE_SHARE]
+    if not coarse:
+        return ""
+    return (
+        f"a {kind}'s int8 observation has one step for all features, {255 * shares[coarse[0]]:.2g} of which are all of feature "
+        f"{coarse[0]}'s range; use --recipe=static_wi8_ai16, weights (.npz) with observation_scaling,"
+    )

@@ -93,13 +93,14 @@ def float_figures(spec: environment_spec.EnvironmentSpec, got: np.ndarray, expec
     return {**figures, "sqnr_db": ratio} if np.isfinite(ratio) else figures  # JSON has no infinity
 
 
-def check(rows: Sequence[dict[str, Any]], figures: dict[str, float], config: VerificationConfig) -> None:
+def check(rows: Sequence[dict[str, Any]], figures: dict[str, float], config: VerificationConfig, remedy: str) -> None:
     """Refuses a model that acts otherwise somewhere.
 
     Args:
       rows: of `compare`.
       figures: of `float_figures`.
       config: what is allowed.
+      remedy: of `PolicyCandidate`.
 
     Raises:
       ParityError: with the runtime and by how much.
@@ -114,8 +115,8 @@ def check(rows: Sequence[dict[str, Any]], figures: dict[str, float], config: Ver
     key = "regret_share" if "regret_share" in figures else "action_error_mean_share"
     if not figures[key] <= config.max_error_share:
         raise errors.ParityError(
-            f"the exported policy is off the float one: {key} is {figures[key]:.4g}, {config.max_error_share:g} is allowed; use "
-            "more calibration observations, another recipe, or raise --max_error_share"
+            f"the exported policy is off the float one: {key} is {figures[key]:.4g}, {config.max_error_share:g} is allowed; "
+            f"{remedy} or raise --max_error_share"
         )
 
 
