@@ -78,9 +78,8 @@ class Progress:
         elif group == names.TRAIN:
             self.train_steps = step
         elif group == names.CONVERT:
-            self.num_parity_failures += (
-                values.get(names.IS_PARITY_PASSED) == 0.0
-            )  # the converter's own count begins anew with it
+            # Of the rows, as a count of the converter's own would begin anew with it.
+            self.num_parity_failures += values.get(names.IS_PARITY_PASSED) == 0.0
         elif group == names.ENERGY:
             self.energy = dict(values)
         elif group == names.RUN:

@@ -34,9 +34,8 @@ def run(main: Callable[[], int | None]) -> None:
         except KeyboardInterrupt:
             fail("interrupted")
             code = INTERRUPTED
-        except (
-            OSError
-        ) as error:  # of what is printed at once, as PYTHONUNBUFFERED has it; errors of files are told as such
+        except OSError as error:
+            # Of what is printed at once, as PYTHONUNBUFFERED has it; errors of files are told as such.
             if error.errno not in (errno.ENOSPC, errno.EPIPE):
                 raise
             code = fail(_lost(error))
