@@ -146,7 +146,9 @@ def test_a_version_that_is_judged_again_is_replaced_and_ranked_anew(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "max_to_keep, versions", [(0, [2, 12]), (1, [2, 11, 12]), (100, list(range(1, 13)))], ids=["0", "1", "100"]
+    "max_to_keep, versions",
+    [(0, [2, 12]), (1, [2, 11, 12]), (5, [2, 7, 8, 9, 10, 11, 12]), (100, list(range(1, 13)))],
+    ids=["0", "1", "5", "100"],
 )
 def test_old_versions_go_but_never_the_best_or_the_latest(tmp_path, max_to_keep, versions):
     kept = archive.PolicyArchive(tmp_path, max_to_keep)

@@ -202,7 +202,7 @@ class PolicyArchive:
     def _remove_old(self) -> None:
         linked = {os.readlink(self._directory / name) for name in _LINKS}
         others = [version for version in self.versions() if str(version) not in linked]
-        for version in others[: len(others) - self._max_to_keep]:
+        for version in others[: max(0, len(others) - self._max_to_keep)]:
             self._remove(self._directory / str(version))
         for leftover in self._leftovers():
             shutil.rmtree(leftover)
