@@ -29,8 +29,10 @@ def test_never_an_older_one():
 
 def test_snapshots():
     snapshots = in_process.LocalSnapshots()
+    assert snapshots.newest_version() is None
     snapshot = example_records.snapshot(1)
     snapshots.push(snapshot)
+    assert snapshots.newest_version() == 1
     assert snapshots.source().poll() is snapshot
 
 

@@ -98,6 +98,22 @@ def test_version_comes_after_its_payload(client: reverb.Client, monkeypatch: pyt
     assert order == [("policy", 7.0), ("policy_version", 1.0)]
 
 
+class _OnItsWay:
+    """Stands for the writer of a payload that the server has not confirmed when the stop signal comes."""
+
+    def wait(self) -> bool:
+        return False
+
+
+def test_nothing_is_written_before_an_earlier_payload_has_arrived(
+    table: latest_table.LatestTable, client: reverb.Client, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(table, "_unconfirmed", _OnItsWay())
+    assert not table.push(1, b"one")
+    info = server_calls.server_info(client, 5)
+    assert (info[NAME].current_size, info[f"{NAME}_version"].current_size) == (0, 0)
+
+
 def test_payload_newer_than_the_version_read_is_told_by_its_own_version(client: reverb.Client):
     table = latest_table.LatestTable(client, NAME)
     table.push(1, b"one")
