@@ -56,6 +56,14 @@ def test_a_row_is_readable_as_soon_as_it_is_written(tmp_path):
     writer.close()
 
 
+def test_a_file_that_somebody_deletes_meanwhile_is_a_storage_error(tmp_path):
+    writer = jsonl.JsonLinesWriter(tmp_path / "m")
+    (tmp_path / "m").unlink()
+    with pytest.raises(errors.StorageError, match="it was deleted while the run goes on"):
+        writer.write(_ROWS[0])
+    writer.close()
+
+
 @pytest.mark.parametrize("torn", ['{"time_sec": 2, "gro', '{"time_sec": 2, "group": "a", "step": 1, "values": {}}'])
 def test_a_torn_last_line_is_left_out_and_mended_by_the_next_writer(tmp_path, torn):
     path = tmp_path / "m"
