@@ -28,7 +28,7 @@ class _Pairs:
 
 
 class _Judge:
-    """Knows what each policy earns: (in a first look, on fresh episodes), by its flatbuffer. `tape` has what it was asked."""
+    """Knows what each policy earns: (in a first look, on fresh episodes), by its flatbuffer, whose length its episodes have. `tape` has what it was asked."""
 
     def __init__(self, stop_at: int = -1) -> None:
         self.earns = {b"8": (8.0, 7.0), b"9": (9.0, 6.0), b"7.5": (7.5, 7.5), b"float": (9.5, 9.0)}
@@ -47,7 +47,7 @@ class _Judge:
             return None
         earned = self.earns[artifact.model][min(series, 1)]
         return evaluation.ReturnEstimate.of(
-            episodes.EpisodeResults(np.full(num_episodes, earned), np.ones(num_episodes, np.int64))
+            episodes.EpisodeResults(np.full(num_episodes, earned), np.full(num_episodes, len(artifact.model)))
         )
 
 
@@ -104,6 +104,7 @@ def test_the_best_so_far_is_confirmed_on_fresh_episodes_of_both_policies() -> No
     assert verdict is not None and verdict.confirmed
     assert (verdict.version, verdict.train_step, verdict.recipe) == (1, 100, "static_wi8_ai8")
     assert (verdict.quantized.mean_return, verdict.quantized.episodes, verdict.float32.mean_return) == (7.0, 5, 9.0)
+    assert (verdict.quantized_bytes, verdict.float32_bytes) == (len(b"8"), len(b"float"))
     assert rig.judge.tape == [(b"8", 3, 0), (b"float", 3, 0), (b"8", 5, 1), (b"float", 5, 1)]
     assert rig.evaluator.step() is None
 
@@ -211,7 +212,7 @@ def _verdict_times(time_share: float, trained_at_sec: float = math.inf) -> list[
         _pair(1, b"8"),
         _pair(2, b"7.5"),
         time_share=time_share,
-        clock=lambda: len(rig.judge.tape) / 2 + stop.waited_sec,
+        clock=lambda: 7.0 + len(rig.judge.tape) / 2 + stop.waited_sec,  # no clock begins with the run
     )
 
     def on_evaluation(verdict: evaluation.Evaluation) -> None:
