@@ -13,14 +13,15 @@ def _good() -> np.ndarray:
     return np.arange(64, dtype=np.float32).reshape(32, 2)
 
 
-def _with(value: float) -> np.ndarray:
+def _with(value: float, row: int = 5, features: slice = slice(1, 2)) -> np.ndarray:
     observations = _good()
-    observations[5, 1] = value
+    observations[row, features] = value
     return observations
 
 
-def test_good_observations_pass():
-    candidate.check_observations(_good(), 2, "they")
+@pytest.mark.parametrize("count", [32, 16], ids=["more than enough", "just enough"])
+def test_good_observations_pass(count: int):
+    candidate.check_observations(_good()[:count], 2, "they")
 
 
 @pytest.mark.parametrize(
@@ -29,11 +30,12 @@ def test_good_observations_pass():
         (_good()[:3], "they are 3, needs at least 16"),
         (_good().reshape(-1), r"they have shape \[64\], the policy needs \[N, 2\]"),
         (np.zeros((32, 3), np.float32), r"they have shape \[32, 3\], the policy needs \[N, 2\]"),
-        (_with(np.nan), "they hold nan in row 5, feature 1"),
+        (_with(np.nan), "they hold nan in row 5, feature 1, and 0 more"),
+        (_with(np.nan, 3, slice(2)), "they hold nan in row 3, feature 0, and 1 more"),
         (_with(np.inf), "they hold inf in row 5, feature 1"),
         (np.ones((32, 2), np.float32), "they are all the same"),
     ],
-    ids=["too few", "flat", "another policy's", "NaN", "infinite", "constant"],
+    ids=["too few", "flat", "another policy's", "NaN", "a row of NaN", "infinite", "constant"],
 )
 def test_observations_that_cannot_be_used(observations: np.ndarray, complaint: str):
     with pytest.raises(errors.ConfigError, match=complaint):

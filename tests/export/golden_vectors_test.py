@@ -168,6 +168,18 @@ def test_choices_count_where_actions_are_discrete():
         golden_vectors.check_telling(vectors, spec, 0.05)
 
 
+def test_broken_policies_give_nothing_the_same_or_what_is_due_elsewhere():
+    values = np.float32([[1, 5], [2, 7], [4, 1], [8, 3]])
+    broken = {name.removeprefix("a broken one "): given.tolist() for name, given in golden_vectors._broken(values)}
+    assert broken == {
+        "that always gives 0": [[0, 0]] * 4,
+        "that always gives the same": [[3, 4]] * 4,  # the medians
+        "that acts by another observation": [[4, 1], [8, 3], [1, 5], [2, 7]],
+        "whose outputs are in another order": [[5, 1], [7, 2], [1, 4], [3, 8]],
+    }
+    assert len(list(golden_vectors._broken(values[:, :1]))) == 3  # one output has no other order
+
+
 def test_vectors_are_spread_and_hold_the_farthest_values_of_both_sides():
     outputs = np.zeros((40, 2), np.int8)
     outputs[7], outputs[13], outputs[29] = [90, 0], [0, -90], [0, 60]

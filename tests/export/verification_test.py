@@ -75,6 +75,11 @@ def test_a_refusal_is_told_and_is_no_failure():
     verification.check(rows, {"action_error_mean_share": 0.0}, verification.VerificationConfig(), "use x")
 
 
+def test_outputs_of_another_shape_are_refused():
+    row = _compare(_int8_model("action"), _trials([[0, 0], [0, 0]], [[0, 0]]), 2)[1]
+    assert (row["status"], row["reason"]) == ("refused", "gave outputs of shape [1, 2], needs [2, 2]")
+
+
 @pytest.mark.parametrize(
     ("got", "complaint"),
     [
@@ -146,6 +151,13 @@ def test_the_mean_is_that_of_the_telling_observations():
     rows = [verification.compare(_int8_model("action"), trials, limits, np.asarray(some))[1] for some in ([0, 3], [3])]
     assert [row["status"] for row in rows] == ["passed", "failed"]
     assert [row["mean_steps"] for row in rows] == [1.5, 3]
+
+
+def test_each_observation_has_to_be_within_its_limit_the_telling_or_not():
+    trials = _trials([[0, 0], [0, 0]], [[0, 0], [0, 9]])
+    limits = tolerance.Tolerance(np.full((2, 2), 8.0), None)
+    (_, row) = verification.compare(_int8_model("action"), trials, limits, np.asarray([0]))
+    assert (row["status"], row["mean_steps"]) == ("failed", 0)
 
 
 def test_the_worst_output_is_the_one_that_is_off_most_by_what_it_may_be():
