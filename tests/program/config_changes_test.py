@@ -24,6 +24,9 @@ def old():
         ("ConverterConfig.recipe = 'float32'", "ConverterConfig.recipe: 'static_wi8_ai8' -> 'float32'"),
         ("ScaleConfig.in_process = True", "ScaleConfig.in_process: False -> True"),
         ("LearnerConfig.scale_observations = True", "LearnerConfig.scale_observations: False -> True"),
+        ("ConverterConfig.center_q_values = False", "ConverterConfig.center_q_values: True -> False"),
+        ("ReplayConfig.priority_exponent = 0.3", "ReplayConfig.priority_exponent: None -> 0.3"),
+        ("ReplayConfig.rows_per_item = 7", "ReplayConfig.rows_per_item: 8 -> 7"),
     ],
 )
 def test_what_a_run_was_made_by_may_not_change(old, binding, change):

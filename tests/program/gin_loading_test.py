@@ -80,6 +80,7 @@ def test_a_module_that_a_gin_file_imports_does_not_run(tmp_path, monkeypatch, wa
         ("Experiment.num_env_steps = 1.5", "got 1.5, needs int"),
         ("Experiment.num_env_steps = -5", "num_env_steps is -5, needs 1 or more"),
         ("Experiment.seed = True", "got True, needs int"),
+        ("DqnBuilder.learning_rate = True", "got True, needs float"),
         ("Experiment.name = None", "got None, needs str"),
         ("Experiment.name = 'a/b'", "name is 'a/b', needs a word without spaces and slashes"),
         ("Experiment.name = 5", "got 5, needs str"),

@@ -8,6 +8,7 @@ import pytest
 from tfquarl.core import errors
 from tfquarl.metrics import jsonl
 from tfquarl.program import budget as budget_lib
+from tfquarl.program import experiment as experiment_lib
 from tfquarl.program import gin_loading
 from tfquarl.program import resumption
 from tfquarl.program import run_directory
@@ -116,6 +117,17 @@ def test_when_nothing_is_left_to_do(directory, loaded, status, changes, is_compl
     if status is not None:
         directory.write_summary({"status": status})
     experiment = dataclasses.replace(loaded.experiment, **changes)
+    earlier = resumption.find(directory, experiment)
+    assert earlier is not None and earlier.is_complete(experiment) == is_complete
+
+
+@pytest.mark.parametrize("name", ["max_wall_time_sec", "max_train_steps"])
+@pytest.mark.parametrize(("before", "is_complete"), [(10, False), (20, True)], ids=["raised", "lowered"])
+def test_limits_of_time_and_of_train_steps_count_too(directory, loaded, name, before, is_complete):
+    learner = dataclasses.replace(loaded.experiment.learner, max_train_steps=15)
+    experiment = dataclasses.replace(loaded.experiment, max_wall_time_sec=15.0, learner=learner)
+    limits = {**experiment_lib.limits_of(experiment), name: before}
+    directory.write_summary({"status": "completed", "limits": limits})
     earlier = resumption.find(directory, experiment)
     assert earlier is not None and earlier.is_complete(experiment) == is_complete
 

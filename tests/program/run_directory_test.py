@@ -136,6 +136,15 @@ def test_another_process_keeps_the_directory_locked_until_it_ends(run):
         assert (run.path / ".lock").read_text() == f"{os.getpid()}\n"
 
 
+def test_a_directory_in_use_is_not_removed(run):
+    with run.lock(), pytest.raises(errors.ConfigError, match="in use by the run"):
+        run_directory.RunDirectory(run.path).remove()
+    assert run.checkpoints.exists()
+
+    run.remove()
+    assert not run.path.exists()
+
+
 def test_a_lock_is_free_again_after_an_error(run):
     with pytest.raises(KeyError), run.lock():
         raise KeyError

@@ -69,6 +69,7 @@ def test_how_long_actions_were_held_is_kept(experiment):
 def test_the_best_confirmed_policy_and_the_last_one_are_told(experiment, evaluations, best, last):
     summary = _make(experiment, *[_evaluation(*evaluation) for evaluation in evaluations])
     assert summary["policy_version"] == best and summary["last_policy"]["policy_version"] == last
+    assert (summary["train_step"], summary["last_policy"]["train_step"]) == (100 * best, 100 * last)
     mean_return = next(value for version, value, _ in evaluations if version == best)
     assert summary["int8"] == {
         "mean_return": mean_return,
