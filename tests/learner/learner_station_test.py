@@ -2,6 +2,7 @@
 
 import pathlib
 import threading
+import time
 from typing import Any
 
 from absl import logging
@@ -15,7 +16,10 @@ from tfquarl.learner import learner_config
 from tfquarl.learner import learner_station
 from tfquarl.learner import policy_learner
 from tfquarl.learner import snapshot_trigger
+from tfquarl.metrics import names
 from tfquarl.testing import learner_fakes
+
+_RANGES = {"dense_0": (-1.0, 2.0)}
 
 
 class Station:
@@ -130,8 +134,27 @@ def test_metrics_and_checkpoints_come_by_the_clock(tmp_path: pathlib.Path) -> No
     parts.station.start()
     for _ in range(2):
         parts.station.step(1)
-    assert [step for _, step, _ in parts.sink.named("write")] == [1, 2]
+    assert [(step, values["Losses/loss"]) for _, step, values in parts.sink.named("write")] == [(1, 8.0), (2, 4.0)]
     assert sorted(path.name for path in tmp_path.glob("*.index")) == ["ckpt-1.index", "ckpt-2.index"]
+
+
+def test_the_time_of_a_checkpoint_counts_from_the_last(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path)
+    parts.station.start()
+    parts.station._last_checkpoint_time -= 2e6
+    for _ in range(2):
+        parts.station.step(1)
+    assert [path.name for path in tmp_path.glob("*.index")] == ["ckpt-1.index"]
+
+
+def test_reports_are_summed_over_their_steps_and_waits_are_at_most_all_of_the_time() -> None:
+    window = learner_station._Window()
+    window.add(policy_learner.TrainReport(1, 8.0, 1.0, 1e6, False, 0.5))
+    window.add(policy_learner.TrainReport(3, 4.0, 1.0, 0.0, False, 0.25))
+    values = window.metrics()
+    assert values[names.LOSS] == (8 + 3 * 4) / 4
+    assert values[names.CLIPPED_SHARE] == (0.5 + 3 * 0.25) / 4
+    assert values[names.BLOCKED_SHARE] == 1.0
 
 
 def test_a_policy_that_is_no_number_is_not_published(tmp_path: pathlib.Path) -> None:
@@ -169,6 +192,12 @@ def test_a_loss_that_stays_bad_ends_the_run(tmp_path: pathlib.Path) -> None:
     assert parts.pushed == [(1, 0, 0.0), (2, 1, 4.0), (3, 1, 4.0)]
 
 
+def test_bad_losses_after_different_checkpoints_are_not_counted_together(tmp_path: pathlib.Path) -> None:
+    parts = Station(tmp_path, rewards=[[8.0], [np.nan]], checkpoint_period_sec=0, max_times_back=1)
+    parts.station.start()
+    assert [parts.station.step(1) for _ in range(6)] == [1, 0] * 3
+
+
 def test_without_a_checkpoint_there_is_no_way_back(tmp_path: pathlib.Path) -> None:
     parts = Station(tmp_path, rewards=[[np.nan]])
     parts.station.start()
@@ -176,12 +205,16 @@ def test_without_a_checkpoint_there_is_no_way_back(tmp_path: pathlib.Path) -> No
         parts.station.step(1)
 
 
-def test_a_checkpoint_never_holds_bad_numbers(tmp_path: pathlib.Path) -> None:
-    parts = Station(tmp_path, checkpoint_period_sec=0)
+@pytest.mark.parametrize("is_last", [False, True], ids=["while it trains", "at its end"])
+def test_a_checkpoint_never_holds_bad_numbers(tmp_path: pathlib.Path, is_last: bool) -> None:
+    parts = Station(tmp_path, checkpoint_period_sec=0, snapshot_interval_steps=100)
     parts.station.start()
     parts.station.step(1)
     parts.trainer.agent.offset.assign([np.nan, 0.0])
-    parts.station.finish()
+    if is_last:
+        parts.station.finish()
+    else:
+        assert parts.station.step(1) == 0
     assert parts.trainer.agent.offset.numpy().tolist() == [0.0, 0.0]
     assert parts.pushed == [(1, 0, 0.0), (2, 1, 4.0)]
 
@@ -220,9 +253,14 @@ def test_versions_go_on_from_the_newest_whoever_gave_it(own: int, published: int
 
 def test_snapshots_keep_their_values() -> None:
     trainer, sink = learner_fakes.FakeTrainer(), learner_fakes.TapeSink()
-    trigger = snapshot_trigger.SnapshotTrigger(trainer.policy_variables, sink, learner_config.LearnerConfig())
+    trigger = snapshot_trigger.SnapshotTrigger(
+        trainer.policy_variables, sink, learner_config.LearnerConfig(), ranges=lambda: _RANGES
+    )
+    before = time.monotonic()
     snapshot = trigger.push(0)
     trainer.agent.bias.assign([5.0])
+    assert snapshot.created_sec is not None and before <= snapshot.created_sec <= time.monotonic()
+    assert snapshot.ranges == _RANGES
     assert snapshot.variables["head/bias"].tolist() == [0.0]
     assert snapshot.variables["head/bias"].dtype == np.float32
 
