@@ -12,6 +12,7 @@ import pytest
 
 from tests.converter import policies
 from tfquarl.converter import conversion_worker
+from tfquarl.converter import manifest as manifest_lib
 from tfquarl.converter import parity_gate
 from tfquarl.converter import policy_converter
 from tfquarl.converter import reference_process
@@ -19,6 +20,7 @@ from tfquarl.core import environment_spec
 from tfquarl.core import errors
 from tfquarl.core import records
 from tfquarl.metrics import names
+from tfquarl.networks import low_bit_policy
 from tfquarl.networks import numpy_policy
 from tfquarl.quantization import recipe as recipe_lib
 from tfquarl.runtime import interpreter
@@ -105,17 +107,18 @@ def _station(
     **changes: bool,
 ) -> _Station:
     sink, metrics = _Sink(), memory_metrics.MemoryMetrics()
+    config = config or conversion_worker.ConverterConfig(**changes)
     worker = conversion_worker.ConversionWorker(
         _Source(snapshots),
         observations or _Observations(),
-        policy_converter.PolicyConverter(_ARCHITECTURE, recipe_lib.static_wi8_ai8(), True, reference),
+        policy_converter.PolicyConverter(_ARCHITECTURE, recipe_lib.from_name(config.recipe), True, reference),
         policy_converter.PolicyConverter(_ARCHITECTURE, recipe_lib.float32(), True, reference),
         parity_gate.ParityGate(parity or parity_gate.ParityConfig()),
         sink,
         sink,
         metrics,
         _SPEC,
-        config or conversion_worker.ConverterConfig(**changes),
+        config,
     )
     return _Station(worker, sink, metrics)
 
@@ -254,6 +257,72 @@ def test_calibrates_on_some_of_the_recent_observations_and_judges_on_the_newest(
     assert manifest["parity"]["num_observations"] == 8
 
 
+class _Overflowing(_Observations):
+    """Those for parity make any policy's outputs overflow."""
+
+    def held_out(self) -> np.ndarray:
+        return np.full((16, 5), 3e38, np.float32)
+
+
+def test_policies_are_judged_on_other_observations_than_they_are_calibrated_on(
+    reference: reference_process.ReferenceProcess,
+):
+    station = _station(reference, [_snapshot(1)], observations=_Overflowing(), stop_at_bad_numbers=True)
+    with pytest.raises(errors.NumericalError, match="own outputs are not finite"):
+        station.worker.step()
+
+
+def test_fewer_recent_observations_than_calibrating_ones_are_refused():
+    with pytest.raises(
+        ValueError, match="num_recent_observations is 7, needs num_calibration_observations, 8, or more"
+    ):
+        conversion_worker.ConverterConfig(num_calibration_observations=8, num_recent_observations=7)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "io", "low_bit"),
+    [
+        (recipe_lib.static_wi8_ai8(), "float32", None),
+        (recipe_lib.static_wi8_ai8(io="int8"), "int8", None),
+        (
+            recipe_lib.from_name("qat_wi4_ai4"),
+            "float32",
+            {
+                "weights": 4,
+                "activations": 4,
+                "inputs": 8,
+                "outputs": 8,
+                "per_channel": False,
+                "num_weights": 5 * 16 + 16 * 16 + 16 * 3,
+                "weight_bits": 4,
+                "packed_bytes": 384 // 2 + 4 * (16 + 16 + 3),
+                "stored_bytes": 384 + 4 * (16 + 16 + 3),
+            },
+        ),
+    ],
+    ids=["int8", "integers in and out", "low-bit"],
+)
+def test_manifest_tells_the_types_of_input_and_output_and_true_widths(
+    reference: reference_process.ReferenceProcess, recipe: recipe_lib.Recipe, io: str, low_bit: object
+):
+    converter = policy_converter.PolicyConverter(_ARCHITECTURE, recipe, True, reference)
+    made = manifest_lib.make_manifest(_SPEC, converter, (), b"", None, None)
+    assert (made["io"], made.get("low_bit")) == (io, low_bit)
+
+
+def test_policy_that_was_trained_quantized_is_compared_with_its_own_outputs(
+    reference: reference_process.ReferenceProcess,
+):
+    snapshot, observations = _snapshot(1), _Observations()
+    ranges = low_bit_policy.observed_ranges(_ARCHITECTURE, snapshot.variables, observations.calibration())
+    config = conversion_worker.ConverterConfig(recipe="qat_wi2_ai2")
+    station = _station(reference, [dataclasses.replace(snapshot, ranges=ranges)], config=config)
+    station.worker.step()
+    # The float policy's are off by far more than 2 bits can tell.
+    assert station.metrics.series("convert", "Parity/action_error_max_share") == [pytest.approx(0, abs=1e-3)]
+    assert station.sink.published[0].manifest["calibration"] is None
+
+
 @pytest.mark.parametrize(
     ("recipe", "is_wanted", "is_done"),
     [
@@ -313,8 +382,11 @@ def test_parity_failure(reference: reference_process.ReferenceProcess, on_failur
     station = _station(reference, [_snapshot(1)], dataclasses.replace(_NEVER_PASSES, on_failure=on_failure))
     assert station.worker.step()
     assert [artifact.recipe for artifact in station.sink.published] == published
-    assert len(station.sink.pairs) == len(published)
+    # The evaluator tells what the quantized one would have earned.
+    assert [quantized.recipe for quantized, _ in station.sink.pairs] == ["static_wi8_ai8"] * len(published)
     assert station.metrics.series("convert", "Parity/num_failures") == [1.0]
+    assert station.metrics.series("convert", "Parity/is_passed") == [0.0]
+    assert station.metrics.series("convert", "Policy/is_published") == [float(bool(published))]
 
 
 def test_parity_failure_can_stop_the_run(reference: reference_process.ReferenceProcess):
@@ -397,3 +469,4 @@ def test_run_ends_when_told(reference: reference_process.ReferenceProcess):
     thread.join(timeout=120)
     assert not thread.is_alive()
     assert station.sink.published[0].version == 1
+    assert reference._process is None  # TensorFlow's memory was given back once the templates were compiled

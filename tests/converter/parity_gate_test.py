@@ -112,8 +112,11 @@ def test_outputs_that_overflow_are_no_measure(reference: reference_process.Refer
     model = converter.convert(records.PolicySnapshot(1, 1, variables))
     observations = _OBSERVATIONS.copy()
     observations[0] = 3e38
+    gate = parity_gate.ParityGate(_CONFIG)
     with pytest.raises(errors.NumericalError, match="own outputs are not finite"):
-        parity_gate.ParityGate(_CONFIG).check(architecture, variables, model, observations)
+        gate.check(architecture, variables, model, observations)
+    report = gate.check(architecture, variables, model, observations, expected=np.zeros((64, 3), np.float32))
+    assert (report.failures, report.runs) == (("outputs are not finite",), False)
 
 
 def test_model_of_other_bytes_is_refused():

@@ -62,6 +62,19 @@ def test_another_tensorflow_has_other_templates(version: str, tmp_path: pathlib.
     assert store.find(_ARCHITECTURE, _RECIPE, True) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("_processor", lambda: "flags : fpu"), ("_SOURCES", ("core",))],
+    ids=["another processor", "another version of the converter"],
+)
+def test_another_maker_has_other_templates(
+    name: str, value: object, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+):
+    store, _ = _kept(tmp_path)
+    monkeypatch.setattr(template_store, name, value)
+    assert store.find(_ARCHITECTURE, _RECIPE, True) is None
+
+
 def test_an_altered_or_truncated_file_is_not_used(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture):
     store, path = _kept(tmp_path)
     data = path.read_bytes()
