@@ -27,6 +27,23 @@ def test_latency_of_policies_is_told_once_there_is_one() -> None:
     assert metrics.series("collect/0", names.SNAPSHOT_TO_USE_P95_SEC) == [0.5]
 
 
+def test_latency_is_what_all_but_a_twentieth_of_the_policies_are_within() -> None:
+    versions = range(102)
+    artifacts = [dataclasses.replace(collector_fakes.artifact(version), created_sec=0.0) for version in versions]
+    now = [0.0]
+    slot = policy_slot.PolicySlot(
+        collector_fakes.QueuedArtifacts(artifacts), lambda _: object(), 1.0, 60.0, lambda: now[0]
+    )
+    metrics, config = memory_metrics.MemoryMetrics(), config_lib.CollectorConfig()
+    report = collection_report.CollectionReport(metrics, slot, config, 0, float, lambda: now[0])
+    for now[0] in versions:  # seconds after the snapshot; that of the first policy does not count
+        slot.poll_now()
+        slot.swap()
+    report.write(10)
+    assert metrics.series("collect/0", names.SNAPSHOT_TO_READY_P95_SEC) == [96.0]
+    assert metrics.series("collect/0", names.SNAPSHOT_TO_USE_P95_SEC) == [96.0]
+
+
 def test_means_are_taken_over_the_latest_episodes_and_rates_since_the_last_row() -> None:
     now = [0.0]
     slot = policy_slot.PolicySlot(collector_fakes.QueuedArtifacts(), lambda artifact: None, 1.0, 60.0, lambda: now[0])
@@ -47,6 +64,16 @@ def test_means_are_taken_over_the_latest_episodes_and_rates_since_the_last_row()
     assert metrics.series("collect/0", "Metrics/AverageReturn") == [1.5]
     assert metrics.series("collect/0", "Metrics/AverageEpisodeLength") == [15.0]
     assert metrics.series("collect/0", "Metrics/NumberOfEpisodes") == [0, 3]
+
+
+def test_a_wait_that_began_before_the_last_row_is_at_most_all_of_the_time_since() -> None:
+    now, blocked_sec = [100.0], [0.0]
+    slot = policy_slot.PolicySlot(collector_fakes.QueuedArtifacts(), lambda artifact: None, 1.0, 60.0, lambda: now[0])
+    metrics, config = memory_metrics.MemoryMetrics(), config_lib.CollectorConfig()
+    report = collection_report.CollectionReport(metrics, slot, config, 0, lambda: blocked_sec[0], lambda: now[0])
+    now[0], blocked_sec[0] = 101.0, 5.0
+    report.write(10)
+    assert metrics.series("collect/0", names.BLOCKED_SHARE) == [1.0]
 
 
 def test_time_of_steps_is_what_blocking_leaves() -> None:
