@@ -54,6 +54,15 @@ def test_unsent_items_do_not_hold_up_the_end_of_the_process(server_process: conf
     assert output == "False\n" and process.returncode == 0
 
 
+def test_close_tells_that_all_has_arrived(server_process: conftest.ServerProcess):
+    client = reverb.Client(server_process.address)
+    writer = bounded_writer.make_item_writer(client, tables.EXPERIENCE)
+    bounded = bounded_writer.BoundedWriter(client, writer, deadline_sec=20.0)
+    writer.append(ROW)
+    assert bounded.close(timeout_sec=20.0) is True
+    assert server_calls.server_info(client, 5)[tables.EXPERIENCE].current_size == 1
+
+
 def test_waits(server_process: Any):
     client = reverb.Client(server_process.address)
     writer = bounded_writer.make_item_writer(client, tables.EXPERIENCE, priority=2.0)

@@ -104,6 +104,16 @@ def test_gives_at_most_as_many_as_asked(serve: Serve):
     assert len(pool.calibration()) <= 5 and len(pool.held_out()) <= 5
 
 
+def test_remembers_no_more_blocks_than_the_table_holds(serve: Serve, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(observation_tap, "_REFRESH_SEC", 0.0)
+    client = serve(CONFIG)
+    pool = observation_tap.ObservationPool(client, LAYOUT, CONFIG, num_observations=1000)
+    for _ in range(3):
+        tap(client, 300)
+        # Half of a block of two.
+        assert len(pool.calibration()) <= CONFIG.observation_blocks
+
+
 def test_waits_for_the_first_observations(serve: Serve):
     client = serve(CONFIG)
     pool = observation_tap.ObservationPool(client, LAYOUT, CONFIG)
