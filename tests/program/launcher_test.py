@@ -136,11 +136,12 @@ def test_what_the_terminal_sends_does_not_end_nodes_or_the_fork_server(launcher,
 
 
 def test_kill_all_asks_before_it_kills(launcher):
-    specs = [node_process.NodeSpec("polite", nodes.idle), node_process.NodeSpec("stubborn", nodes.stubborn)]
+    specs = [node_process.NodeSpec("polite", nodes.server), node_process.NodeSpec("stubborn", nodes.stubborn)]
     for spec in specs:
         launcher.start(spec)
-    launcher.next("ready")
-    assert launcher.kill_all(1.0) == ["stubborn"]
+    for _ in specs:
+        launcher.next("ready")
+    assert launcher.kill_all(5.0) == ["stubborn"]
     assert [node.process.exitcode for node in launcher.nodes] == [0, -signal.SIGKILL]
 
 

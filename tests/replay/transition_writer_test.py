@@ -205,7 +205,10 @@ def test_refuses_the_tables_of_another_environment(serve: Serve, layout: transit
 
 def test_no_row_is_lost_when_the_server_dies_and_comes_back(server_process: Any):
     config = replay_config.ReplayConfig(max_in_flight=40)
-    writer = transition_writer.TransitionWriter(reverb.Client(server_process.address), LAYOUT, config, 1.0)
+    # By this clock bursts always grow, so that 15 rows are in flight or wait to be sent, and no call waits for the dead server.
+    writer = transition_writer.TransitionWriter(
+        reverb.Client(server_process.address), LAYOUT, config, 1.0, clock=lambda: 0.0
+    )
     sink = writer.sinks(1)[0]
     sink.start(OBSERVATION)
     add(sink, 10)
