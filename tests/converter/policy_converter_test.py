@@ -257,7 +257,9 @@ def test_process_that_idled_out_is_started_again():
     request = reference_frames.ConversionRequest(
         architecture, recipe_lib.float32(), policies.variables(architecture, np.random.default_rng(0)), None, True
     )
-    assert process.convert(request) == process.convert(request)
+    first = process.convert(request)
+    assert process._process is not None and process._process.wait(60) == 0  # by itself
+    assert process.convert(request) == first
     process.close()
 
 
