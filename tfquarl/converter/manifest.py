@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import platform
@@ -48,7 +49,7 @@ def make_manifest(
         **low_bit_facts,
         "calibration": _calibration_json(calibration),
         "parity": None if report is None else report.to_json(),
-        "versions": _versions(),
+        "versions": dict(_versions()),
     }
 
 
@@ -65,5 +66,6 @@ def _calibration_json(calibration: np.ndarray | None) -> Mapping[str, Any] | Non
     return {"num_observations": len(calibration), "sha256": hashlib.sha256(data).hexdigest()}
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _PACKAGES}}
