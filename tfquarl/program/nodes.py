@@ -94,7 +94,7 @@ def convert(context: node_process.NodeContext) -> None:
 
 
 def collect(context: node_process.NodeContext) -> None:
-    """One collector; at its end the last of its transitions are in the replay."""
+    """One collector; at its end the last of its transitions are in the replay, unless the rate limiter holds them back."""
     scheduling.prefer_throughput()
     transport = make_transport(context)
     loop, slot = stations.make_collector(

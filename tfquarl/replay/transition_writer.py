@@ -18,6 +18,8 @@ from tfquarl.replay import transition
 # Seconds that a burst may take to gather: longer ones get smaller, much shorter ones larger. Half of it costs half of the steps where 64
 # collectors share two cores: the threads of each burst let other collectors into the caches.
 _BURST_SEC = 0.1
+# At the end of a run nobody samples any more, so that a rate limiter may hold the last burst back for ever.
+_CLOSE_SEC = 0.2
 
 
 class TransitionWriter:
@@ -123,10 +125,10 @@ class TransitionWriter:
         return self._wait(0)
 
     def close(self) -> None:
-        """Gives the last rows one second to arrive, and says so where they did not."""
+        """Gives the last rows a moment to arrive, and says so where they did not."""
         self._gather()
         self._send()
-        if not self._bounded.close():
+        if not self._bounded.close(_CLOSE_SEC):
             logging.warning("The replay had not taken all of the last transitions when their writer was closed")
 
     def _gather(self) -> None:
