@@ -79,8 +79,8 @@ class PolicyLearner:
         self._train_one = tf.function(
             tf.autograph.experimental.do_not_convert(self._train_batch), jit_compile=config.jit_compile or None
         )
-        self._train_many = tf.function(self._train_loop)
-        self._read_counters = tf.function(self._counters)
+        self._train_many = tf.function(self._train_loop, autograph=False)
+        self._read_counters = tf.function(self._counters, autograph=False)
         self._step_counts: dict[int, tf.Tensor] = {}
         self._train_step: int | None = None
         self._call_start_sec = 0.0
@@ -186,12 +186,11 @@ class PolicyLearner:
         self._batch_time.assign(tf.timestamp())
         keys = tf.TensorArray(tf.uint64, num_steps, infer_shape=False)
         new_priorities = tf.TensorArray(tf.float32, num_steps, infer_shape=False)
-        for i in tf.range(num_steps):
-            # One iteration at a time, so that the clock before the batch is read after the step before it.
-            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
+
+        def step(i: tf.Tensor, keys: tf.TensorArray, new_priorities: tf.TensorArray) -> tuple[Any, ...]:
             before = tf.timestamp()
             with tf.control_dependencies([before]):
-                batch = next(iterator)
+                batch = iterator.get_next()
             with tf.control_dependencies(tf.nest.flatten(batch)):
                 after = tf.timestamp()
             self._wait_sec.assign_add(tf.maximum(after - before, 0.0))  # the machine's clock may jump back
@@ -205,6 +204,11 @@ class PolicyLearner:
             if self._priorities is not None:
                 keys = keys.write(i, batch.keys)
                 new_priorities = new_priorities.write(i, step_priorities)
+            return i + 1, keys, new_priorities
+
+        # One iteration at a time, so that the clock before the batch is read after the step before it.
+        start = (tf.constant(0), keys, new_priorities)
+        _, keys, new_priorities = tf.while_loop(lambda i, *_: i < num_steps, step, start, parallel_iterations=1)
         if self._priorities is None:
             return (self._counters(),)
         return self._counters(), keys.concat(), new_priorities.concat()

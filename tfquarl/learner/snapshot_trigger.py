@@ -51,7 +51,9 @@ class SnapshotTrigger(tf.Module):
         self.version_variable = tf.Variable(tf.zeros([], tf.int64), trainable=False, name="snapshot_version")
         self._version: int | None = None
         # All variables by one tensor: see `policy_learner` on what each costs.
-        flat = tf.function(lambda: tf.concat([tf.reshape(variable, [-1]) for _, variable in self._variables], 0))
+        flat = tf.function(
+            lambda: tf.concat([tf.reshape(variable, [-1]) for _, variable in self._variables], 0), autograph=False
+        )
         self._read_flat = lambda: (
             flat().numpy()
         )  # a function of Python: a tf.Module would take the other into its checkpoints

@@ -63,8 +63,11 @@ def make_dataset(
     # There is nothing to tune, and its thread takes time from the samples.
     options.autotune.enabled = False
     # What is made ahead is all the batches of B items at once: the next one of those that are there is taken without another thread.
-    parts = source.batch(batch_size).map(unfinished.add).filter(lambda data, *_: len(data) > 0)
-    groups = parts.map(unfinished.with_static_shapes).map(deal).prefetch(max(1, _NUM_PREFETCH // rows_in_item))
+    # Functions without control flow of Python's: to look for it takes AutoGraph a quarter of a second.
+    plain = tf.autograph.experimental.do_not_convert
+    parts = source.batch(batch_size).map(plain(unfinished.add)).filter(plain(lambda data, *_: tf.shape(data)[0] > 0))
+    groups = parts.map(plain(lambda *full: deal(*unfinished.with_static_shapes(*full))))
+    groups = groups.prefetch(max(1, _NUM_PREFETCH // rows_in_item))
     return groups.unbatch().with_options(options)
 
 
