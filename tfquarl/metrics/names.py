@@ -65,7 +65,8 @@ LOAD_SEC = "RunTime/load_sec"
 NUM_REFUSED = "Policy/num_refused"
 NUM_REFUSED_SNAPSHOTS = "Policy/num_refused_snapshots"
 
-# Groups 'collect/<i>' and 'train': share of the time, in [0, 1], for which the rate limiter made it wait.
+# Groups 'collect/<i>' and 'train': share of the time, in [0, 1], for which the rate limiter made it wait. A learner of small networks has
+# a tenth to a fifth without any limit, as the handing over of each batch counts too: only what is above that tells of missing data.
 BLOCKED_SHARE = "RunTime/rate_limiter_blocked_share"
 
 # Group 'convert'. The last one from the moment the learner read the weights, by the machine's monotonic clock.
