@@ -169,9 +169,10 @@ def _real_learner(
     return policy_learner.PolicyLearner(trainer, dataset, learner_config.LearnerConfig(**config), sink), trainer.agent
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "compiled"])
 @pytest.mark.parametrize(
-    ("num_atoms", "reward"), [(1, float("nan")), (1, 1.0), (11, 1.0)], ids=["bad reward", "DQN", "C51"]
+    ("num_atoms", "reward", "jit_compile"),
+    [(1, float("nan"), False), (1, float("nan"), True), (1, 1.0, False), (11, 1.0, False)],
+    ids=["bad reward", "bad reward, compiled", "DQN", "C51"],
 )
 def test_a_real_agent_s_loss_that_is_no_number_is_refused(num_atoms: int, reward: float, jit_compile: bool) -> None:
     """TF-Agents looks at a loss itself, where it isn't compiled, and raises what is TensorFlow's."""

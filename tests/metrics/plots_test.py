@@ -20,8 +20,8 @@ def _curve(env_steps, returns):
 
 def _colours_in(path):
     """The colours of a picture, as #RRGGBB."""
-    pixels = np.rint(image.imread(path)[..., :3] * 255).astype(np.uint32).reshape(-1, 3)
-    return {f"#{red:02X}{green:02X}{blue:02X}" for red, green, blue in np.unique(pixels, axis=0)}
+    red, green, blue = np.rint(image.imread(path)[..., :3] * 255).astype(np.uint32).reshape(-1, 3).T
+    return {f"#{colour:06X}" for colour in np.unique(red << 16 | green << 8 | blue)}
 
 
 @pytest.mark.parametrize("x_axis", ["env_steps", "time_sec"])
@@ -95,7 +95,7 @@ def test_a_part_that_misses_a_case_is_refused(tmp_path):
         plots.stacked_bars(["a", "b"], {"write": [1.0]}, tmp_path / "a.png", "us", "x")
 
 
-@pytest.mark.parametrize("log_axes", ["", "x", "y", "xy"])
+@pytest.mark.parametrize("log_axes", ["", "xy"])
 def test_lines_draw_every_series(tmp_path, log_axes):
     series = {"int8": ([64, 256], [1.5, 4.4]), "float": ([64, 256], [1.7, 10.3])}
     plots.lines(series, tmp_path / "a.png", "width", "us", "Inference", log_axes)

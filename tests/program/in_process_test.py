@@ -51,9 +51,9 @@ def test_a_last_policy_that_parity_keeps_back_is_no_interrupt(tmp_path, warnings
 
 
 def test_a_damaged_replay_is_passed_over_and_costs_no_train_steps(tmp_path, warnings):
-    _, first = _run(tmp_path, 192)
+    _, first = _run(tmp_path, 80)
     (tmp_path / "replay" / "local.npz").write_bytes(b"PK\x03\x04 and no more")
-    status, second = _run(tmp_path, 192)
+    status, second = _run(tmp_path, 80)
     assert status is budget_lib.Status.COMPLETED
     assert len(warnings) == 1 and "replay/local.npz can't be read and is passed over" in warnings[0]
     assert second.train_steps == 2 * first.train_steps > 0
