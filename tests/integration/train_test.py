@@ -251,8 +251,8 @@ def _results(run):
     for row in rows:
         del row["time_sec"]
         row["values"] = {name: value for name, value in row["values"].items() if not name.startswith("RunTime/")}
-    summary = run.summary()
-    del summary["wall_time_sec"], summary["seed"], summary["energy"]
+    summary = {name: value for name, value in run.summary().items() if not name.endswith("_sec")}
+    del summary["seed"], summary["energy"]
     return {
         "evaluations": [
             json.loads(path.read_text()) for path in sorted(run.run_dir.glob("policies/*/evaluation.json"))

@@ -179,7 +179,7 @@ class PolicyLearner:
                 f"train step {self.train_step}: not finite: {', '.join(bad)}; no checkpoint was written"
             )
 
-    def _train_loop(self, iterator: Iterator[Any], num_steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _train_loop(self, iterator: Any, num_steps: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The counters, and the keys and priorities of all batches where there are priorities."""
         for variable in (self._loss_sum, self._clipped_sum, self._wait_sec):
             variable.assign(tf.zeros_like(variable))
