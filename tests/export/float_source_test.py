@@ -26,6 +26,7 @@ def test_weights_under_the_recipe_that_was_asked_for_beside_all_others(name: str
     [
         ([-1, 0], [1, 10], ""),
         ([-1, 0], [1, 0], ""),
+        ([0, 0], [0, 0], ""),
         (
             [-1, -255],
             [1, 255],
@@ -33,8 +34,9 @@ def test_weights_under_the_recipe_that_was_asked_for_beside_all_others(name: str
         ),
         ([0, 1018], [10, 1020], "one step for all features, 0.5 of which are all of feature 1's range"),
     ],
-    ids=["a fifth", "constant feature", "narrow feature", "narrow feature far from 0"],
+    ids=["a fifth", "constant feature", "zeros", "narrow feature", "narrow feature far from 0"],
 )
+@pytest.mark.filterwarnings("error")
 def test_a_feature_with_few_of_the_common_steps_is_named_with_the_remedies(lowest, highest, complaint: str):
     remedy = float_source.coarse_feature_remedy(np.float32([lowest, highest]), "Keras model")
     assert remedy == "" if not complaint else complaint in remedy

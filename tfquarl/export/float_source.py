@@ -216,6 +216,8 @@ def coarse_feature_remedy(observations: np.ndarray, kind: str) -> str:
       kind: what the policy was read as, for people.
     """
     ranges = np.ptp(observations, axis=0)
+    if not ranges.any():
+        return ""
     shares = ranges / (max(float(observations.max()), 0) - min(float(observations.min()), 0))
     coarse = [feature for feature in np.argsort(shares) if 0 < shares[feature] < _LEAST_RANGE_SHARE]
     if not coarse:
