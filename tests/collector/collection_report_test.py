@@ -10,14 +10,20 @@ from tfquarl.testing import collector_fakes
 from tfquarl.testing import memory_metrics
 
 
-def test_latency_of_policies_is_told_once_there_is_one() -> None:
-    artifacts = [dataclasses.replace(collector_fakes.artifact(version), created_sec=1.0) for version in (1, 2)]
-    now = [1.0]
+def _make_report(now, blocked_sec=(0.0,), artifacts=(), **settings):
+    """A report by the clock `now[0]`, with the slot that it tells of and the metrics that it writes."""
     slot = policy_slot.PolicySlot(
         collector_fakes.QueuedArtifacts(artifacts), lambda _: object(), 1.0, 60.0, lambda: now[0]
     )
-    metrics, config = memory_metrics.MemoryMetrics(), config_lib.CollectorConfig()
-    report = collection_report.CollectionReport(metrics, slot, config, 0, float, lambda: now[0])
+    metrics, config = memory_metrics.MemoryMetrics(), config_lib.CollectorConfig(**settings)
+    report = collection_report.CollectionReport(metrics, slot, config, 0, lambda: blocked_sec[0], lambda: now[0])
+    return report, slot, metrics
+
+
+def test_latency_of_policies_is_told_once_there_is_one() -> None:
+    artifacts = [dataclasses.replace(collector_fakes.artifact(version), created_sec=1.0) for version in (1, 2)]
+    now = [1.0]
+    report, slot, metrics = _make_report(now, artifacts=artifacts)
     for _ in artifacts:
         slot.poll_now()
         now[0] += 0.25
@@ -31,11 +37,7 @@ def test_latency_is_what_all_but_a_twentieth_of_the_policies_are_within() -> Non
     versions = range(102)
     artifacts = [dataclasses.replace(collector_fakes.artifact(version), created_sec=0.0) for version in versions]
     now = [0.0]
-    slot = policy_slot.PolicySlot(
-        collector_fakes.QueuedArtifacts(artifacts), lambda _: object(), 1.0, 60.0, lambda: now[0]
-    )
-    metrics, config = memory_metrics.MemoryMetrics(), config_lib.CollectorConfig()
-    report = collection_report.CollectionReport(metrics, slot, config, 0, float, lambda: now[0])
+    report, slot, metrics = _make_report(now, artifacts=artifacts)
     for now[0] in versions:  # seconds after the snapshot; that of the first policy does not count
         slot.poll_now()
         slot.swap()
@@ -45,11 +47,8 @@ def test_latency_is_what_all_but_a_twentieth_of_the_policies_are_within() -> Non
 
 
 def test_means_are_taken_over_the_latest_episodes_and_rates_since_the_last_row() -> None:
-    now = [0.0]
-    slot = policy_slot.PolicySlot(collector_fakes.QueuedArtifacts(), lambda artifact: None, 1.0, 60.0, lambda: now[0])
-    metrics, blocked_sec = memory_metrics.MemoryMetrics(), [3.0]
-    config = config_lib.CollectorConfig(num_report_episodes=2, report_interval_sec=10.0)
-    report = collection_report.CollectionReport(metrics, slot, config, 0, lambda: blocked_sec[0], lambda: now[0])
+    now, blocked_sec = [0.0], [3.0]
+    report, _, metrics = _make_report(now, blocked_sec, num_report_episodes=2, report_interval_sec=10.0)
     now[0] = 9.0
     report.write_if_due(90)
     assert not metrics.rows
@@ -68,9 +67,7 @@ def test_means_are_taken_over_the_latest_episodes_and_rates_since_the_last_row()
 
 def test_a_wait_that_began_before_the_last_row_is_at_most_all_of_the_time_since() -> None:
     now, blocked_sec = [100.0], [0.0]
-    slot = policy_slot.PolicySlot(collector_fakes.QueuedArtifacts(), lambda artifact: None, 1.0, 60.0, lambda: now[0])
-    metrics, config = memory_metrics.MemoryMetrics(), config_lib.CollectorConfig()
-    report = collection_report.CollectionReport(metrics, slot, config, 0, lambda: blocked_sec[0], lambda: now[0])
+    report, _, metrics = _make_report(now, blocked_sec)
     now[0], blocked_sec[0] = 101.0, 5.0
     report.write(10)
     assert metrics.series("collect/0", names.BLOCKED_SHARE) == [1.0]
@@ -78,9 +75,7 @@ def test_a_wait_that_began_before_the_last_row_is_at_most_all_of_the_time_since(
 
 def test_time_of_steps_is_what_blocking_leaves() -> None:
     now, blocked_sec = [100.0], [0.0]
-    slot = policy_slot.PolicySlot(collector_fakes.QueuedArtifacts(), lambda artifact: None, 1.0, 60.0, lambda: now[0])
-    metrics, config = memory_metrics.MemoryMetrics(), config_lib.CollectorConfig()
-    report = collection_report.CollectionReport(metrics, slot, config, 0, lambda: blocked_sec[0], lambda: now[0])
+    report, _, metrics = _make_report(now, blocked_sec)
     now[0], blocked_sec[0] = 110.0, 4.0
     report.write(10)
     now[0] = 111.0
